@@ -170,6 +170,7 @@ async def test_a_batch_that_is_gone_with_its_rows_is_named_also_the_last(
     assert ("changes", "batch missing", number) in faults
 
 
+@pytest.mark.slow
 async def test_who_rewrites_the_end_of_a_chain_is_noticed_by_what_was_kept_apart(
     trail: Actor, connection: Any, settings: Settings, tmp_path: Path
 ) -> None:

@@ -13,13 +13,14 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner_client.conform.suite import CHECKS, FAILED, Outcome, run
 from almoner_client.options import Credentials
+from tests.cases import quick
 from tests.client.broken import Break, Exchange, _nothing, broken
 from tests.client.copies import command
 from tests.conftest import Api, Callers
 from tests.contract.rows import Place
 
 
-@pytest.mark.parametrize("shape", ["documented", "enveloped"])
+@pytest.mark.parametrize("shape", quick(["documented", "enveloped"], 1))
 async def test_our_server_keeps_the_contract(
     callers: Callers, program: int, store: Store, inside: Actor, shape: str
 ) -> None:

@@ -198,6 +198,7 @@ async def test_answers_and_records_are_columns_that_grow_with_the_program(
     assert [row["h"] for row in slept] == [None, *answers]
 
 
+@pytest.mark.slow
 async def test_a_copy_in_postgresql_has_the_types_of_its_fields(
     api: Api, postgres: str, store: Store, inside: Actor
 ) -> None:

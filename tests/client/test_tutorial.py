@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+import pytest
+
 from tests.changes.writing import until_true
 from tests.client.copies import COMMAND, SqliteCopy, command, environment
 from tests.client.test_mirror import patient
@@ -81,6 +83,7 @@ async def test_what_the_program_asks_is_written_as_classes(api: Api) -> None:
     assert "LabResultBody" in names
 
 
+@pytest.mark.slow
 async def test_an_address_that_is_none_is_told_from_a_server_that_is_not_there(api: Api) -> None:
     assert (await command(addressed(api, f"{api.base_url}/v1/"), "check")).out
     told = await command(addressed(api, "care.example.org"), "check", status=2)

@@ -124,6 +124,7 @@ async def test_updates_of_one_row_have_times_that_only_grow(
     assert (await api.get(f"/v1/patients/{row['id']}")).json()["updated_at"] == max(stamps)
 
 
+@pytest.mark.slow
 async def test_of_two_hundred_creates_that_claim_one_id_one_is_made_and_the_others_leave_nothing(
     api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:
@@ -193,6 +194,7 @@ async def test_a_create_whose_database_fails_half_way_leaves_nothing(
     assert set((await counted(connection, api.environment_id)).values()) == {0}
 
 
+@pytest.mark.slow
 async def test_callers_who_hang_up_in_the_middle_leave_whole_patients_only(
     api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:

@@ -194,6 +194,7 @@ async def test_an_erasure_that_is_killed_in_the_middle_has_not_begun(
     assert await places(connection, ERASED) == {}
 
 
+@pytest.mark.slow
 async def test_a_hold_keeps_a_patient_until_it_is_ended(
     records: Records, settings: Settings, name: str
 ) -> None:
@@ -210,6 +211,7 @@ async def test_a_hold_keeps_a_patient_until_it_is_ended(
     assert stranger
 
 
+@pytest.mark.slow
 async def test_who_was_erased_is_erased_again_after_a_restore(
     records: Records, settings: Settings, name: str, tmp_path: Path, api: Api
 ) -> None:

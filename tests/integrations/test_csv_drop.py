@@ -342,6 +342,7 @@ async def _killed_work(settings: Settings) -> None:
         await asyncio.Event().wait()
 
 
+@pytest.mark.slow
 async def test_every_row_is_in_exactly_once_when_whoever_takes_it_is_killed(
     place: Place, own_dsn: str, tmp_path: Path
 ) -> None:

@@ -143,6 +143,7 @@ KINDS_OF_ANSWERS = {
 }
 
 
+@pytest.mark.slow
 async def test_every_answer_carries_the_strict_policy(
     people: People, database: Database, store: Store
 ) -> None:

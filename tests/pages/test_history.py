@@ -66,6 +66,7 @@ async def is_shown(page: Page, path: str) -> None:
     await expect(page.locator("h1").first).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_back_from_a_refused_form_leads_to_the_page_before_and_loading_it_again_to_the_form(
     everybody: Person, screens: Screens
 ) -> None:

@@ -174,6 +174,7 @@ async def faults(
     return [fault for fault in wrong if fault]
 
 
+@pytest.mark.slow
 async def test_what_nobody_types_is_no_fault_of_the_server(
     person: Person, known: dict[str, str]
 ) -> None:

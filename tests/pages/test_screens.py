@@ -36,6 +36,7 @@ async def texts_of(page: Page) -> list[str]:
     return [re.sub(r"\s+", " ", sheet.extract_text()) for sheet in printed.pages]
 
 
+@pytest.mark.slow
 async def test_each_sheet_of_paper_says_whose_it_is_and_which_it_is(
     everybody: Person, screens: Screens
 ) -> None:

@@ -327,6 +327,7 @@ OF_EVERY_SORT = (
 )
 
 
+@pytest.mark.slow
 async def test_forms_of_every_sort_are_sent_once_however_fast_they_are_pressed_twice(
     everybody: Person, visited: Visited, screens: Screens
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browsers import Screens, violations
@@ -41,6 +42,7 @@ async def test_fields_show_and_take_what_the_texts_beside_them_say(
         await expect(mine.get_by_role("definition").get_by_text("4:45–").first).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_the_calendar_of_a_field_writes_a_day_as_the_field_does(
     book: Book, coach: Person, screens: Screens
 ) -> None:

@@ -103,6 +103,7 @@ async def test_a_row_is_dragged_to_another_section(
     assert [one.name for one in kept.questions] == ["call", "insurer", "plan", "pain", "place"]
 
 
+@pytest.mark.slow
 async def test_the_kind_and_the_condition_change_the_form_in_place(
     screens: Screens, designer: Person, database: Database
 ) -> None:

@@ -186,6 +186,7 @@ def parts(struct: type[Struct], depth: int = 2) -> st.SearchStrategy[Any]:
 STRUCTS = sorted({type(part) for _, part in walk(KIWI)}, key=lambda struct: struct.__name__)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_demo_comes_back_from_its_form_as_it_was() -> None:
     for path, part in walk(KIWI):
         assert through_a_form(part) == part, path

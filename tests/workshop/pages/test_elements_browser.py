@@ -93,6 +93,7 @@ async def test_a_form_with_an_error_has_its_bar_at_its_end(
     await expect(page.locator(".kept-in-view")).to_have_css("position", "static")
 
 
+@pytest.mark.slow
 async def test_long_differences_of_a_flow_stay_inside_of_their_card(
     designer: Person, screens: Screens
 ) -> None:
@@ -143,6 +144,7 @@ async def test_a_list_is_reordered_by_dragging_and_by_its_buttons(
     await expect(page.locator("#list li[data-item='0'] a").first).to_have_text("Onboarding")
 
 
+@pytest.mark.slow
 async def test_two_designers_in_conflict_choose_and_lose_nothing(
     designer: Person, people: People, screens: Screens
 ) -> None:

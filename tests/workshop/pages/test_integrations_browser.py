@@ -3,6 +3,7 @@ failed task is done again."""
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from almoner.data_api.store import Store
@@ -14,6 +15,7 @@ from tests.people import People
 from tests.workshop.pages import clinic_jobs
 
 
+@pytest.mark.slow
 async def test_a_job_is_followed_to_its_end_and_a_task_tried_again_by_keyboard(
     browser: Browser,
     server: Server,

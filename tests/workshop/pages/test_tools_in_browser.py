@@ -14,6 +14,7 @@ from playwright.async_api import Page, expect
 
 from almoner.access.token_endpoint import GRANT_TYPE
 from tests.browsers import Screens, violations
+from tests.cases import quick
 from tests.conftest import Server
 from tests.people import People, Person
 from tests.plain_http import PlainHttp
@@ -41,6 +42,7 @@ async def fetched(server: Server, client_id: str, secret: str) -> int:
         return (await program.post("/v1/token", data=form)).status_code
 
 
+@pytest.mark.slow
 async def test_a_secret_is_changed_while_a_program_uses_the_old_one(
     integrator: Person, screens: Screens, server: Server
 ) -> None:
@@ -106,9 +108,9 @@ async def test_a_webhook_is_made_and_tried_out_without_leaving_its_page(
     await fits(page)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", quick([False, True], 1), ids=["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/workshop/clients", "/workshop/webhooks", "/workshop/environments"]
+    "path", quick(["/workshop/clients", "/workshop/webhooks", "/workshop/environments"], 1)
 )
 async def test_an_empty_list_can_be_used_by_everybody(
     integrator: Person, screens: Screens, path: str, dark: bool
