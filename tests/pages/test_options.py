@@ -18,6 +18,13 @@ def test_only_what_is_chosen_is_selected() -> None:
     assert options(choices, "gone").count(" selected") == 0
 
 
+def test_what_may_not_be_chosen_says_why_and_a_label_may_be_its_value() -> None:
+    assert options([("a", "Ann"), ("b", "Bo")], notes={"b": "away"}, disabled=["b"]) == (
+        '<option value="a">Ann</option><option value="b" disabled>Bo (away)</option>'
+    )
+    assert options(["Ann", "Bo"], "Bo") == options([("Ann", "Ann"), ("Bo", "Bo")], "Bo")
+
+
 def test_a_name_is_text_and_ends_no_attribute() -> None:
     hostile = '"><script>alert(1)</script>'
     drawn = options([(hostile, hostile)], hostile)

@@ -13,27 +13,38 @@ from almoner.vocabulary.names import isolated
 
 _LISTS = 64
 _OPTION = Markup('<option value="{}">{}</option>')
-_BEGINNING, _SELECTED = Markup('<option value="{}">'), Markup('<option value="{}" selected>')
+_BEGINNING = Markup('<option value="{}">')
+_SELECTED = Markup('<option value="{}" selected>')
+_DISABLED = Markup('<option value="{}" disabled>')
 
 
 def options(
-    choices: Iterable[tuple[str, str]],
+    choices: Iterable[str | tuple[str, str]],
     chosen: str | Collection[str] = (),
     notes: Mapping[str, str] = MappingProxyType({}),
+    disabled: Collection[str] = (),
 ) -> Markup:
-    """The options of a select, each with its value and its label; ``chosen`` is the value, or
-    the values, that are selected. ``notes`` stand behind the label of these values.
+    """The options of a select, each with its value and its label, or with a label that is its
+    value; ``chosen`` is the value, or the values, that are selected. ``notes`` stand behind the
+    label of these values; those that are ``disabled`` cannot be chosen.
     """
+    pairs = [(choice, choice) if isinstance(choice, str) else tuple(choice) for choice in choices]
     html = _options(
         tuple(
             (value, f"{isolated(label)} ({notes[value]})" if value in notes else label)
-            for value, label in choices
+            for value, label in pairs
         )
     )
     for value in (chosen,) if isinstance(chosen, str) else chosen:
-        written = isolated(value)
-        html = html.replace(_BEGINNING.format(written), _SELECTED.format(written), 1)
+        html = _begun(html, value, _SELECTED)
+    for value in disabled:
+        html = _begun(html, value, _DISABLED)
     return html
+
+
+def _begun(html: Markup, value: str, beginning: Markup) -> Markup:
+    written = isolated(value)
+    return html.replace(_BEGINNING.format(written), beginning.format(written), 1)
 
 
 def suggestions(values: Iterable[str]) -> Markup:

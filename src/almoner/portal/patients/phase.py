@@ -48,6 +48,23 @@ class PhaseForm:
     problem: str
     fragment: bool
 
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Every phase with its title, the present one first."""
+        return [(self.patient.phase, self.now), *((step.name, step.title) for step in self.steps)]
+
+    @property
+    def disabled(self) -> list[str]:
+        """Those that may not follow the present one."""
+        return [step.name for step in self.steps if not step.is_open]
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What stands behind the titles."""
+        return {self.patient.phase: "now"} | dict.fromkeys(
+            self.disabled, f"does not follow {self.now}"
+        )
+
 
 @dataclass(frozen=True)
 class CoachForm:
