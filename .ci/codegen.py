@@ -37,15 +37,15 @@ def check_models(folder: Path, shape: str, package: str, read: str) -> None:
     schemas.
     """
     sys.path.insert(0, str(folder))
-    made = importlib.import_module(package)
+    generated = importlib.import_module(package)
     paths = json.loads((folder / f"{shape}.json").read_text(encoding="utf-8"))["paths"]
     patient, changes = (
         paths[path]["get"]["responses"]["200"]["content"]["application/json"]["example"]
         for path in ("/v1/patients/{id}", "/v1/changes")
     )
     patient = patient["data"] if shape == "enveloped" else patient
-    assert getattr(made.Patient, read)(patient).first_name == patient["first_name"]
-    assert len(getattr(made.Changes, read)(changes).data) == len(changes["data"])
+    assert getattr(generated.Patient, read)(patient).first_name == patient["first_name"]
+    assert len(getattr(generated.Changes, read)(changes).data) == len(changes["data"])
 
 
 def requests(items: list[Any]) -> Iterator[Any]:
@@ -58,19 +58,21 @@ def check_postman(folder: Path, shape: str) -> None:
     brackets.
     """
     collection = json.loads((folder / f"{shape}.postman.json").read_text(encoding="utf-8"))
-    found = list(requests(collection["item"]))
+    asked = list(requests(collection["item"]))
     filled = [
         value
-        for request in found
+        for request in asked
         for value in (
             *request["url"].get("query", []),
             *request["url"].get("variable", []),
             *request.get("header", []),
         )
     ]
-    assert len(found) > 61
+    assert len(asked) > 61
     assert filled
-    assert not [one for one in filled if str(one.get("value", "")).startswith("<")]
+    assert not [
+        parameter for parameter in filled if str(parameter.get("value", "")).startswith("<")
+    ]
 
 
 async def token_of_a_client(dsn: str, home: Path, shape: str) -> str:
@@ -93,8 +95,8 @@ async def token_of_a_client(dsn: str, home: Path, shape: str) -> str:
         environment = await environments.create(connection, "typescript")
         await publish(connection, environment, kiwi_health.source(), "codegen")
         box = await keys.box(connection, KeySource("", home))
-        made = await clients.create(connection, box, environment, "typescript", "all", shape)
-        return await clients.long_lived_token(connection, made.client_id, 1)
+        client = await clients.create(connection, box, environment, "typescript", "all", shape)
+        return await clients.long_lived_token(connection, client.client_id, 1)
     finally:
         await connection.close()
 

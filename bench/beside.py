@@ -123,8 +123,8 @@ def _turn(side: Contender, options: argparse.Namespace, results: Results) -> Non
             results[side.title, operation].append(
                 Turn(measured.per_second, each_us, measured.memory_mib, measured.errors)
             )
-            told = f"{measured.per_second:9,.0f}/s {each_us:7.1f} µs, {measured.errors} errors"
-            print(f"  {side.title} {operation:6} {told}", flush=True)
+            figures = f"{measured.per_second:9,.0f}/s {each_us:7.1f} µs, {measured.errors} errors"
+            print(f"  {side.title} {operation:6} {figures}", flush=True)
     asyncio.run(_settle(side.environment["ALMONER_DATABASE_URL"]))
 
 

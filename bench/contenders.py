@@ -138,10 +138,10 @@ def of_checkout(
         cwd=checkout,
         env=os.environ | {"BENCH_DATABASE": name},
     )
-    made: dict[str, Any] = json.loads(output.splitlines()[-1])
+    created: dict[str, Any] = json.loads(output.splitlines()[-1])
     commit = _output_of(["git", "describe", "--always", "--abbrev=7", "--exclude=*"], cwd=checkout)
     command = (str(programs / "almoner"), "serve", "--workers", "1")
-    return Contender(name, commit.strip(), command, made["token"], made["variables"]), made
+    return Contender(name, commit.strip(), command, created["token"], created["variables"]), created
 
 
 def _output_of(command: list[str], **options: Any) -> str:
@@ -171,8 +171,8 @@ def _almoner(url: str, *arguments: str) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @contextmanager

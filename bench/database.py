@@ -46,7 +46,7 @@ async def fresh(server_url: str, name: str = NAME) -> str:
     return await _migrated(server_url, name)
 
 
-async def kept(server_url: str, purpose: str, contents: str) -> tuple[str, bool]:
+async def standing(server_url: str, purpose: str, contents: str) -> tuple[str, bool]:
     """The URL of a database that stays for later runs, and whether one of them has put the rows in:
     filling takes minutes.
 
@@ -55,10 +55,10 @@ async def kept(server_url: str, purpose: str, contents: str) -> tuple[str, bool]
     fails."""
     name = f"{NAME}_{purpose}"
     async with _administered(server_url) as admin:
-        found = await admin.fetchval(
+        comment = await admin.fetchval(
             "select shobj_description(oid, 'pg_database') from pg_database where datname = $1", name
         )
-    if found == contents:
+    if comment == contents:
         return await _migrated(server_url, name), True
     return await fresh(server_url, name), False
 

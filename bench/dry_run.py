@@ -64,18 +64,21 @@ async def _fill(connection: Connection, environment: int, rows: int) -> None:
 
 
 async def _measure(connection: Connection, environment: int) -> str:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     began = time.perf_counter()
     report = await examine(
-        connection, environment, _narrower(parse(kiwi_health.source())), lambda *at: told.append(at)
+        connection,
+        environment,
+        _narrower(parse(kiwi_health.source())),
+        lambda *at: progress.append(at),
     )
     seconds = time.perf_counter() - began
-    misfits = sum(found.count for found in report.breakages)
+    misfits = sum(breakage.count for breakage in report.breakages)
     return (
         f"{report.examined:,} responses in {seconds:.1f} s"
         f" ({'under' if seconds < 60 else '**over**'} a minute),"
-        f" {1e6 * seconds / report.examined:.1f} µs each; progress was told {len(told):,} times,"
-        f" {misfits:,} misfits were found."
+        f" {1e6 * seconds / report.examined:.1f} µs each; progress was told"
+        f" {len(progress):,} times, {misfits:,} misfits were found."
     )
 
 

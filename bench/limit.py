@@ -80,16 +80,14 @@ def script(operation: str, statement: Statement, environment: int, rows: int = R
         lambda n: values[statement.arguments[int(n[1]) - 1]],
         _hide_colons(statement.sql),
     )
-    one_line = " ".join(_hide_colons(filled).split())
+    sql = " ".join(_hide_colons(filled).split())
     variables = {
         "environment": environment,
         "limit": PAGE + 1,
         "row": f"random(1, {rows})",
         "second": f"random(1, {rows * STEP - WINDOW})",
     }
-    return (
-        "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{one_line};\n"
-    )
+    return "".join(f"\\set {name} {value}\n" for name, value in variables.items()) + f"{sql};\n"
 
 
 def _hide_colons(sql: str) -> str:
@@ -133,10 +131,10 @@ def measure(
             text=True,
             check=False,
         )
-    found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
-    if done.returncode or not found:
+    rate = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    if done.returncode or not rate:
         raise RuntimeError(f"pgbench failed: {(done.stderr or done.stdout)[-2000:]}")
-    return float(found[1])
+    return float(rate[1])
 
 
 def pgbench() -> str:
@@ -147,9 +145,9 @@ def pgbench() -> str:
         return str(embedded.binaries() / "pgbench")
     except embedded.EmbeddedServerError:
         places = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
-    found = str(places[0]) if places else shutil.which("pgbench")
-    if not found:
+    program = str(places[0]) if places else shutil.which("pgbench")
+    if not program:
         raise SystemExit(
             "pgbench is missing. On Debian and Ubuntu: apt-get install postgresql-contrib"
         )
-    return found
+    return program

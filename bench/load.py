@@ -69,12 +69,12 @@ def measure(
     result = next((line for line in output.splitlines() if line.startswith("RESULT ")), None)
     if result is None:
         raise RuntimeError(f"wrk did not finish:\n{output}")
-    told = json.loads(result.removeprefix("RESULT "))
-    errors = told["refused"] + told["broken"]
+    figures = json.loads(result.removeprefix("RESULT "))
+    errors = figures["refused"] + figures["broken"]
     return Measured(
-        (told["requests"] - told["refused"]) / told["seconds"],
-        told["p50_ms"],
-        told["p99_ms"],
+        (figures["requests"] - figures["refused"]) / figures["seconds"],
+        figures["p50_ms"],
+        figures["p99_ms"],
         errors,
         memory,
     )
@@ -93,16 +93,16 @@ def check(port: int, token: str) -> None:
         "GET",
         f"/v1/patients?page[from]=2018-05-02T00:00:00&page[to]=2018-05-03T00:00:00&page[size]={PAGE}",
     )
-    made = _ask(port, token, "POST", "/v1/patients", BODY)
+    created = _ask(port, token, "POST", "/v1/patients", BODY)
     if (
         row["id"] != str(row_id(7))
         or len(page[0]["data"]) != PAGE
-        or made["first_name"] != BODY["first_name"]
+        or created["first_name"] != BODY["first_name"]
     ):
-        raise RuntimeError(f"A wrong answer: {row}, {len(page[0]['data'])} rows, {made}")
-    if any(set(patient) != set(FIELDS) for patient in (row, page[0]["data"][0], made)):
+        raise RuntimeError(f"A wrong answer: {row}, {len(page[0]['data'])} rows, {created}")
+    if any(set(patient) != set(FIELDS) for patient in (row, page[0]["data"][0], created)):
         raise RuntimeError(
-            f"An answer lacks fields or has others: {row}, {page[0]['data'][0]}, {made}"
+            f"An answer lacks fields or has others: {row}, {page[0]['data'][0]}, {created}"
         )
 
 

@@ -94,8 +94,8 @@ def ended_ms(pid: int) -> float:
 def postmaster(backend: int) -> int | None:
     """The PostgreSQL server that owns this backend process; None where it runs elsewhere."""
     try:
-        found = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
-        return found if "postgres" in Path(f"/proc/{found}/cmdline").read_text() else None
+        parent = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+        return parent if "postgres" in Path(f"/proc/{parent}/cmdline").read_text() else None
     except OSError:
         return None
 

@@ -150,7 +150,7 @@ class Bench:
         ends_at = time.perf_counter() + seconds
         size = max(1, rate // 20)
         until = ends_at + LAG_TARGET * 2
-        watching = asyncio.create_task(asyncio.to_thread(_seen, copy, ids, until))
+        watching = asyncio.create_task(asyncio.to_thread(_arrivals, copy, ids, until))
         number = 0
         while time.perf_counter() < ends_at:
             next_at = time.perf_counter() + size / rate
@@ -161,11 +161,11 @@ class Bench:
             written |= {row["city"]: time.perf_counter() for row in update}
             number += size
             await asyncio.sleep(max(0.0, next_at - time.perf_counter()))
-        seen = await watching
+        arrivals = await watching
         # What was changed again before it was looked at was there with what came after.
         latest, lags = float("inf"), []
         for city in reversed(written):
-            latest = min(latest, seen.get(city, latest))
+            latest = min(latest, arrivals.get(city, latest))
             lags.append(latest - written[city])
         return lags
 
@@ -203,10 +203,10 @@ async def _empty_database(url: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-def _seen(copy: Path, ids: list[str], until: float) -> dict[str, float]:
+def _arrivals(copy: Path, ids: list[str], until: float) -> dict[str, float]:
     """When each change of these rows was first there in the copy."""
     asked = json.dumps(ids)
-    seen: dict[str, float] = {}
+    arrivals: dict[str, float] = {}
     connection = sqlite3.connect(copy, timeout=30)
     while time.perf_counter() < until:
         rows = connection.execute(
@@ -214,10 +214,10 @@ def _seen(copy: Path, ids: list[str], until: float) -> dict[str, float]:
         ).fetchall()
         now = time.perf_counter()
         for (city,) in rows:
-            seen.setdefault(city, now)
+            arrivals.setdefault(city, now)
         time.sleep(0.02)
     connection.close()
-    return seen
+    return arrivals
 
 
 def _file(folder: Path, rows: int, environment: str | None) -> Path:
@@ -288,7 +288,7 @@ class Turns:
             f"{median(way.cost for way in reached):.1f} µs",
             f"{dearer:.1f}",
             f"{most:.0f} MiB" if memory else "",
-            "" if name == to else _said(is_reached),
+            "" if name == to else _yes_or_no(is_reached),
         ]
 
 
@@ -301,7 +301,7 @@ def _table(turns: Turns, lags: list[float]) -> str:
     lines += [turns.line(f"first load, {k}", out, LOAD_TARGET, MEMORY_TARGET) for k in KINDS]
     lines += [turns.line(into, into, 1), turns.line("import", into, IMPORT_TARGET)]
     lines += [
-        [what, f"{value:.2f} s", "", processors, "", "", _said(value <= target)]
+        [what, f"{value:.2f} s", "", processors, "", "", _yes_or_no(value <= target)]
         for what, value, processors, target in (
             ("behind, of 100 changes 99", p99, "", LAG_TARGET),
             (f"{DIGEST}, 5 million", seconds, f"{cost:.1f} µs", DIGEST_TARGET),
@@ -311,7 +311,7 @@ def _table(turns: Turns, lags: list[float]) -> str:
     return page.table(columns, lines)
 
 
-def _said(is_reached: bool) -> str:
+def _yes_or_no(is_reached: bool) -> str:
     return "yes" if is_reached else "**no**"
 
 

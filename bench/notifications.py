@@ -74,9 +74,9 @@ class Receiver:
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    def take(self, path: str, now: float, told: list[dict[str, str]]) -> None:
-        for one in told:
-            self.arrivals[path].append((now, seconds(one["from"]), seconds(one["to"])))
+    def take(self, path: str, now: float, spans: list[dict[str, str]]) -> None:
+        for span in spans:
+            self.arrivals[path].append((now, seconds(span["from"]), seconds(span["to"])))
         self.arrived.set()
 
 
@@ -257,9 +257,14 @@ def main() -> None:
                 _verdict(share <= 0.02),
             ]
         )
-        told = asyncio.run(backlog(url, environment, options.backlog))
+        seconds_after = asyncio.run(backlog(url, environment, options.backlog))
         rows.append(
-            [f"{options.backlog:,} changes told after", f"{told:.2f} s", "5 s", _verdict(told <= 5)]
+            [
+                f"{options.backlog:,} changes told after",
+                f"{seconds_after:.2f} s",
+                "5 s",
+                _verdict(seconds_after <= 5),
+            ]
         )
     table = page.table(
         ["what", "measured", "at most", "reached"], [cell for row in rows for cell in _rows(row)]

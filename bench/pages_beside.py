@@ -89,9 +89,9 @@ def main() -> None:
 def _side(server_url: str, checkout: Path, number: int, patients: int) -> Side:
     """A checkout with its database made and filled."""
     name = f"{database.NAME}_pages_beside_{number}"
-    server, made = of_checkout(checkout, name, _PREPARE, server_url, str(patients))
+    server, prepared = of_checkout(checkout, name, _PREPARE, server_url, str(patients))
     server.environment["ALMONER_SECOND_FACTOR_FOR"] = "none"
-    return Side(server, made["ids"], made["team"], made["postmaster"])
+    return Side(server, prepared["ids"], prepared["team"], prepared["postmaster"])
 
 
 async def _measure(sides: list[Side], rounds: int) -> None:

@@ -23,11 +23,11 @@ from bench import database, machine, page
 PATIENTS = 1_000_000
 ROUNDS = 40
 LIMIT_MS = 50
-SHOWN = 8
+RESULTS = 8
 _HOW = (
     f"`python -m bench.patient_search`: {PATIENTS:,} patients with names of many scripts, each with"
     f" a phone number, an e-mail address and an external id, {PATIENTS // 5:,} more in another"
-    f" environment; {ROUNDS} rounds, the first {SHOWN} results, one connection."
+    f" environment; {ROUNDS} rounds, the first {RESULTS} results, one connection."
 )
 # Made when the rows are there, since filling them row by row takes several times as long.
 _LATER = (
@@ -105,11 +105,11 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
 async def _measure(connection: Connection, environment: int, rounds: int) -> str:
     queries = QUERIES | await _of_somebody(connection, environment)
     times: dict[str, list[float]] = {name: [] for name in queries}
-    found: dict[str, list[PatientMatch]] = {}
+    matches: dict[str, list[PatientMatch]] = {}
     for number in range(rounds + 2):
-        for name, typed in queries.items():
+        for name, words in queries.items():
             began = time.perf_counter()
-            found[name] = await find(connection, environment, None, typed, SHOWN)
+            matches[name] = await find(connection, environment, None, words, RESULTS)
             # The first rounds prepare each statement.
             if number >= 2:
                 times[name].append(time.perf_counter() - began)
@@ -117,7 +117,7 @@ async def _measure(connection: Connection, environment: int, rounds: int) -> str
     for name, took in times.items():
         p95 = 1000 * statistics.quantiles(took, n=20)[-1]
         median, reached = 1000 * statistics.median(took), "yes" if p95 < LIMIT_MS else "**no**"
-        rows.append([name, str(len(found[name])), f"{median:.1f}", f"{p95:.1f}", reached])
+        rows.append([name, str(len(matches[name])), f"{median:.1f}", f"{p95:.1f}", reached])
     return page.table(
         ["what is typed", "results", "p50 ms", "p95 ms", f"p95 under {LIMIT_MS} ms"], rows
     )

@@ -4,7 +4,7 @@ five million entries.
     python -m bench.portal_pages [patients] [rounds]
 
 The rows are made up in a database of their own, which stays for later runs of the same day
-(``bench.database.kept``). One server process on its own core; a page is fetched again and again
+(``bench.database.standing``). One server process on its own core; a page is fetched again and again
 over one connection, in turns with the others, each time for another patient. What is printed is the
 time until the whole answer is there, so the load's own share of it is included."""
 
@@ -32,7 +32,7 @@ from almoner.workshop.publish import publish
 from bench import database, filling, machine, page
 
 PATIENTS = 100_000
-OF_ONE_COACH = 50
+CASELOAD = 50
 ROUNDS = 60
 LIMIT_MS = 50
 _WARM_UP = 5
@@ -64,8 +64,8 @@ PAGES = (
 # Answered to a page's script alone; elsewhere the address leads to the page.
 PARTS = {"/patients/{patient}/timeline": {"HX-Request": "true"}}
 _HOW = (
-    f"`python -m bench.portal_pages`: a coach of {OF_ONE_COACH} among {PATIENTS:,} patients with"
-    f" five million entries and {PATIENTS // OF_ONE_COACH:,} coaches, {ROUNDS} rounds, each page"
+    f"`python -m bench.portal_pages`: a coach of {CASELOAD} among {PATIENTS:,} patients with"
+    f" five million entries and {PATIENTS // CASELOAD:,} coaches, {ROUNDS} rounds, each page"
     " for another patient each time, until the whole answer is there. One server process on a core"
     " of its own. The processor's time is what a page takes where nothing else wants the"
     " processor, and what the limit is for; the time until the answer holds the waiting for others"
@@ -90,7 +90,7 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
             f"{patients} patients of {datetime.now(UTC):%Y-%m-%d},"
             f" {sha256(_SQL.encode()).hexdigest()}"
         )
-        url, is_filled = await database.kept(server, "pages", contents)
+        url, is_filled = await database.standing(server, "pages", contents)
         opened = await Database.connect(url, size=2, statement_seconds=1800)
         try:
             async with opened.connection() as connection:
@@ -123,7 +123,7 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
         "INSERT INTO workers (environment_id, id, email, first_name, last_name, timezone) SELECT"
         " $1, gen_random_uuid(), n || '@example.org', 'Coach', 'No ' || n, 'US/Eastern' FROM"
         " generate_series(1, $2::int) n",
-        *(environment, patients // OF_ONE_COACH),
+        *(environment, patients // CASELOAD),
     )
     async with filling.at_once(connection, _FILLED):
         for number, statement in enumerate(_SQL.split("--#\n")):
@@ -157,7 +157,7 @@ async def _coach(connection: Connection, environment: int) -> tuple[str, list[st
         environment,
         _TEAM,
     )
-    return token, [row["id"] for row in rows], "".join(f"&worker={one['id']}" for one in team)
+    return token, [row["id"] for row in rows], "".join(f"&worker={other['id']}" for other in team)
 
 
 async def _serve(
@@ -225,8 +225,8 @@ async def _measure(
                 ]
                 measured[path].append((took_ms, *using))
     rows = []
-    for path, found in measured.items():
-        answered, *processors = zip(*found, strict=True)
+    for path, figures in measured.items():
+        answered, *processors = zip(*figures, strict=True)
         both = [sum(each) for each in zip(*processors, strict=True)]
         numbers = [
             *_middle_and_p95(answered),

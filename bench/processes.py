@@ -68,12 +68,12 @@ def main() -> None:
     parser.add_argument("--loaded", type=int, default=12_500)
     parser.add_argument("--creates", type=int, default=1_000)
     parser.add_argument("--processes", type=int, default=1_000)
-    given = parser.parse_args()
+    options = parser.parse_args()
     machine.take_load_core()
     with database.server() as server:
-        text = asyncio.run(_compare(server, given.rounds, given))
+        text = asyncio.run(_compare(server, options.rounds, options))
     print(text)
-    if vars(given) == {"rounds": 4, "loaded": 12_500, "creates": 1_000, "processes": 1_000}:
+    if vars(options) == {"rounds": 4, "loaded": 12_500, "creates": 1_000, "processes": 1_000}:
         page.write("Processes beside creates", text)
 
 

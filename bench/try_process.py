@@ -154,7 +154,7 @@ def _processor(server: int | None) -> float:
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        said = asyncio.run(_try(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
-        print(msgspec.json.encode(said).decode())
+        report = asyncio.run(_try(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+        print(msgspec.json.encode(report).decode())
     else:
         asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else CHANGES))

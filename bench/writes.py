@@ -62,13 +62,13 @@ WITH of AS (
   SELECT $1, gen_random_uuid(), 'w' || n || '@example.org', 'Ada', 'King',
       '555-' || 100 + n % 900 || '-' || 1000 + n, 'UTC'
   FROM generate_series(1, 2000) n RETURNING id
-), kept AS (
+), diaries AS (
   INSERT INTO calendars (environment_id, id, worker_id) SELECT $1, gen_random_uuid(), id FROM of
       RETURNING id
 )
 INSERT INTO calendar_events (environment_id, id, calendar_id, user_id, start_time, end_time,
     modality, appointment_type)
-SELECT $1, gen_random_uuid(), (SELECT id FROM kept LIMIT 1), (SELECT id FROM patients
+SELECT $1, gen_random_uuid(), (SELECT id FROM diaries LIMIT 1), (SELECT id FROM patients
     LIMIT 1), at, at + interval '1 hour',
   'call', 'visit'
 FROM generate_series(1, $2::int) n, LATERAL (SELECT timestamptz '2018-05-01' + n * interval '1 hour'
@@ -155,7 +155,7 @@ def main() -> None:
         url = asyncio.run(database.fresh(server_url))
         text = asyncio.run(_measured(url, options))
     chosen = f"--rounds {options.rounds} --creates {options.creates} --rows {options.rows}"
-    told = (
+    summary = (
         f"`python -m bench.writes {chosen}`: Almoner's create of a patient over {options.rows:,}"
         " patients, with one thing left out and right before with all of them. Of"
         f" {options.creates} times that PostgreSQL tells of an execution (without planning and the"
@@ -163,7 +163,9 @@ def main() -> None:
         f" span of the middle half in parentheses. {options.note}".strip()
     )
     print(f"\n{text}")
-    page.write("What a create pays for", f"{told}\n\nMachine: {machine.description()}.\n\n{text}")
+    page.write(
+        "What a create pays for", f"{summary}\n\nMachine: {machine.description()}.\n\n{text}"
+    )
 
 
 async def _measured(url: str, options: argparse.Namespace) -> str:
@@ -239,7 +241,7 @@ def _costs(
         [_ALL, "", _spread(each[_ALL]), ""],
         [_PLAIN, "no other index, no trigger, no JSON", _spread(each[_PLAIN]), ""],
     ]
-    for thing in sorted(things, key=lambda one: -median(less[one.name])):
+    for thing in sorted(things, key=lambda part: -median(less[part.name])):
         share = f"{median(less[thing.name]) / whole:.0%}"
         rows.append(
             [
@@ -272,7 +274,7 @@ async def _finds(connection: asyncpg.Connection, environment: int, rows: int) ->
     await connection.execute(_RARE)
     await connection.execute(_EVENTS, environment, rows)
     await connection.execute("VACUUM (ANALYZE)")
-    told = []
+    lines = []
     for definition, collection, values in _FOR_FINDS:
         name = definition.partition(" ")[0]
         is_there = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name)
@@ -284,11 +286,11 @@ async def _finds(connection: asyncpg.Connection, environment: int, rows: int) ->
         if is_there:
             await connection.execute(f"CREATE INDEX {definition}")
         by = f"`{collection}` by {', '.join(f'`{n}`' for n in values)}"
-        told.append(
+        lines.append(
             [f"`{name}`", by, f"{with_it:.1f}", f"{without_it:.1f}", "yes" if is_there else "no"]
         )
     return page.table(
-        ["index", "made for the Find of", "ms with it", "ms without it", "is there"], told
+        ["index", "made for the Find of", "ms with it", "ms without it", "is there"], lines
     )
 
 
@@ -301,7 +303,7 @@ async def _find_ms(
     statement = sql.find(
         resource, Shape.DOCUMENTED, tuple(filters[name] for name in sorted(values))
     )
-    given = [values[name] for name in sorted(values)]
+    arguments = [values[name] for name in sorted(values)]
     times = []
     for _ in range(_FINDS):
         began = perf_counter()
@@ -312,7 +314,7 @@ async def _find_ms(
             dataset.BEFORE_ALL,
             find.FOREVER,
             dataset.PAGE + 1,
-            *given,
+            *arguments,
         )
         times.append((perf_counter() - began) * 1000)
     return min(times)

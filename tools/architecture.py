@@ -73,10 +73,10 @@ def table(measured: dict[str, tuple[int, int, int]]) -> str:
 
 def read_table(text: str) -> dict[str, tuple[int, int, int]]:
     """The figures of a table as ``table`` writes it."""
-    found = re.findall(r"^\| `?([\w/]+)`? \| (\d+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `?([\w/]+)`? \| (\d+) \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
     return {
         name: (int(files), int(words.replace(",", "")), int(html.replace(",", "")))
-        for name, files, words, html in found
+        for name, files, words, html in rows
     }
 
 

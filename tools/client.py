@@ -20,7 +20,7 @@ from almoner.resources import RESOURCES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = ROOT / "src" / "almoner_client"
-MADE: Final = "# Made by tools/client.py; `make client` makes it anew."
+HEADER: Final = "# Made by tools/client.py; `make client` makes it anew."
 # So many values of a field are listed in its type; of more, such as languages, the server knows.
 _LISTED: Final = range(1, 20)
 _PLAIN: Final = {
@@ -65,7 +65,7 @@ def generated() -> dict[str, str]:
     sync = {
         name.replace("_async", "_sync"): for_threads(t) for name, t in (classes | written).items()
     }
-    sync["_sync/__init__.py"] = f'{MADE}\n"""The client for threads."""\n'
+    sync["_sync/__init__.py"] = f'{HEADER}\n"""The client for threads."""\n'
     return files | classes | sync
 
 
@@ -73,7 +73,7 @@ def for_threads(text: str) -> str:
     """A module for asyncio as one for threads."""
     for pattern, replacement in _SYNC:
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    return _formatted(text if text.startswith(MADE) else f"{MADE}\n{text}")
+    return _formatted(text if text.startswith(HEADER) else f"{HEADER}\n{text}")
 
 
 def _formatted(text: str) -> str:
@@ -111,7 +111,7 @@ def _class(resource: Resource) -> str:
 def _types(resource: Resource, schemas: list[Any]) -> str:
     name = _component(resource)
     parts = [
-        f'{MADE}\n"""{resource.title}, as the API takes and gives them."""',
+        f'{HEADER}\n"""{resource.title}, as the API takes and gives them."""',
         "from __future__ import annotations",
         "from collections.abc import Mapping, Sequence\n"
         "from datetime import date, datetime\nfrom typing import Any, Literal, Required, TypedDict",
@@ -121,13 +121,13 @@ def _types(resource: Resource, schemas: list[Any]) -> str:
     for verb, suffix in ((Verb.CREATE, "Create"), (Verb.UPDATE, "Update")):
         if verb in resource.verbs:
             about = f"What {suffix} of {resource.title.lower()} takes."
-            parts.append(_typed_dict(f"{name}{suffix}", about, schemas))
+            parts.append(_dict_type(f"{name}{suffix}", about, schemas))
     if Verb.UPDATE in resource.verbs:
         parts.append(_WITH_ID.format(name=name))
     about = (
         f"What Find of {resource.title.lower()} is narrowed by; what is left out filters nothing."
     )
-    parts.append(_typed_dict(f"{name}Find", about, schemas))
+    parts.append(_dict_type(f"{name}Find", about, schemas))
     return "\n\n".join(parts) + "\n"
 
 
@@ -157,7 +157,7 @@ def _row_type(name: str, resource: Resource, schemas: list[Any]) -> str:
     return "\n".join(lines)
 
 
-def _typed_dict(name: str, about: str, schemas: list[Any]) -> str:
+def _dict_type(name: str, about: str, schemas: list[Any]) -> str:
     documented, enveloped = (schema[name] for schema in schemas)
     is_find = name.endswith("Find")
     lines = [f"class {name}(TypedDict, total=False):", _docstring(about)]
@@ -241,7 +241,7 @@ def _docstring(text: str) -> str:
 
 
 def _all_types(schemas: list[Any]) -> str:
-    lines = [f'{MADE}\n"""Rows of every collection, and what their operations take."""']
+    lines = [f'{HEADER}\n"""Rows of every collection, and what their operations take."""']
     names: list[str] = []
     for resource in RESOURCES:
         name = _component(resource)
@@ -365,7 +365,7 @@ def _collection(resource: Resource) -> str:
         )
         if verb in resource.verbs
     ]
-    return f'''{MADE}
+    return f'''{HEADER}
 """The operations of {resource.title.lower()}."""
 
 from __future__ import annotations
@@ -385,7 +385,7 @@ class Async{_class(resource)}(AsyncCollection[{name}]):
 
 def _collections() -> str:
     lines = [
-        f'{MADE}\n"""Every collection of the contract."""\n',
+        f'{HEADER}\n"""Every collection of the contract."""\n',
         "from almoner_client import rows",
         "from almoner_client._async.transport import AsyncTransport",
         *(f"from almoner_client._async.{r.name} import Async{_class(r)}" for r in RESOURCES),

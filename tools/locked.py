@@ -17,8 +17,8 @@ _PINNED: Final = re.compile(r"([\w.\-\[\]]+==[^\s;\\]+)(?:\s*;\s*([^\\]+?))?\s*\
 
 def pinned(lock: str) -> list[str]:
     """Every requirement of a lock with hashes, as the metadata of a distribution writes it."""
-    found = (_PINNED.fullmatch(line) for line in lock.splitlines() if line[:1].isalnum())
-    return [f"{m[1]} ; {m[2]}" if m[2] else m[1] for m in found if m]
+    matches = (_PINNED.fullmatch(line) for line in lock.splitlines() if line[:1].isalnum())
+    return [f"{m[1]} ; {m[2]}" if m[2] else m[1] for m in matches if m]
 
 
 class LockedVersions(MetadataHookInterface):

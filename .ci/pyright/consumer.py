@@ -52,8 +52,8 @@ def handle(handed: Handed) -> None:
 def summary(client: Client) -> list[str]:
     issued = IssuedCredentials("id", "secret")
     with Receiver(client, "https://me.example.org", issued, handle, Path("receiver.db")):
-        told = [*names(client), *many(client), *(word or "" for word in created(client))]
-    return [*told, str(client.digest("patients").count), *handed_over]
+        words = [*names(client), *many(client), *(word or "" for word in created(client))]
+    return [*words, str(client.digest("patients").count), *handed_over]
 
 
 def connected() -> Client:

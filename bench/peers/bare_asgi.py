@@ -55,8 +55,8 @@ async def run(name: str, values: dict[str, Any]) -> list[bytes]:
 
 
 async def get(environment: int, path: str) -> bytes | None:
-    found = await run("get", {"environment_id": environment, "id": path.rpartition("/")[2]})
-    return found[0] if found else None
+    rows = await run("get", {"environment_id": environment, "id": path.rpartition("/")[2]})
+    return rows[0] if rows else None
 
 
 async def find(environment: int, query: bytes) -> bytes:
