@@ -20,6 +20,7 @@ from almoner.cli import app
 from almoner.commands import doctor, pooler
 from almoner.database import Database, failover, revisions
 from almoner.database.dialing import Dialler, PooledError, addresses, is_from_a_pooler
+from almoner.embedded import clients
 from almoner.errors import UnavailableError
 from tests.conftest import free_port, taken
 from tests.operations.cutting import Wire, wire
@@ -252,6 +253,13 @@ def test_addresses_are_read_as_libpq_reads_them() -> None:
         "postgresql:///name": [],
     }
     assert {dsn: addresses(dsn) for dsn in expected} == expected
+
+
+def test_the_programs_of_postgresql_are_told_of_every_host() -> None:
+    dsn = "postgresql://u:p@a:1,b/name?target_session_attrs=read-write"
+    variables = clients.environment(dsn)
+    names = ("PGHOST", "PGPORT", "PGUSER", "PGTARGETSESSIONATTRS")
+    assert [variables[name] for name in names] == ["a,b", "1,5432", "u", "read-write"]
 
 
 def test_only_what_a_pooler_alone_can_say_is_taken_for_one() -> None:
