@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
+from tests.browsers import Screens, on_every_screen
 from tests.people import Person
 from tests.portal.profiles import Chart, new_patient
 from tests.web.document import Document
@@ -111,7 +113,7 @@ async def test_numbers_addresses_and_ids_are_added_and_shown(coach: Person, grac
     assert not Document(page).mentions("555-555-0000")
     profile = await coach.get(f"/patients/{grace.id}?show=all")
     assert "415-555-1234" in Document(profile).definition("Phone")
-    assert Document(profile).row("no voicemail")
+    assert Document(profile).row("Never asked about calls, SMS, voicemail")
     assert "G-1906-12" in Document(profile).region("Timeline")
 
 
@@ -150,6 +152,51 @@ async def test_a_consent_changes_together_with_its_record(
     assert Document(after).row("received 5 January 2026")
     assert Document(after).row("She asked for it.")
     assert Document(after).row("recorded by Emily Smith")
+
+
+async def test_a_consent_is_yes_no_or_never_asked_and_answered_with_one_press(
+    coach: Person, grace: Chart, database: Database, screens: Screens
+) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    noise = await grace.add("phone_numbers", phone_number="415-555-1235", phone_number_type="cell")
+    page = await screens(coach)
+    await page.goto(f"/patients/{grace.id}/contact")
+    number = page.get_by_role("region", name="415-555-1234")
+    calls = number.get_by_role("group", name="Calls", exact=True).first
+    yes, no = calls.get_by_role("button", name="Yes"), calls.get_by_role("button", name="No")
+    for button in (yes, no):
+        await expect(button).to_have_attribute("aria-pressed", "false")
+    await expect(number.get_by_test_id("unasked")).to_have_count(5)
+    await yes.click()
+    await expect(yes).to_have_attribute("aria-pressed", "true")
+    await expect(number.get_by_test_id("unasked")).to_have_count(4)
+    (record,) = await records(database, phone)
+    assert (record["consent"], record["given"], record["how"]) == (
+        "opted_in_to_phone",
+        True,
+        "voice",
+    )
+    # How it was received can be said before, and Enter in a field answers nothing.
+    await page.goto(f"/patients/{grace.id}/contact")
+    assert await on_every_screen(page) == []
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await number.locator("summary", has_text="Calls").first.click()
+    await number.get_by_label("In writing").first.check()
+    await number.get_by_label("Note").first.fill("By letter.")
+    assert await on_every_screen(page) == []
+    await (
+        number.get_by_role("group", name="Calls", exact=True)
+        .nth(1)
+        .get_by_role("button", name="No")
+        .click()
+    )
+    await expect(no).to_have_attribute("aria-pressed", "true")
+    kept = [(row["given"], row["how"], row["note"]) for row in await records(database, phone)]
+    assert sorted(kept) == [(False, "writing", "By letter."), (True, "voice", "")]
+    assert await records(database, noise) == []
+    card = Document(await coach.get(f"/patients/{grace.id}")).region("Contact")
+    assert "no calls" in card
+    assert "Never asked about" in card
 
 
 async def test_a_consent_whose_record_cannot_be_kept_does_not_change(
@@ -194,7 +241,7 @@ async def test_a_consent_without_how_and_when_is_refused(
     answer = await coach.send_form(action, **hidden(page, action), **consent_form(**{field: value}))
     assert answer.status_code == 400
     form = Document(answer).form(to=action)
-    assert words in form.field(field).error
+    assert words in (form.alert().words if field == "given" else form.field(field).error)
     assert form.field("note").value == "She asked for it."
     assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
 
@@ -357,9 +404,7 @@ async def test_what_needs_a_consent_is_not_given_before_it_and_is_shown_as_not_i
     page = await coach.get(f"/patients/{grace.id}/contact")
     early = await coach.send_form(action, **hidden(page, action), **consent_form())
     assert early.status_code == 400
-    assert (
-        "Record the consent to E-mail first" in Document(early).form(to=action).field("given").error
-    )
+    assert "Record the consent to E-mail first" in Document(early).form(to=action).alert()
     assert await records(database, address) == []
     # Another system may say what it likes: the page says what comes of it.
     await grace.add("email_addresses", email="work@example.org", automatic_recipient=True)

@@ -277,7 +277,7 @@ async def test_a_program_without_a_sidebar_has_a_sensible_one(
         page = await coach.get(f"/patients/{chart.id}")
     assert page.status_code == 200
     assert Document(page).heading("Contact and consent")
-    assert Document(page).heading("Appointments")
+    assert "Appointments" in [link.words.strip() for link in Document(page).testids("begin")]
 
 
 async def test_what_the_layout_leaves_out_can_be_reached(

@@ -92,6 +92,11 @@ async def test_the_keys_of_a_profile_lead_to_messages_and_to_the_call_and_nothin
     await expect(page.locator("#timeline")).to_have_count(0)
     record = page.get_by_role("button", name="Record", exact=True)
     await expect(record).to_be_in_viewport(ratio=1)
+    # A number leads to the card of that place.
+    await page.goto(f"/patients/{grace.id}")
+    await page.keyboard.press("1")
+    focused = "document.activeElement.closest('section')?.getAttribute('aria-label')"
+    assert await page.evaluate(focused) == "Contact"
     for address in ("", "?tab=timeline", "?tab=messages"):
         await page.goto(f"/patients/{grace.id}{address}")
         assert await on_every_screen(page) == [], address

@@ -107,3 +107,23 @@ async def test_a_score_says_by_how_much_it_changed(coach: Person, grace: Chart) 
     page = Document(await coach.get(f"/patients/{grace.id}?show=assessments"))
     assert page.row("down 1 since")
     assert len([row for row in page.rows() if "since" in row.words]) == 1
+
+
+async def test_what_has_nothing_in_it_is_one_line_of_ways_to_begin(
+    coach: Person, grace: Chart
+) -> None:
+    page = Document(await coach.get(f"/patients/{grace.id}"))
+    begins = {link.words.strip(): link.attribute("href") for link in page.testids("begin")}
+    here = f"/patients/{grace.id}"
+    assert begins["Medication"] == f"{here}/records/new?type=medication"
+    assert begins["Care flows"] == f"{here}/care-flows/new"
+    assert begins["Mood"] == f"{here}/assessments/new?spec=mood_check"
+    # That nobody can be reached is seen.
+    assert "Nothing is recorded" in page.region("Contact")
+    assert page.lacks("region", "Medication")
+    for href in begins.values():
+        assert (await coach.get(href)).status_code in (200, 303), href
+    await grace.add("custom_data_type_records", type_name="medication", body={"name": "Aspirin"})
+    again = Document(await coach.get(here))
+    assert "Aspirin" in again.region("Medication")
+    assert "Medication" not in [link.words.strip() for link in again.testids("begin")]

@@ -31,12 +31,16 @@ class Card:
 class Panel:
     """A drawn card: the template below the package, and the typed context that it sees as
     ``panel``. ``first``: it stands before the others for now.
+
+    ``begins``: where the first of what it shows is added; blank where there is some already, or
+    that there is none has to be seen.
     """
 
     card: Card
     template: str
     context: Any
     first: bool = False
+    begins: str = ""
 
 
 @dataclass(frozen=True)

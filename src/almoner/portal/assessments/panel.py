@@ -36,4 +36,5 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         card,
         "portal/assessments/panel.html",
         Assessments(begun, answered[:_FEW], len(answered) > _FEW),
+        begins="" if begun or answered else f"/patients/{patient.id}/assessments/new",
     )

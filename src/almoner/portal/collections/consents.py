@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource, Row
@@ -23,7 +23,7 @@ from almoner.vocabulary.kinds import Consent
 # How a consent was received, as it is stored, with what the form says of it and what a sentence
 # does.
 WAYS: Final = (("voice", "By voice"), ("writing", "In writing"), ("digital", "Digitally"))
-ANSWERS: Final = (("yes", "consents"), ("no", "does not consent, or no longer"))
+ANSWERS: Final = ("yes", "no")
 _CONTROLS: Final = ("given", "how", "received_on", "note")
 _LONGEST_NOTE: Final = 2000
 _RECORDS: Final = f"""
@@ -31,6 +31,14 @@ SELECT r.row_id::text, r.consent, r.given AS granted, r.how, r.received_on, r.no
     {name_sql("r.recorded_by")} AS by, r.recorded_at
 FROM consent_records r WHERE r.environment_id = $1 AND r.row_id = ANY ($2::uuid[])
     ORDER BY r.id DESC
+"""
+# A consent that is not given was refused where anybody ever answered; else nobody asked.
+_ANSWERED: Final = """
+SELECT r.row_id::text, r.consent FROM consent_records r
+WHERE r.environment_id = $1 AND r.row_id = ANY ($3::uuid[])
+UNION SELECT c.row_id::text, f.name FROM changes c CROSS JOIN LATERAL unnest(c.fields) AS f (name)
+WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = ANY ($3::uuid[])
+  AND c.kind <> 'create' AND c.kind = 'update'
 """
 _RECORD: Final = """
 INSERT INTO consent_records (environment_id, patient_id, resource, row_id, consent, given, how,
@@ -58,6 +66,7 @@ class ConsentRecord:
         return in_sentence(dict(WAYS).get(self.how, self.how))
 
 
+Answer = Literal["yes", "no", "never asked"]
 Records = Mapping[tuple[str, str], Sequence[ConsentRecord]]
 
 
@@ -80,6 +89,25 @@ async def records_of(
             ConsentRecord(**columns)
         )
     return records
+
+
+async def answered(
+    connection: Connection, environment_id: int, patient_id: str, row_ids: Sequence[str]
+) -> set[tuple[str, str]]:
+    """The consents of these rows that somebody ever answered, by row and consent: with a record, or
+    by a change that another system made.
+    """
+    if not row_ids:
+        return set()
+    rows = await connection.fetch(_ANSWERED, environment_id, patient_id, row_ids)
+    return {(row["row_id"], row["consent"]) for row in rows}
+
+
+def answer(is_granted: bool, was_answered: bool) -> Answer:
+    """What a patient says of a consent. Who was never asked has refused nothing."""
+    if is_granted:
+        return "yes"
+    return "no" if was_answered else "never asked"
 
 
 def answer_of(form: Form) -> dict[str, str]:
@@ -148,7 +176,7 @@ async def _is_granted(
 
 def _errors(form: Form, today: date) -> dict[str, str]:
     errors: dict[str, Any] = {}
-    if form.text("given") not in dict(ANSWERS):
+    if form.text("given") not in ANSWERS:
         errors["given"] = "Say whether the patient consents."
     if form.text("how") not in dict(WAYS):
         errors["how"] = "Say how it was received."

@@ -21,7 +21,6 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, live
 from almoner.portal.collections import consents, forms
 from almoner.portal.collections.consents import (
-    ANSWERS,
     WAYS,
     ConsentRecord,
     Records,
@@ -45,7 +44,7 @@ class RowConsent:
 
     name: str
     title: str
-    is_granted: bool
+    state: consents.Answer
     waits_for: str
     records: Sequence[ConsentRecord]
     form: RefusedForm
@@ -98,7 +97,6 @@ class CollectionPage:
     today: date
     most: int = MOST
     ways: tuple[tuple[str, str], ...] = WAYS
-    answers: tuple[tuple[str, str], ...] = ANSWERS
 
 
 async def show(
@@ -238,13 +236,16 @@ async def _section(
     names = tuple(consents_of(resource))
     row_ids = [row.id for row in patient_rows] if names else []
     records = await consents.records_of(connection, visit.environment_id, row_ids)
+    answered = await consents.answered(connection, visit.environment_id, patient.id, row_ids)
     return CollectionSection(
         resource=resource,
         address=f"/patients/{patient.id}{address(resource)}",
         rows=[
             EditedRow(
                 row=row,
-                consents=[_consent(resource, row, name, records, refused) for name in names],
+                consents=[
+                    _consent(resource, row, name, (records, answered), refused) for name in names
+                ],
                 form=await forms.row_form(visit, connection, fields, row, refused),
             )
             for row in patient_rows
@@ -257,8 +258,13 @@ async def _section(
 
 
 def _consent(
-    resource: Resource, row: CollectionRow, name: str, records: Records, refused: RefusedForm
+    resource: Resource,
+    row: CollectionRow,
+    name: str,
+    known: tuple[Records, set[tuple[str, str]]],
+    refused: RefusedForm,
 ) -> RowConsent:
+    records, answered = known
     titles, needed, form_id = consents_of(resource), needed_for(resource, name), f"{row.id}-{name}"
     is_granted, is_refused = row.values[name], refused.id == form_id
     drawn = RefusedForm(
@@ -267,7 +273,7 @@ def _consent(
     return RowConsent(
         name=name,
         title=titles[name],
-        is_granted=is_granted,
+        state=consents.answer(is_granted, (row.id, name) in answered),
         waits_for=titles[needed] if is_granted and needed and not row.values[needed] else "",
         records=records.get((row.id, name), ()),
         form=refused if is_refused else drawn,

@@ -11,7 +11,8 @@ from typing import Any, Final
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.collections.consents import needed_for
+from almoner.portal.collections import consents
+from almoner.portal.collections.consents import answer, needed_for
 from almoner.portal.collections.forms import changed_fields
 from almoner.portal.collections.queries import CollectionRow, rows
 from almoner.portal.collections.shared_pages import PAGES, address, page_address
@@ -36,14 +37,15 @@ _ADDRESS: Final = ("street", "street_line_two", "city", "state", "zip_code", "co
 
 @dataclass(frozen=True, kw_only=True)
 class CardRow:
-    """A row in a card. ``consents``: of those that need no other, what each is called, and whether
-    it is given.
+    """A row in a card. ``consents``: of those that need no other, what each is called, and what the
+    patient says of it, where they were asked; ``unasked`` are the others.
     """
 
     row: CollectionRow
     resource: Resource
     address: str
     consents: Sequence[tuple[str, bool]]
+    unasked: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class CollectionCard:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
     together = _TOGETHER[card.shows]
-    card_rows: list[CardRow] = []
+    listed: list[tuple[Resource, CollectionRow]] = []
     own: CollectionRow | None = None
     more = False
     for resource in together:
@@ -74,10 +76,12 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         if resource.patient == "id":
             own = of_patient[0]
             continue
-        card_rows += [_row(resource, patient, row) for row in of_patient[:_FEW]]
+        listed += [(resource, row) for row in of_patient[:_FEW]]
         more = more or len(of_patient) > _FEW
+    asked_for = [row.id for resource, row in listed if consents_of(resource)]
+    answered = await consents.answered(connection, visit.environment_id, patient.id, asked_for)
     context = CollectionCard(
-        rows=card_rows,
+        rows=[_row(resource, patient, row, answered) for resource, row in listed],
         more=more,
         postal=_postal(own.values) if own else (),
         facts=_facts(own) if own else (),
@@ -85,12 +89,21 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         edits=any(changed_fields(resource) for resource in together),
         thing=together[0].thing,
     )
-    return Panel(card, "portal/collections/panel.html", context)
+    # That nobody knows how to reach a patient has to be seen.
+    is_blank = not listed and own is None
+    return Panel(
+        card,
+        "portal/collections/panel.html",
+        context,
+        begins=context.page if is_blank else "",
+    )
 
 
-def _row(resource: Resource, patient: Patient, row: CollectionRow) -> CardRow:
-    consents = [
-        (in_sentence(title), row.values[name])
+def _row(
+    resource: Resource, patient: Patient, row: CollectionRow, answered: set[tuple[str, str]]
+) -> CardRow:
+    states = [
+        (in_sentence(title), answer(row.values[name], (row.id, name) in answered))
         for name, title in consents_of(resource).items()
         if not needed_for(resource, name)
     ]
@@ -98,7 +111,8 @@ def _row(resource: Resource, patient: Patient, row: CollectionRow) -> CardRow:
         row=row,
         resource=resource,
         address=f"/patients/{patient.id}{address(resource)}",
-        consents=consents,
+        consents=[(title, state == "yes") for title, state in states if state != "never asked"],
+        unasked=[title for title, state in states if state == "never asked"],
     )
 
 

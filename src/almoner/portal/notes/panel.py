@@ -32,4 +32,5 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     pinned = sum(thread.note.pinned for thread in holding)
     few = holding[: max(_FEW, pinned)]
     context = NotesCard(few, len(threads) > len(few), f"/patients/{patient.id}")
-    return Panel(card, "portal/notes/panel.html", context, first=pinned > 0)
+    begins = "" if threads else f"/patients/{patient.id}/note"
+    return Panel(card, "portal/notes/panel.html", context, first=pinned > 0, begins=begins)

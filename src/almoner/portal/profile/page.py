@@ -91,7 +91,11 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
         tab=tab,
         timeline=main if isinstance(main, Timeline) else None,
         conversation=main if isinstance(main, DrawnCard) else None,
-        sidebar=sorted(filter(None, sidebar), key=lambda card: not card.panel.first),
+        # What is used before what is not begun; the designer's order within both.
+        sidebar=sorted(
+            filter(None, sidebar),
+            key=lambda card: (not card.panel.first, bool(card.panel.begins)),
+        ),
         omitted=elsewhere,
     )
     return visit.page("portal/profile/profile.html", page)

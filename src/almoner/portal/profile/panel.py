@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from almoner.database import Connection
 from almoner.pages.filters import zone_in_words
@@ -29,6 +30,13 @@ FROM ({next_of("$2", "$3::text", "e.*", _COMING + 1)}) AS e
 JOIN calendars k ON k.environment_id = e.environment_id AND k.id = e.calendar_id
 JOIN workers w ON w.environment_id = k.environment_id AND w.id = k.worker_id
 ORDER BY {starts("$3::text")}, e.id
+"""
+
+_ANY: Final = """
+SELECT EXISTS (SELECT FROM assessment_responses WHERE environment_id = $1 AND user_id = $2
+    AND spec_id = $3 AND entered_in_error_at IS NULL)
+  OR EXISTS (SELECT FROM custom_data_type_records WHERE environment_id = $1 AND user_id = $2
+    AND type_name = $3)
 """
 
 
@@ -61,14 +69,14 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     """The card; None for a chart of what the visitor may not see."""
     if card.shows == "chart":
         drawn = await chart(visit, connection, patient, card)
-        return (
-            Panel(card, "portal/profile/chart.html", ChartCard(drawn, RECENT_DAYS))
-            if drawn
-            else None
-        )
-    return Panel(
-        card, "portal/profile/appointments.html", await _appointments(visit, connection, patient)
-    )
+        if drawn is None:
+            return None
+        begins = "" if drawn.points else await _begins(visit, connection, patient, card)
+        context = ChartCard(drawn, RECENT_DAYS)
+        return Panel(card, "portal/profile/chart.html", context, begins=begins)
+    appointments = await _appointments(visit, connection, patient)
+    begins = "" if appointments.coming else f"/calendar/new?patient={patient.id}"
+    return Panel(card, "portal/profile/appointments.html", appointments, begins=begins)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,15 @@ class ChartCard:
 
     chart: object
     recent_days: int
+
+
+async def _begins(visit: Visit, connection: Connection, patient: Patient, card: Card) -> str:
+    """Where the first of what a chart shows is added; blank where there is some, if long ago."""
+    if await connection.fetchval(_ANY, visit.environment_id, patient.id, card.of):
+        return ""
+    if card.of in visit.program.newest_specs:
+        return f"/patients/{patient.id}/assessments/new?spec={quote(card.of)}"
+    return f"/patients/{patient.id}/records/new?type={quote(card.of)}"
 
 
 async def _appointments(visit: Visit, connection: Connection, patient: Patient) -> Appointments:

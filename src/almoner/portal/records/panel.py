@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
@@ -41,5 +42,6 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         words = await speaking(visit, connection, patient, queries.BESIDE, *of_rows)
         rows = [(row, list(facts(fields, row.values, words))) for row in records[:_FEW]]
         context = RecordsCard(data_type, rows, len(records) > _FEW)
-        return Panel(card, "portal/records/panel.html", context)
+        new = f"/patients/{patient.id}/records/new?type={quote(data_type.name)}"
+        return Panel(card, "portal/records/panel.html", context, begins="" if records else new)
     return None

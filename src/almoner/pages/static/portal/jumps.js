@@ -2,6 +2,7 @@
 const into = (to) => {
   to.scrollIntoView({ block: "nearest" });
   (to.querySelector("textarea") || to.querySelector("input:not([type=hidden]), select") || to.querySelector("a, button"))?.focus();
+  if (!to.contains(document.activeElement)) to.focus();
 };
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-jump]");
