@@ -153,10 +153,14 @@ async def test_a_choice_is_the_worker_s_own_and_can_be_taken_back(
         )
         assert Document(usual).attribute("data-clock-hours") == "12"
         assert Document(await stranger.get("/account")).attribute("data-clock-hours") == "24"
+        assert Document(usual).attribute("data-rows") == "40"
+        await coach.send_form("/account/times", rows="48")
+        account = Document(await coach.get("/account"))
+        assert (account.attribute("data-rows"), account.field("rows").value) == ("48", "48")
         refused = await coach.send_form("/account/times", clock_hours="13", first_weekday="0")
         assert (
             refused.status_code,
-            "Choose one of the clocks" in Document(refused).testid("problem"),
+            "Choose one of the choices" in Document(refused).testid("problem"),
         ) == (
             400,
             True,

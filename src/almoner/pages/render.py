@@ -14,6 +14,7 @@ from markupsafe import Markup
 from almoner.access.sessions import csrf
 from almoner.pages import filters, moment_fields, notation
 from almoner.pages.options import options, suggestions
+from almoner.pages.row_heights import row_height
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
@@ -78,6 +79,7 @@ class Renderer:
             rooms=self.rooms_of,
             clock_hours=_clock_hours,
             first_weekday=_first_weekday,
+            row_height=row_height,
         )
         self._environment.filters.update(
             initials=filters.initials,

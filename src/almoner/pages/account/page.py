@@ -15,6 +15,7 @@ from almoner.access.recovery_codes import RemainingCodes
 from almoner.access.sessions import OpenSession
 from almoner.access.worker_events import By
 from almoner.errors import problem
+from almoner.pages import row_heights
 from almoner.pages.account import new_codes
 from almoner.pages.notation import Notation
 from almoner.pages.route import SIGNED_IN, PageRoute
@@ -50,6 +51,7 @@ class AccountPage:
     by_password: bool
     clocks: tuple[tuple[str, str], ...]
     weeks: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, str], ...]
     notice: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -67,8 +69,12 @@ _WEEKS: Final = {
     str(regions.SUNDAY): "Sunday",
     str(regions.SATURDAY): "Saturday",
 }
+_ROWS: Final = dict(
+    zip(row_heights.HEIGHTS, ("Compact, 40 pixels", "Roomy, 48 pixels"), strict=True)
+)
+_A_YEAR: Final = 365 * 24 * 3600
 _NOTICES: Final = {
-    "times": "Times are shown so from now on.",
+    "times": "Your settings are saved.",
     "password": "Your password is changed. You are signed out everywhere else.",
     "factor": (
         "The second factor is set up. Its code is asked for from the next time on. You are signed"
@@ -87,19 +93,20 @@ async def show(visit: Visit) -> Response:
 
 
 async def change_notation(visit: Visit) -> Response:
-    """How times and weeks are shown to the worker. Raises a 400 ``ApiError`` for what is no choice
-    of the form.
+    """How times and weeks are shown to the worker, and how high rows are in this browser. Raises a
+    400 ``ApiError`` for what is no choice of the form.
     """
     form, worker = await visit.form(), visit.worker
     hours, first = form.text("clock_hours"), form.text("first_weekday")
-    if hours not in ("", *_CLOCKS) or first not in ("", *_WEEKS):
-        raise problem(
-            "bad_request", "Choose one of the clocks and of the first days that the form has."
-        )
+    rows = form.text("rows", row_heights.HEIGHTS[0])
+    if hours not in ("", *_CLOCKS) or first not in ("", *_WEEKS) or rows not in _ROWS:
+        raise problem("bad_request", "Choose one of the choices that the form has.")
     chosen = [int(text) if text else None for text in (hours, first)]
     async with visit.connection() as connection:
         await accounts.set_notation(connection, *worker.owner, *chosen)
-    return visit.go("/account?done=times")
+    response = visit.go("/account?done=times")
+    visit.parts.cookies.put(response, row_heights.COOKIE, rows, _A_YEAR)
+    return response
 
 
 async def change_password(visit: Visit) -> Response:
@@ -257,6 +264,7 @@ async def _page(
         by_password=visit.parts.sign_in.by_password,
         clocks=clocks,
         weeks=weeks,
+        rows=tuple(_ROWS.items()),
         notice=notice,
         errors=errors or {},
     )
