@@ -29,14 +29,16 @@ class Cells:
     key_source: KeySource
 
     async def move(
-        self, name: str, back: bool = False, tell: Any = lambda text: None
+        self, name: str, back: bool = False, tell: Any = lambda text: None, part: int = 7
     ) -> MoveReport:
-        """Moves an environment, or back; nobody else serves it, so that nobody is waited for."""
+        """Moves an environment, or back, so many rows at a time; nobody else serves it, so that
+        nobody is waited for.
+        """
         source, target = await opened(self.here), await opened(self.there)
         pair = (target, source) if back else (source, target)
         try:
             return await EnvironmentMove(
-                *pair, self.key_source, "elsewhere", tell, lease_seconds=0.0, part=7
+                *pair, self.key_source, "elsewhere", tell, lease_seconds=0.0, part=part
             ).run(name)
         finally:
             source.terminate()

@@ -251,7 +251,7 @@ async def test_followers_of_an_environment_that_moves_to_and_fro_miss_nothing(
     followers = [asyncio.create_task(crowd.follow()), asyncio.create_task(crowd.poll())]
     for place in range(number):
         before = len(crowd.told)
-        await cells.move(NAME, back=bool(place % 2))
+        await cells.move(NAME, back=bool(place % 2), part=1000)
         left = await opened(cells.there if place % 2 else cells.here)
         await removal.remove(left, [await id_of(left)])
         await left.close()
