@@ -144,7 +144,7 @@ def test_a_merge_moves_it_an_export_has_it_and_the_audit_trail_names_it(site: Si
     merged = site.send(f"{here}/{other}", here)
     assert merged.status_code == 303, as_read(merged.text)[:600]
     assert [row["substance"] for row in site.find("allergies", user_id=kept)] == ["Sulfites"]
-    assert "moved: 1 allergy" in told(site, kept)
+    assert "moved: 1 allergy" in told(site, kept, "care")
     exported = site.send("/admin/export", "/admin/export", collections="allergies", format="ndjson")
     assert json.loads(exported.text.splitlines()[0])["substance"]
     assert "an allergy" in site.page("/admin/audit")
