@@ -93,11 +93,15 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     await expect(page.locator(".inbox-rows > li:focus-within")).to_contain_text("P02 Hopper")
     assert await violations(page) == []
 
-    # Called: the sheet of the call, and back.
+    # Called: the sheet of the call beside the list, closed, and back in the row.
+    await page.locator('[data-key="c"][data-htmx-powered]').first.wait_for()
     await press("c")
-    await page.wait_for_url("**/call")
-    await page.go_back()
-    await expect(page.locator(".inbox-rows > li:focus")).to_contain_text("P02 Hopper")
+    sheet = page.get_by_role("region", name="Call with P02")
+    await expect(sheet.get_by_label("Outcome")).to_be_focused()
+    assert await violations(page) == []
+    await press("Escape")
+    await expect(sheet).to_have_count(0)
+    await expect(page.locator(".inbox-rows > li:focus-within")).to_contain_text("P02 Hopper")
 
     # Done, and taken back.
     await press("e")

@@ -190,3 +190,66 @@ async def test_programs_write_tasks_and_are_told_what_is_wrong(clinic: Clinic, a
     assert counts((await clinic.me.get("/inbox")).text) == {"today": "1", "all": "1"}
     found = (await api.get("/v1/worker_tasks?role=coach")).json()[0]["data"]
     assert [row["id"] for row in found] == [made["id"]]
+
+
+async def test_who_watches_a_task_is_told_what_came_of_it_until_they_say_that_they_know(
+    clinic: Clinic,
+) -> None:
+    me, other = clinic.me, clinic.other
+    patient = await clinic.patient("Grace", other)
+    for of in (patient["id"], None):
+        task = await clinic.make(
+            "worker_tasks", title="Ring them", patient_id=of, worker_id=other.worker_id
+        )
+        path = f"/tasks/{task['id']}"
+        await me.send_form(f"{path}/watch")
+        assert counts((await me.get("/inbox")).text) == {"all": "0"}
+        await other.send_form(f"{path}/comment", text="They close at six.")
+        page = (await me.get("/inbox")).text
+        assert counts(page) == {"watch": "1", "all": "1"}
+        row = Document(page).row("you watch it")
+        assert "commented by Otto Other" in row
+        assert "They close at six." in row
+        # Who does something is not told of it, and neither is who does not watch.
+        assert "watch" not in counts((await other.get("/inbox")).text)
+        await other.send_form(f"{path}/done")
+        page = (await me.get("/inbox")).text
+        assert "done by Otto Other" in Document(page).row("you watch it")
+        noted = await me.send_form(
+            "/inbox/news-noted", htmx=True, **form_of(page, "/inbox/news-noted")
+        )
+        assert counts(noted.text) == {"all": "0"}
+        back = await me.send_form(
+            "/inbox/news-back", htmx=True, **form_of(noted.text, "/inbox/news-back")
+        )
+        assert counts(back.text) == {"watch": "1", "all": "1"}
+        await me.send_form(f"{path}/reopen")
+        await other.send_form(f"{path}/done")
+        await other.send_form(f"{path}/reopen")
+        page = (await me.get("/inbox")).text
+        assert "reopened by Otto Other" in Document(page).row("you watch it")
+        await me.send_form("/inbox/news-noted", htmx=True, **form_of(page, "/inbox/news-noted"))
+
+
+async def test_a_task_about_no_patient_is_put_off_and_taken_back(clinic: Clinic) -> None:
+    today = datetime.now(EASTERN).date().isoformat()
+    mine = {"worker_id": clinic.me.worker_id, "due_date": today}
+    task = await clinic.make("worker_tasks", title="Ring the pharmacy", **mine)
+    noise = await clinic.make("worker_tasks", title="Of the team", role="coach", due_date=today)
+    asking = Document(await clinic.me.get(f"/inbox/snooze?task={task['id']}&row=0"))
+    assert asking.heading("Not now: Ring the pharmacy")
+    answer = await clinic.me.send_form(
+        "/inbox/snooze", htmx=True, task=task["id"], words="in 2 days 9", row="0"
+    )
+    assert answer.status_code == 200
+    assert counts(answer.text) == {"today": "1", "all": "1"}
+    assert (await stored(clinic, f"/tasks/{task['id']}"))["due_date"] is None
+    back = await clinic.me.send_form(
+        "/inbox/task-due", htmx=True, **form_of(answer.text, "/inbox/task-due")
+    )
+    assert counts(back.text) == {"today": "2", "all": "2"}
+    assert (await stored(clinic, f"/tasks/{task['id']}"))["due_date"].isoformat() == today
+    refused = await clinic.me.send_form(
+        "/inbox/snooze", htmx=True, task=noise["id"], words="tomorrow", row="0"
+    )
+    assert refused.status_code == 409

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from almoner.vocabulary.definitions import Score
 from almoner.workshop.assessment_design import (
     Assessment,
     AssessmentSection,
@@ -14,7 +15,7 @@ from almoner.workshop.assessment_design import (
     Question,
     Scoring,
 )
-from almoner.workshop.score import Score, score
+from almoner.workshop.score import score
 
 OFTEN = ("never", "some days", "often")
 ASKED = (

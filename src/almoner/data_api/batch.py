@@ -72,7 +72,7 @@ class Batch:
         if self._resource.claims:
             self.claiming.append(row)
         if not problems:
-            self.related += nested.related(self._resource, row)
+            self.related += nested.related(self._resource, row, self._program, loaded=True)
         self.rows.append(row)
         self.created.append(body.get("created_at"))
 

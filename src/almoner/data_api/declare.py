@@ -38,14 +38,14 @@ Check = Callable[[Row, Program, Problems], None]
 
 @dataclass(frozen=True)
 class Related:
-    """A row of another collection that is written in the transaction of its parent
-    (``on_create``).
-    """
+    """A row of another collection that is written with its parent (``on_create``). ``tells``: it
+    tells people of what is new, and is left out where its parent is loaded from elsewhere."""
 
     resource: str
     values: Row
     # Where the related row's problems are reported: ``.phone``, ``.external_ids[0]``.
     path: str
+    tells: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Resource:
     questions: tuple[RuleQuestion, ...] = ()
     ends: tuple[Ending, ...] = ()
     checked_fields: frozenset[str] = frozenset()
-    on_create: Callable[[Row], Sequence[Related]] | None = None
+    on_create: Callable[[Row, Program], Sequence[Related]] | None = None
     unique: tuple[Unique, ...] = ()
     any_reference: tuple[str, str] | None = None
     finders: tuple[Filter, ...] = ()

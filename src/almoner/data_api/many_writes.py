@@ -135,7 +135,8 @@ class ManyWrites(RowWrites):
         each.problems += rules.refused(resource, each.row, batch.program, None, each.problems)
         each.row["id"] = each.row_id = new_id()
         if not each.problems:
-            each.related = nested.related(resource, each.row)
+            loaded = batch.request.on_existing != REFUSE
+            each.related = nested.related(resource, each.row, batch.program, loaded)
             each.related += [
                 Related(of.name, values | {reference: each.row_id}, path)
                 for of, reference, values, path in mappings

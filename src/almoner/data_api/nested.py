@@ -104,9 +104,12 @@ def check(resource: Resource, row: Row, program: Program, before: Sequence[Probl
     return problems
 
 
-def related(resource: Resource, row: Row) -> list[Related]:
-    """All rows that the Create of ``row`` writes along, in the order in which they are written."""
-    rows = list(resource.on_create(row)) if resource.on_create else []
+def related(resource: Resource, row: Row, program: Program, loaded: bool = False) -> list[Related]:
+    """All rows that the Create of ``row`` writes along, in the order in which they are written.
+    What is ``loaded`` from elsewhere is no news.
+    """
+    rows = list(resource.on_create(row, program)) if resource.on_create else []
+    rows = [each for each in rows if not (loaded and each.tells)]
     for item, kind in fields(resource):
         for number, values in enumerate(row.get(item.name) or ()):
             whole = {**values, **kind.fixed, kind.by: row["id"]}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import asyncpg
 
@@ -34,6 +34,8 @@ from almoner.vocabulary.fields import Shape
 from almoner.vocabulary.kinds import Problems
 
 T = TypeVar("T")
+# Of what no program says anything.
+_ANY_PROGRAM: Final = Program()
 
 
 class RowWrites:
@@ -66,11 +68,13 @@ class RowWrites:
     async def _create(
         self, by: Actor, resource: Resource, row: Row, problems: Problems, shape: Shape
     ) -> Written:
-        problems += await self._check(by, resource, row, None, problems)
+        refused, program = await self._check(by, resource, row, None, problems)
+        problems += refused
         if problems:
             await self._refuse(by, resource, row, problems)
         row["id"] = new_id()
-        return await self._write_new(by, resource, row, nested.related(resource, row), shape)
+        related = nested.related(resource, row, program)
+        return await self._write_new(by, resource, row, related, shape)
 
     async def _write_new(
         self, by: Actor, resource: Resource, row: Row, related: Sequence[Related], shape: Shape
@@ -165,19 +169,19 @@ class RowWrites:
 
     async def _check(
         self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None, prior: Problems
-    ) -> Problems:
-        """The problems of a row; what the cached program refuses is tried once more with the
-        newest.
+    ) -> tuple[Problems, Program]:
+        """The problems of a row, and the program that it was checked by; what the cached one
+        refuses is tried once more with the newest.
         """
         if not resource.program_choices and not resource.checks:
-            return []
+            return [], _ANY_PROGRAM
         program = await self._program(by)
         problems = rules.refused(resource, row, program, named, prior)
         if problems:
             newest = await self._programs.newest(by.environment_id)
             if newest.version != program.version:
-                return rules.refused(resource, row, newest, named, prior)
-        return problems
+                return rules.refused(resource, row, newest, named, prior), newest
+        return problems, program
 
     async def _program(self, by: Actor) -> Program:
         return self._programs.cached(by.environment_id) or await self._programs.of(
@@ -277,9 +281,8 @@ class RowWrites:
 
     async def _update_alone(self, update: Update) -> Written:
         by, resource, row = update.by, update.resource, update.row
-        problems = update.problems + await self._check(
-            by, resource, row, frozenset(row), update.problems
-        )
+        refused, _ = await self._check(by, resource, row, frozenset(row), update.problems)
+        problems = update.problems + refused
         if problems:
             await self._current(by, resource, update.row_id, None, update.shape)
             await self._refuse(by, resource, row, problems)

@@ -80,7 +80,8 @@ class Store(ManyWrites):
         row = decode.values(
             resource, body, verb=Verb.UPDATE, shape=Shape.STORED, problems=problems, whole=by.whole
         )
-        problems += await self._check(by, resource, row, frozenset(row), problems)
+        refused, _ = await self._check(by, resource, row, frozenset(row), problems)
+        problems += refused
         if problems:
             await self._refuse(by, resource, row, problems)
         names = statements.ordered(resource, row)

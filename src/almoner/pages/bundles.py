@@ -28,7 +28,9 @@ SCRIPTS: Final[Mapping[str, str]] = {
         " small_forms focus typed_meanwhile connection sent_once sign_out guard redraw rooms"
         " sent_by_script"
     ),
-    "portal": "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets",
+    "portal": (
+        "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets mentions"
+    ),
     "workshop": "sort filters suggested_names read_files lines",
     "calendar": "calendar scroll places held ask answer pointer keyboard",
 }

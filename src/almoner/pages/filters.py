@@ -5,6 +5,7 @@ eye.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -12,8 +13,10 @@ from markupsafe import Markup
 
 from almoner.pages.notation import time_of_day, to_the_second
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Severity
 from almoner.vocabulary.names import TURNS
 
+_TONES: Final[Mapping[Severity, str]] = {"calm": "", "watch": "warn", "act": "bad"}
 _JOINER: Final = "\u200d"
 
 
@@ -51,6 +54,11 @@ def counted(number: int, singular: str, plural: str = "") -> str:
     given.
     """
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def tone(severity: Severity) -> str:
+    """The colour of what asks for something, as chips have it."""
+    return _TONES[severity]
 
 
 def iso(moment: datetime) -> str:

@@ -99,6 +99,7 @@ class Renderer:
             ago=filters.ago,
             on_paper=filters.on_paper,
             tel=filters.tel,
+            tone=filters.tone,
             iso=filters.iso,
             options=options,
             suggestions=suggestions,

@@ -4,7 +4,7 @@ typed on it is a draft of its worker until it is saved, as that of an assessment
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.database import Connection
+from almoner.pages import parsing
 from almoner.pages.security import local_path
 from almoner.pages.visit import Form, Visit
 from almoner.portal.assessments import drafts
@@ -25,14 +26,45 @@ SAVE: Final = "save"
 _SPEC: Final = "sheet:{}"
 _VERSION: Final = 0
 # What a form is sent with beside what was typed.
-_APART: Final = frozenset({"csrf", "do", "back"})
+_APART: Final = frozenset({"csrf", "do", "back", "list", "row"})
+# The list that a sheet may stand beside.
+_LIST: Final = "/inbox"
 
 Entered = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
+class ListBeside:
+    """The list that a sheet stands beside, and the number of the row that it was opened from: the
+    list is drawn again once something is written, and the row has the focus again.
+    """
+
+    path: str
+    row: str
+
+    @property
+    def fragment(self) -> str:
+        """The address of the list alone."""
+        return self.path.replace(_LIST, f"{_LIST}/list", 1)
+
+    @property
+    def focus(self) -> str:
+        """The id of what has the focus then."""
+        return f"act-{self.row}"
+
+
+@dataclass(frozen=True)
 class ClosedSheet:
     """What stands where a sheet was: nothing."""
+
+    beside: ListBeside | None
+
+
+def list_beside(text: Callable[[str], str]) -> ListBeside | None:
+    """The list beside which a sheet is asked for or sent; None where it stands beside none."""
+    path, row = text("list"), parsing.whole(text("row"))
+    is_list = path == _LIST or path.startswith(f"{_LIST}?")
+    return ListBeside(path, str(row or 0)) if is_list else None
 
 
 def _entered(form: Form) -> Entered:
@@ -90,13 +122,13 @@ async def drop(visit: Visit, connection: Connection, patient_id: str, sheet: str
     await drafts.drop(visit, connection, patient_id, _SPEC.format(sheet))
 
 
-def closed(visit: Visit, patient: Patient, back: str) -> Response:
+def closed(visit: Visit, patient: Patient, back: str, beside: ListBeside | None = None) -> Response:
     """The sheet is closed, and the page that it stood on is there again; another one where the
     form says so (``back``), and the profile where it had a page of its own.
     """
     if back or not visit.is_fragment:
         return visit.go(local_path(back) if back else f"/patients/{patient.id}")
-    return visit.fragment("portal/closed_sheet.html", ClosedSheet())
+    return visit.fragment("portal/closed_sheet.html", ClosedSheet(beside))
 
 
 def is_untyped(visit: Visit, text: str) -> bool:

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.vocabulary import json_values
+from almoner.vocabulary.definitions import Score
 from almoner.workshop import published_programs
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.process_design import GROUPS, ProcessCondition, ProcessConditions
 from almoner.workshop.questions import Test, passes
-from almoner.workshop.score import Score, Scorer
+from almoner.workshop.score import Scorer
 
 # Each is about one row, of.id, and read for as many as are asked about. A limit has each looked up
 # by itself: as a join the planner would read the tables whole.

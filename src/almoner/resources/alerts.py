@@ -16,6 +16,8 @@ from almoner.vocabulary.times import IsoDateTime
 
 # Neither finished by the program that raised it nor dismissed by a worker.
 IS_OPEN = "NOT completed AND NOT dismissed"
+# The type of those that come with answers whose score asks for somebody.
+SCORE = "score"
 
 alerts = Resource(
     name="alerts",
@@ -125,6 +127,26 @@ alerts = Resource(
             update=False,
             not_enveloped=True,
             label="Taken by",
+        ),
+        Field(
+            "taken_time",
+            IsoDateTime(),
+            "When they took it; null while nobody has.",
+            create=False,
+            update=False,
+            not_enveloped=True,
+            sample=None,
+            label="Taken",
+        ),
+        Field(
+            "assessment_response_id",
+            Ref("assessment_responses"),
+            "The answers whose score asks for somebody; null where it is about something else.",
+            create=False,
+            update=False,
+            not_enveloped=True,
+            sample=None,
+            label="Answers",
         ),
         replace(UPDATED_AT, not_enveloped=True),
         replace(CREATED_AT, not_enveloped=True),

@@ -4,6 +4,7 @@ from almoner.data_api.declare import (
     CREATED_AT,
     ID,
     UPDATED_AT,
+    Related,
     Resource,
     Row,
     Verb,
@@ -13,6 +14,7 @@ from almoner.data_api.presented import Presented
 from almoner.errors import Problem
 from almoner.resources._entered_in_error import ENTERED_IN_ERROR
 from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
+from almoner.resources.alerts import SCORE
 from almoner.vocabulary.definitions import Program, Spec
 from almoner.vocabulary.fields import MORE, Field, FormSection, missing_field
 from almoner.vocabulary.kinds import AnyObject, Problems, Ref, Text
@@ -83,6 +85,19 @@ def _spec(row: Row, program: Program, problems: Problems) -> Spec | None:
     return spec
 
 
+def alert_where_somebody_must_act(row: Row, program: Program) -> tuple[Related, ...]:
+    """The alert that comes with answers whose score is in a band that asks for somebody."""
+    score = program.specs[row["spec_id"], row["version"]].score(row["model"])
+    if score is None or score.severity != "act":
+        return ()
+    alert = {
+        "patient_id": row["user_id"],
+        "alert_type": SCORE,
+        "assessment_response_id": row["id"],
+    }
+    return (Related("alerts", alert, ".model", tells=True),)
+
+
 def _unknown(path: str, hint: str) -> Problem:
     return Problem("parse_exception", f"Failed to parse spec at {path}: {hint}", {"path": path})
 
@@ -97,6 +112,7 @@ assessment_responses = Resource(
     ),
     verbs=(Verb.GET, Verb.CREATE, Verb.FIND),
     checks=(fits_its_spec,),
+    on_create=alert_where_somebody_must_act,
     presented=Presented(
         things="Assessments",
         named="spec_id",

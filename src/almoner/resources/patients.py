@@ -26,12 +26,13 @@ from almoner.resources.external_ids import external_ids
 from almoner.resources.phone_numbers import HAS_NUMBER, phone_numbers
 from almoner.vocabulary.choices import Choice, ProgramChoice, State
 from almoner.vocabulary.contact_kinds import Name, Phone, ZipCode
+from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import MISSING, Field, FormSection
 from almoner.vocabulary.kinds import BooleanOrWord, Email, Kind, Ref, Text
 from almoner.vocabulary.times import Birthday, Timezone
 
 
-def contact_records(row: Row) -> Sequence[Related]:
+def contact_records(row: Row, program: Program) -> Sequence[Related]:
     """The contact records that ``email`` and ``phone`` write along (clarification 15), but for
     those listed beside them.
     """

@@ -12,12 +12,13 @@ from almoner.data_api.declare import (
 )
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.contact_kinds import Name, Phone
+from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Email
 from almoner.vocabulary.times import Timezone
 
 
-def calendar(row: Row) -> tuple[Related, ...]:
+def calendar(row: Row, program: Program) -> tuple[Related, ...]:
     """Each worker has exactly one calendar, made with the worker (clarification 18)."""
     return (Related("calendars", {"worker_id": row["id"]}, ".id"),)
 

@@ -81,6 +81,19 @@ def _work_tables(metadata: MetaData) -> None:
     )
     table(
         metadata,
+        "task_news",
+        # Who watches the task, and is told.
+        *worker_key("task_news"),
+        guid("task_id"),
+        string("what"),
+        guid("by_worker_id"),
+        moment("happened_at"),
+        # When they said that they know; null until then.
+        Column("noted_at", MOMENT),
+        PrimaryKeyConstraint("environment_id", "worker_id", "task_id"),
+    )
+    table(
+        metadata,
         "patient_merges",
         # The record that was merged into the other one. It stays, so that its id never means
         # somebody else.

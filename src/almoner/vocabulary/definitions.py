@@ -5,10 +5,10 @@ types are made of the same fields as the built-in collections."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from almoner.vocabulary.fields import Field, Object
 
@@ -19,10 +19,34 @@ NOTES: Final = "notes"
 Permission = Literal["give_care", "supervise", "design", "integrate", "administer", "correct"]
 
 
+# What a band of scores asks for: nothing, a look, or somebody who takes care of it.
+Severity = Literal["calm", "watch", "act"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A sum without rounding errors, whole where it is a whole number; ``band`` is None outside of
+    every band.
+    """
+
+    total: int | float
+    band: str | None
+    severity: Severity = "calm"
+
+    @property
+    def in_words(self) -> str:
+        """The number, and what it means where that is known."""
+        return f"{self.total:g} · {self.band}" if self.band else f"{self.total:g}"
+
+
+def _no_score(answers: Mapping[str, Any]) -> Score | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Spec:
     """One published version of an assessment spec. ``version`` starts at 1 and grows when the spec
-    changes.
+    changes. ``score`` is what answers add up to, None where they have no score.
     """
 
     id: str
@@ -30,6 +54,7 @@ class Spec:
     version: int
     title: str
     model: Object
+    score: Callable[[Mapping[str, Any]], Score | None] = field(default=_no_score, compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Struct, field
 
+from almoner.vocabulary.definitions import Severity
 from almoner.workshop.design_words import (
     LONGEST_NAME,
     Above,
@@ -118,6 +119,14 @@ class Band(Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: Annotated[
         int | float, about("To", "The highest score that belongs to it.", widget="redraws")
     ]
+    severity: Annotated[
+        Severity,
+        about(
+            "Asks for",
+            "calm: nothing. watch: a look; it stands out. act: somebody; it waits in the inbox"
+            " until one of them takes it.",
+        ),
+    ] = "calm"
 
 
 class Scoring(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,11 +14,12 @@ from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_name
 from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Form
+from almoner.vocabulary.definitions import Score
 from almoner.vocabulary.fields import Object
 from almoner.workshop import questions
 from almoner.workshop.assessment_design import Assessment, FieldDesign, Question
 from almoner.workshop.field_kinds import kind_of
-from almoner.workshop.score import Score, score
+from almoner.workshop.score import score
 
 # What is said at a question that must be answered and is blank.
 UNANSWERED: Final = "This must be answered."

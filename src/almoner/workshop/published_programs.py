@@ -40,6 +40,7 @@ from almoner.workshop.design import (
     roles,
 )
 from almoner.workshop.process_design import Process, WorkingHours
+from almoner.workshop.score import Scorer
 
 # The elements that have versions of their own; the rest of a program is kept in its outline.
 ELEMENTS: Final[Mapping[str, type[Any]]] = {
@@ -358,6 +359,7 @@ def _spec(row: Mapping[str, Any]) -> Spec:
         row["version"],
         design.title,
         questions.of_assessment(design, row["version"]),
+        score=Scorer(design).score,
     )
 
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from almoner.vocabulary.definitions import Score
 from almoner.workshop.assessment_design import Assessment, Question
 from almoner.workshop.questions import visible_questions
 
 _Adding = Callable[[Any], int | Decimal | None]
-
-
-@dataclass(frozen=True)
-class Score:
-    """A sum without rounding errors, whole where it is a whole number; ``band`` is None outside of
-    every band.
-    """
-
-    total: int | float
-    band: str | None
 
 
 def score(assessment: Assessment, model: Mapping[str, Any]) -> Score | None:
@@ -47,7 +37,7 @@ class Scorer:
         ]
         self._asks_all = all(question.shown_when is None for question in questions)
         self._bands = [
-            (band.name, _exact(band.low), _exact(band.high))
+            (band, _exact(band.low), _exact(band.high))
             for band in (assessment.scoring.bands if assessment.scoring is not None else ())
         ]
 
@@ -65,9 +55,10 @@ class Scorer:
         if not answered:
             return None
         total = sum(answered)
-        band = next((name for name, low, high in self._bands if low <= total <= high), None)
+        band = next((band for band, low, high in self._bands if low <= total <= high), None)
         whole = int(total)
-        return Score(whole if total == whole else float(total), band)
+        number = whole if total == whole else float(total)
+        return Score(number, band.name, band.severity) if band else Score(number, None)
 
 
 def _adding(question: Question) -> _Adding:

@@ -44,6 +44,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What they are told. In the enveloped shape alone."""
     taken_by_worker_id: str | None = None
     """The worker who takes care of it; null while nobody does. In the enveloped shape alone."""
+    taken_time: datetime | None = None
+    """When they took it; null while nobody has. In the enveloped shape alone."""
+    assessment_response_id: str | None = None
+    """The answers whose score asks for somebody; null where it is about something else. In the
+    enveloped shape alone."""
     updated_at: datetime | None = None
     """When the row last changed. Set by the database; grows with every change. In the enveloped
     shape alone."""
@@ -123,3 +128,5 @@ class AlertFind(TypedDict, total=False):
     all."""
     taken_by_worker_id: str
     """The worker who takes care of it; null while nobody does."""
+    assessment_response_id: str
+    """The answers whose score asks for somebody; null where it is about something else."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from almoner.access import created_by
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
+from almoner.portal.first_day.page import FirstDay, first_day
 from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import publish_requests
 from almoner.workshop.publish_requests import PublishRequest
@@ -63,11 +64,13 @@ class AccountCounts:
 @dataclass(frozen=True)
 class AdminStartPage:
     """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled
-    workers made that works still: the worker's id, their name, and how much."""
+    workers made that works still: the worker's id, their name, and how much. ``first_day`` has
+    what is to be done before the first call; None where all is, or it was put away."""
 
     counts: AccountCounts
     waiting: PublishRequest | None
     review: tuple[tuple[str, str, int], ...]
+    first_day: FirstDay | None
 
 
 async def show(visit: Visit) -> Response:
@@ -78,8 +81,11 @@ async def show(visit: Visit) -> Response:
         names = (
             dict(await connection.fetch(_NAMES, visit.environment_id, list(left))) if left else {}
         )
+        steps = await first_day(visit, connection)
     review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
-    return visit.page("portal/admin/start.html", AdminStartPage(counts, waiting, review))
+    is_open = steps.next_step and not steps.is_away
+    page = AdminStartPage(counts, waiting, review, steps if is_open else None)
+    return visit.page("portal/admin/start.html", page)
 
 
 ROUTES: Final = (PageRoute("/admin", show, may="administer"),)

@@ -18,9 +18,10 @@ from almoner.pages.cursors import Cursor
 from almoner.pages.visit import Visit
 from almoner.portal.own_fields import OwnFields
 from almoner.resources.assessment_responses import assessment_responses
+from almoner.vocabulary.definitions import Score
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.published_programs import decoded
-from almoner.workshop.score import Score, score
+from almoner.workshop.score import score
 
 MOST: Final = 50
 # What answers say beside those to the questions. In their form a name begins as that of a question

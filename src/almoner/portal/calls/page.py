@@ -26,6 +26,7 @@ from almoner.portal.calls.next_step import STEPS, NextStep
 from almoner.portal.calls.queries import CallableNumber, PlannedCall
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
+from almoner.portal.sheets import ListBeside
 from almoner.resources.calendar_events import calendar_events
 from almoner.resources.calls import calls
 from almoner.workshop import published_programs
@@ -64,6 +65,7 @@ class CallSheet:
     choices: CallChoices
     zone: str
     back: str
+    beside: ListBeside | None = None
     opened: bool = False
     saved_at: datetime | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class SavedCall:
 
     outcome: str
     completes: bool
+    beside: ListBeside | None
 
 
 async def show(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -105,7 +108,8 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     is_blank = entry == _fresh(choices)
     await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
-        return sheets.closed(visit, patient, form.text("back"))
+        beside = sheets.list_beside(form.text)
+        return sheets.closed(visit, patient, form.text("back"), beside)
     if not do and visit.is_fragment:
         return visit.unchanged()
     return _answer(visit, _sheet(visit, patient, choices, entry, form))
@@ -137,7 +141,7 @@ async def _save(
     if back or not visit.is_fragment:
         return sheets.closed(visit, patient, back)
     outcome = visit.program.title("call_outcomes", entry.outcome)
-    done = SavedCall(outcome, _completes(visit, entry))
+    done = SavedCall(outcome, _completes(visit, entry), sheets.list_beside(form.text))
     return visit.fragment(f"{_FOLDER}/saved.html", done, headers=live.trigger(*_CHANGED))
 
 
@@ -213,6 +217,7 @@ def _sheet(
         choices=choices,
         zone=zone_in_words(visit.worker.timezone),
         back=back,
+        beside=sheets.list_beside(form.text if form else visit.query),
     )
 
 

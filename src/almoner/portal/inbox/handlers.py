@@ -21,6 +21,7 @@ from almoner.portal.inbox.rows import Action
 from almoner.portal.inbox.view import InboxActionResult
 from almoner.portal.inbox.wording import ticking
 from almoner.portal.patient import Patient
+from almoner.portal.tasks import news
 from almoner.portal.tasks import services as tasks
 from almoner.portal.tasks.queries import WholeTask
 from almoner.vocabulary import clocks
@@ -128,6 +129,7 @@ def _moment(text: str) -> datetime:
 
 
 _GIVE_BACK_ALERT: Final = partial(services.take_alert, taken=False)
+_BACK: Final = partial(news.note, known=False)
 _REOPEN_ALERT: Final = partial(services.dismiss_alert, done=False)
 # By their address, with the collection that they write.
 ACTIONS: Final[Mapping[str, tuple[Doing, str]]] = {
@@ -151,6 +153,8 @@ ACTIONS: Final[Mapping[str, tuple[Doing, str]]] = {
     ),
     "/inbox/alert-reopen": (_about_alert(_REOPEN_ALERT, "The alert is open again."), "alerts"),
     "/inbox/task-done": (_about_task(tasks.complete, "Done: {}", "task-reopen"), "worker_tasks"),
+    "/inbox/news-noted": (_about_task(news.note, "Noted: {}", "news-back"), "worker_tasks"),
+    "/inbox/news-back": (_about_task(_BACK, "New again: {}"), "worker_tasks"),
     "/inbox/task-reopen": (_about_task(tasks.reopen, "Open again: {}"), "worker_tasks"),
     "/inbox/task-take": (_about_task(tasks.take, "Yours now: {}", "task-return"), "worker_tasks"),
     "/inbox/task-return": (

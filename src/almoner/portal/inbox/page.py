@@ -141,5 +141,6 @@ ROUTES: Final = (
     PageRoute("/inbox/preview", preview.show, may=_CARE),
     PageRoute("/inbox/snooze", snooze_page.show, may=_CARE),
     PageRoute("/inbox/snooze", snooze_page.snooze, may=_CARE, methods=("POST",)),
+    PageRoute("/inbox/task-due", snooze_page.give_due_back, may=_CARE, methods=("POST",)),
     PageRoute("/inbox/wake", snooze_page.wake, may=_CARE, methods=("POST",)),
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, Matches, New, Unread
+from almoner.portal.tasks.news import TaskNews
 from almoner.portal.tasks.queries import OpenTask
 
 SNOOZED: Final = "snoozed"
@@ -69,7 +70,7 @@ class InboxItem:
     ``rank`` within their section, some thirty are shown.
 
     ``key`` stays the same as long as it is the same thing. ``path`` is where it stands, where it
-    is about no patient.
+    is about no patient; ``own_task`` as ``InboxRow`` has it.
     """
 
     key: str
@@ -78,6 +79,7 @@ class InboxItem:
     rank: tuple[float, ...]
     in_words: Callable[[], InboxReason]
     path: str = ""
+    own_task: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class PatientItems:
 class InboxRow:
     """A patient with their reasons in words, or a task that is about none. ``number`` counts the
     rows of the page from 0; ``note`` says until when they were put off, blank where they were not;
-    ``marks`` name the reasons as they were shown. ``path`` is where Enter leads.
+    ``marks`` name the reasons as they were shown. ``path`` is where Enter leads. ``own_task`` is
+    the id of the reader's own task where it is about no patient, else blank.
     """
 
     number: int
@@ -115,6 +118,7 @@ class InboxRow:
     reasons: tuple[InboxReason, ...]
     note: str
     marks: tuple[str, ...]
+    own_task: str = ""
 
     @property
     def key(self) -> str:
@@ -142,6 +146,7 @@ class WaitingItems:
     new: Matches[New]
     events: Sequence[CalendarEvent] = ()
     tasks: Sequence[OpenTask] = ()
+    news: Sequence[TaskNews] = ()
 
     def reminding(self, silent: Collection[str]) -> WaitingItems:
         """All of it but what would remind of patients in ``silent`` phases; what they have written
@@ -169,6 +174,7 @@ class WaitingItems:
             new=_of_phase(self.new, phase),
             events=[e for e in self.events if phases.get(e.patient_id or "") == phase],
             tasks=[task for task in self.tasks if task.phase == phase],
+            news=[news for news in self.news if news.phase == phase],
         )
 
 

@@ -35,6 +35,7 @@ class TaskWording:
             return
         section = "now" if task.priority == "urgent" else "late" if late else "today"
         at = self._due(task) or self._now
+        is_own = task.worker_id == self._visit.worker.worker_id
         rank = (2, at.timestamp()) if section == "now" else (at.timestamp(), _FIRST[task.priority])
         yield InboxItem(
             key=f"{TASK}{task.id}-{task.worker_id or ''}",
@@ -43,6 +44,7 @@ class TaskWording:
             rank=rank,
             in_words=partial(self._reason, task, late),
             path=f"/tasks/{task.id}",
+            own_task=task.id if is_own and task.patient_id is None else "",
         )
 
     def _reason(self, task: OpenTask, late: int | None) -> InboxReason:

@@ -31,6 +31,7 @@ from almoner.portal.inbox.rows import (
 from almoner.portal.inbox.section_counts import SectionCount
 from almoner.portal.inbox.wording import SOON, Wording
 from almoner.portal.patient import Patient
+from almoner.portal.tasks import news
 from almoner.portal.tasks import queries as task_queries
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
@@ -202,6 +203,7 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         waiting = await _waiting(visit, connection, whose, now, urgent)
         open_alerts = await alerts.open_for(connection, alerts.reader_of(visit, ids))
         open_tasks = await task_queries.open_for(visit, connection, whose.workers)
+        task_news = await news.unnoted(visit, connection)
         # What one has put off is off one's own list alone.
         snoozes = NO_SNOOZES
         if not view.everybody:
@@ -210,8 +212,12 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         failures = await _failures(visit, connection)
         paused = await _pauses(visit, connection)
     waiting = waiting.reminding(visit.program.silent_phases)
-    waiting = replace(waiting, events=events, tasks=open_tasks).of_phase(view.phase, phases)
-    raised = [(alert.patient_id, alert.active_time) for alert in open_alerts]
+    waiting = replace(waiting, events=events, tasks=open_tasks, news=task_news)
+    waiting = waiting.of_phase(view.phase, phases)
+    raised = [
+        (alert.patient_id, now if alert.asks_for_somebody else alert.active_time)
+        for alert in open_alerts
+    ]
     snoozes = snoozes.waking([*raised, *_soon(events, now)])
     open_alerts = [alert for alert in open_alerts if view.phase in ("", alert.phase)]
     wording = Wording(visit, day, now, phases)

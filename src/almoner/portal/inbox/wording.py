@@ -21,6 +21,7 @@ from almoner.portal.care_flows.changes import Part
 from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, New, Unread
 from almoner.portal.inbox.put_off import Snoozes
 from almoner.portal.inbox.rows import (
+    TASK,
     Action,
     DueChip,
     InboxItem,
@@ -32,6 +33,7 @@ from almoner.portal.inbox.rows import (
 )
 from almoner.portal.inbox.task_wording import TaskWording
 from almoner.portal.inbox.today import CalendarDay
+from almoner.portal.tasks.news import COMMENTED, TaskNews
 from almoner.vocabulary import clocks
 
 CHANNELS: Final[Mapping[str | None, str]] = {
@@ -66,7 +68,8 @@ class Wording:
         items += [self._inactive(inactive) for inactive in waiting.inactive.entries]
         items += [self._new(new) for new in waiting.new.entries]
         wording = TaskWording(self._visit, self._now)
-        return items + [item for task in waiting.tasks for item in wording.items(task)]
+        items += [item for task in waiting.tasks for item in wording.items(task)]
+        return items + [self._news(news) for news in waiting.news]
 
     def _alert(self, alert: Alert) -> InboxItem:
         patient = InboxPatient(
@@ -91,8 +94,14 @@ class Wording:
         is_mine = alert.taken_by_worker_id == self._visit.worker.worker_id
         audience = alerts.audience(alert, self._visit.program)
         taken = f"taken by {'you' if is_mine else alert.taken_by}" if is_taken else "alert"
+        words = [alert.text, f"for {audience}, {self._ago(alert.active_time)}"]
+        if alert.answers is not None:
+            words[0] = alert.answers.in_words(self._visit.program)
+            taken = taken if is_taken else "needs somebody"
+        if alert.taken_time is not None:
+            words.append(f"taken {self._ago(alert.taken_time)}")
         return InboxReason(
-            text=f"{alert.text} · for {audience}, {self._ago(alert.active_time)}",
+            text=" · ".join(words),
             chip=DueChip(
                 "for you" if is_own else taken,
                 "info" if is_taken else "bad",
@@ -102,6 +111,9 @@ class Wording:
             main=Action("Done", "/inbox/alert-done", "e", fields)
             if is_taken
             else Action("Take", "/inbox/alert-take", "e", fields),
+            other=Action("Answers", f"/patients/{patient.id}/assessments/{alert.answers.id}")
+            if alert.answers
+            else None,
         )
 
     def _step(self, step: DueStep) -> InboxItem:
@@ -246,6 +258,34 @@ class Wording:
             main=Action("Schedule", f"/calendar/new?patient={inactive.patient.id}", "s"),
         )
 
+    def _news(self, news: TaskNews) -> InboxItem:
+        patient = InboxPatient(
+            news.patient_id or "",
+            (news.first_name or "") if news.patient_id else news.title,
+            news.last_name or "",
+            news.phase or "",
+            news.timezone or self._zone,
+        )
+        at = news.happened_at.timestamp()
+        reason = partial(self._news_reason, news, patient)
+        key = f"{TASK}{news.id}-news-{at}"
+        return InboxItem(key, "watch", patient, (at,), reason, path=f"/tasks/{news.id}")
+
+    def _news_reason(self, news: TaskNews, patient: InboxPatient) -> InboxReason:
+        words = [f"{news.what} by {news.by} {self._ago(news.happened_at)}"]
+        if patient.id:
+            words.insert(0, news.title)
+        if news.what == COMMENTED and news.comment:
+            words.append(f"“{' '.join(news.comment.split())}”")
+        return InboxReason(
+            text=" · ".join(words),
+            chip=DueChip(
+                "you watch it", "info", news.happened_at, self._exact(news.happened_at, patient)
+            ),
+            main=Action("Noted", "/inbox/news-noted", "e", (("task", news.id),)),
+            other=Action("Task", f"/tasks/{news.id}"),
+        )
+
     def _new(self, new: New) -> InboxItem:
         key = f"new-{new.patient.id}"
         return InboxItem(
@@ -312,6 +352,7 @@ class Wording:
                 reasons=tuple(item.in_words() for item in of.items),
                 note=self._note(snoozes, of.patient.id),
                 marks=tuple(item.key for item in of.items),
+                own_task=of.items[0].own_task,
             )
             for number, of in enumerate(drawn, first)
         )

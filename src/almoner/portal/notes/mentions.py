@@ -14,6 +14,9 @@ from almoner.vocabulary.definitions import Program
 # At the beginning of a word: not within an e-mail address.
 _AT: Final = re.compile(r"(?<![\w@.])@(\w[\w'-]*(?: +\w[\w'-]*){0,3})")
 
+# So many names are suggested at once.
+_MOST: Final = 8
+
 
 @dataclass(frozen=True)
 class Mentions:
@@ -42,6 +45,19 @@ def mentions(
         else:
             named[meant[0].id] = meant[0]
     return Mentions(list(named.values()), list(dict.fromkeys(refused)))
+
+
+def suggested(
+    begun: str, workers: Iterable[Worker], program: Program, patient: Patient, note_type: str
+) -> list[str]:
+    """The names that may be meant by what was begun, of those who may read the note: first those
+    whose given name it begins, then those with another name that begins so.
+    """
+    words = " ".join(begun.casefold().split())
+    names = [worker.name for worker in workers if _may_read(worker, program, patient, note_type)]
+    first = [name for name in names if name.casefold().startswith(words)]
+    later = [name for name in names if f" {words}" in name.casefold() and name not in first]
+    return [*first, *later][:_MOST]
 
 
 def _meant(words: str, workers: Iterable[Worker]) -> list[Worker]:

@@ -4,7 +4,7 @@ never changed from then on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Final
@@ -18,10 +18,11 @@ from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live, sheets
 from almoner.portal.notes import queries
-from almoner.portal.notes.mentions import mentions
+from almoner.portal.notes.mentions import mentions, suggested
 from almoner.portal.notes.queries import Note, NoteThread
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
+from almoner.portal.sheets import ListBeside
 from almoner.portal.workers import Worker, to_choose
 from almoner.resources.alerts import alerts
 from almoner.resources.notes import notes
@@ -54,6 +55,7 @@ class NoteSheet:
     types: Sequence[tuple[str, str]]
     adds_to: Note | None
     back: str
+    beside: ListBeside | None = None
     opened: bool = False
     saved_at: datetime | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -66,11 +68,17 @@ class NotesPage:
 
 
 @dataclass(frozen=True)
+class SuggestedNames:
+    names: Sequence[str]
+
+
+@dataclass(frozen=True)
 class SignedNote:
     """What stands where the sheet was. ``names`` are those of who was mentioned."""
 
     title: str
     names: Sequence[str]
+    beside: ListBeside | None
 
 
 async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -86,7 +94,7 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     entry = _parse(form) if form else _fresh(visit)
     if visit.query("adds_to"):
         entry = replace(entry, adds_to=visit.query("adds_to"))
-    sheet = await _sheet(visit, connection, patient, entry, visit.query("back"))
+    sheet = await _sheet(visit, connection, patient, entry, visit.query)
     return _answer(visit, replace(sheet, opened=True, saved_at=saved_at))
 
 
@@ -95,18 +103,26 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     asked for (``do``).
     """
     form = await visit.form()
-    do, entry, back = form.text("do"), _parse(form), form.text("back")
+    do, entry = form.text("do"), _parse(form)
     if do == sheets.SAVE:
-        return await _save(visit, connection, patient, entry, back)
+        return await _save(visit, connection, patient, entry, form)
     if do == _TEMPLATE:
         entry = _with_template(visit, entry)
     is_blank = sheets.is_untyped(visit, entry.text)
     await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
-        return sheets.closed(visit, patient, back)
+        beside = sheets.list_beside(form.text)
+        return sheets.closed(visit, patient, form.text("back"), beside)
     if not do and visit.is_fragment:
         return visit.unchanged()
-    return _answer(visit, await _sheet(visit, connection, patient, entry, back))
+    return _answer(visit, await _sheet(visit, connection, patient, entry, form.text))
+
+
+async def suggest(visit: Visit, connection: Connection, patient: Patient) -> Response:
+    """The colleagues whom ``@`` and what follows it may mean."""
+    workers = await to_choose(connection, visit.environment_id)
+    of = (workers, visit.program, patient, visit.query("note_type"))
+    return visit.fragment(f"{_FOLDER}/names.html", SuggestedNames(suggested(visit.query("q"), *of)))
 
 
 async def pin(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -119,10 +135,11 @@ async def pin(visit: Visit, connection: Connection, patient: Patient) -> Respons
 
 
 async def _save(
-    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, back: str
+    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, form: Form
 ) -> Response:
     """Signs the note, and tells who is mentioned; all of it or nothing."""
-    sheet = await _sheet(visit, connection, patient, entry, back)
+    back = form.text("back")
+    sheet = await _sheet(visit, connection, patient, entry, form.text)
     workers = await to_choose(connection, visit.environment_id)
     whom = mentions(entry.text, workers, visit.program, patient, entry.note_type)
     errors = {"text": " ".join(whom.refused)} if whom.refused else {}
@@ -143,7 +160,8 @@ async def _save(
     if back or not visit.is_fragment:
         return sheets.closed(visit, patient, back)
     title = dict(sheet.types)[entry.note_type]
-    signed = SignedNote(title, [worker.name for worker in whom.workers])
+    names = [worker.name for worker in whom.workers]
+    signed = SignedNote(title, names, sheet.beside)
     headers = live.trigger("notes", "alerts")
     return visit.fragment(f"{_FOLDER}/signed.html", signed, headers=headers)
 
@@ -197,7 +215,11 @@ def _with_template(visit: Visit, entry: NoteForm) -> NoteForm:
 
 
 async def _sheet(
-    visit: Visit, connection: Connection, patient: Patient, entry: NoteForm, back: str
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    entry: NoteForm,
+    text: Callable[[str], str],
 ) -> NoteSheet:
     adds_to = (
         await queries.by_id(visit, connection, patient, entry.adds_to) if entry.adds_to else None
@@ -207,7 +229,8 @@ async def _sheet(
         entry=entry,
         types=_types(visit),
         adds_to=adds_to,
-        back=back or ("" if visit.is_fragment else f"/patients/{patient.id}"),
+        back=text("back") or ("" if visit.is_fragment else f"/patients/{patient.id}"),
+        beside=sheets.list_beside(text),
     )
 
 
@@ -219,5 +242,6 @@ ROUTES = (
     patient_route("/notes", show_all),
     patient_route("/notes/{note}/pin", pin, "POST"),
     patient_route("/note", show),
+    patient_route("/note/names", suggest, background=True),
     patient_route("/note", send, "POST"),
 )

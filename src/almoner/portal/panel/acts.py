@@ -12,6 +12,7 @@ from typing import Any, Final
 from almoner.data_api.store import Store
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.portal import taking_back
 from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.workers import Worker, to_choose
@@ -39,28 +40,6 @@ SELECT p.id::text, {full_name_sql("p")} AS name, p.phase, p.coach_id::text, p.ti
     AS has_flow
 FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = ANY ($3::uuid[])
   AND {is_current("p.id")} ORDER BY p.id
-"""
-# What the visitor's own request did within the hour. $2 who, $3 the request.
-_DONE: Final = """
-SELECT c.kind, c.resource, c.row_id::text, c.fields, c.differences::text FROM changes c
-WHERE c.environment_id = $1 AND c.changed_at > now() - interval '1 hour' AND c.actor = $2
-  AND c.request_id = $3 AND c.through = 'portal' AND c.resource = ANY ($4::text[])
-ORDER BY c.row_id
-"""
-# Those of its rows that nobody has changed since.
-_UNCHANGED: Final = """
-SELECT t.id::text FROM {table} t WHERE t.environment_id = $1 AND t.id = ANY ($2::uuid[])
-  AND NOT EXISTS (SELECT FROM changes c WHERE c.environment_id = $1 AND c.patient_id = t.user_id
-    AND c.resource = '{table}' AND c.row_id = t.id AND c.request_id <> $3)
-ORDER BY t.id FOR UPDATE
-"""
-_STILL: Final = """
-SELECT p.id::text, c.differences #>> ARRAY[$3::text, '0'] AS was FROM changes c
-JOIN patients p ON p.environment_id = $1 AND p.id = c.row_id
-WHERE c.environment_id = $1 AND c.changed_at > now() - interval '1 hour' AND c.actor = $2
-  AND c.request_id = $4 AND c.resource = 'patients' AND c.fields = ARRAY[$3::text]
-  AND {column}::text IS NOT DISTINCT FROM (c.differences #>> ARRAY[$3::text, '1'])
-ORDER BY p.id FOR NO KEY UPDATE OF p
 """
 
 
@@ -264,27 +243,10 @@ async def undo(visit: Visit, request_id: str) -> int:
     """Takes back what a request of the visitor's did within the hour, but for what others have
     changed since. Answers with how many patients that concerned.
     """
-    undone = 0
-    of = (visit.environment_id, visit.actor.actor)
     async with visit.transaction() as connection:
-        store = visit.parts.store.within(connection)
+        undone = 0
         for field in ("phase", "coach_id"):
-            before: dict[str | None, list[str]] = {}
-            statement = _STILL.format(column=f"p.{field}")
-            for row in await connection.fetch(statement, *of, field, request_id):
-                before.setdefault(row["was"], []).append(row["id"])
-            for was, ids in before.items():
-                undone += await store.update_all(
-                    visit.actor, BY_NAME["patients"], ids, {field: was}
-                )
-        tables = ["patient_tasks", "care_flows"]
-        rows = await connection.fetch(_DONE, *of, request_id, tables)
-        for table in tables:
-            ids = [row["row_id"] for row in rows if row["resource"] == table]
-            unchanged = await connection.fetch(
-                _UNCHANGED.format(table=table), visit.environment_id, ids, request_id
-            )
-            for row in unchanged:
-                await store.delete(visit.actor, BY_NAME[table], row["id"], None)
-            undone += len(unchanged)
+            undone += await taking_back.fields(visit, connection, "patients", field, request_id)
+        for table in ("patient_tasks", "care_flows"):
+            undone += await taking_back.creations(visit, connection, table, request_id)
     return undone

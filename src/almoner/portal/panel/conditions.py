@@ -32,21 +32,28 @@ class Conditions:
 
     Two filters by figures or more, of everybody's patients, are met by the ids that all of them
     have in common: read from the index and hashed, whatever the planner thinks of how rare each is.
-    ``begin`` is what a statement begins with for that, ``all`` what must hold.
+    ``begin`` is what a statement begins with for that, ``all`` what must hold. ``singly``:
+    each figure is looked up of the patient instead, for who walks through some of them.
     """
 
-    def __init__(self, about: PanelAbout, view: PanelView, parameters: list[Any]) -> None:
+    def __init__(
+        self, about: PanelAbout, view: PanelView, parameters: list[Any], singly: bool = False
+    ) -> None:
         self._about = about
         self._now = about.now.timestamp()
         self._parameters = parameters
         self._common: list[str] = []
-        self._has_common = self._by_figures(view) > 1
+        self._singly = singly
+        self._is_alternative = False
+        self._has_common = not singly and self._by_figures(view) > 1
         every = [self._of(each) for each in view.every]
         self.begin = ""
         if self._common:
             self.begin = f"WITH fits AS MATERIALIZED ({' INTERSECT '.join(self._common)}) "
             every.append("p.id IN (SELECT patient_id FROM fits)")
-        self._has_common = False
+        # Who is met by sets of all patients, whoever is on the page.
+        self.reads_sets = bool(self._common or view.some) and about.only is None
+        self._has_common, self._is_alternative = False, True
         some = " OR ".join(self._of(each) for each in view.some)
         self.all = "".join(f" AND {each}" for each in [*every, *([f"({some})"] if some else [])])
 
@@ -100,6 +107,8 @@ class Conditions:
         if column.sort == "late":
             return self._late(rows, asked)
         ids = f"{rows} AND f.{column.part} {self._compared(column, asked)}"
+        if self._singly:
+            return f"EXISTS ({ids} AND f.patient_id = p.id)"
         if self._has_common:
             self._common.append(ids)
             return "true"
@@ -128,18 +137,24 @@ class Conditions:
         """
         days = number_of(asked.value) or 0.0
         zones, number = self.parameter(self._about.zones, "jsonb"), self.parameter(days, "float8")
-        zone = f"coalesce({zones} ->> p.timezone, 'UTC')"
+        is_set = self._is_alternative and not self._singly
+        zone = f"coalesce({zones} ->> {'q' if is_set else 'p'}.timezone, 'UTC')"
         today = f"((now() AT TIME ZONE {zone})::date - date '1970-01-01')"
-        of_patient = f"{rows} AND f.patient_id = p.id"
         day = self._now // _SECONDS
         if asked.test == "most":
             earliest = self.parameter(day - 1 - days, "float8")
-            return (
-                f"EXISTS ({of_patient} AND f.number >= {earliest} AND f.number BETWEEN {today} -"
-                f" {number} AND {today})"
-            )
-        latest = self.parameter(day + 1 - days, "float8")
-        return f"EXISTS ({of_patient} AND f.number <= {latest} AND f.number <= {today} - {number})"
+            late = f"f.number >= {earliest} AND f.number BETWEEN {today} - {number} AND {today}"
+        else:
+            latest = self.parameter(day + 1 - days, "float8")
+            late = f"f.number <= {latest} AND f.number <= {today} - {number}"
+        if not is_set:
+            return f"EXISTS ({rows} AND f.patient_id = p.id AND {late})"
+        # Beside an alternative nothing is joined: what is asked patient by patient would be asked
+        # of all of them, and a set is read once.
+        of_all = rows.replace(
+            " WHERE ", " JOIN patients q ON q.environment_id = $1 AND q.id = f.patient_id WHERE ", 1
+        )
+        return f"p.id IN ({of_all} AND {late})"
 
     def parameter(self, value: Any, kind: str) -> str:
         """A value as a parameter of the statement."""

@@ -132,7 +132,11 @@ async def table(visit: Visit, looked_at: PanelAsked) -> PanelTable:
     after, before = (Guid().decode(visit.query(name), "", []) or "" for name in ("after", "before"))
     async with visit.connection() as connection:
         page = await listing.page(connection, about, view, after, before)
-        number = await listing.count(connection, about, view)
+        # A page that holds all of them has counted them.
+        is_all = not (page.has_before or page.has_after)
+        number = len(page.patients)
+        if not is_all:
+            number = await listing.count(connection, about, view, page.is_dense)
     chosen = [about.columns[key] for key in view.columns]
     return PanelTable(
         lines=[

@@ -21,8 +21,15 @@ from almoner.vocabulary.names import Named, full_name_sql
 
 PAGE: Final = 50
 _PARAMETER: Final = re.compile(r"\$(\d+)")
+# So many of an order are walked through first: where many fit, the page is full by then, and nobody
+# has to be put in order.
+WALKED: Final = 1000
 # Counted so far: a number that is exact farther on says no more, and takes long.
 COUNTED: Final = 1000
+_COUNT_WALKED: Final = f"""
+WITH walk AS MATERIALIZED (SELECT * FROM patients WHERE environment_id = $1 LIMIT {4 * COUNTED})
+SELECT FROM walk p WHERE true{{where}} LIMIT {COUNTED + 1}
+"""
 _OF_FIGURE: Final = "f.environment_id = $1 AND f.figure = {figure} AND f.{part} IS NOT NULL"
 _PLACE: Final = """
 SELECT {keys} FROM patients p WHERE p.environment_id = $1 AND p.id = $2::uuid
@@ -64,32 +71,51 @@ class PanelPatient(Named):
 
 @dataclass(frozen=True)
 class PanelPage:
-    """Who stands on a page, in order, and whether there are others on either side."""
+    """Who stands on a page, in order, and whether there are others on either side. ``is_dense``:
+    it was full after a short walk, so that very many fit.
+    """
 
     patients: tuple[PanelPatient, ...]
     has_before: bool
     has_after: bool
+    is_dense: bool = False
 
 
 @dataclass(frozen=True)
 class _Part:
     """A part of an order: who is in it, and its keys. ``place`` are the keys of the patient behind
-    whom the page begins; None where it begins before all of the part.
+    whom the page begins; None where it begins before all of the part. ``walk`` reads the order by
+    itself as ``walk``, and joins patients to that; None where it cannot be read so.
     """
 
     source: str
     keys: tuple[str, ...]
     descends: bool
     place: tuple[str, ...] | None
+    walk: tuple[str, str] | None = None
 
     def statement(self, where: str, limit: int, is_backwards: bool) -> str:
+        behind, order = self._order(is_backwards)
+        return f"SELECT p.id::text FROM {self.source}{where}{behind} ORDER BY {order} LIMIT {limit}"
+
+    def walking(self, where: str, limit: int, is_backwards: bool) -> str:
+        """The same among the first ``WALKED`` of the order, each looked up by itself."""
+        assert self.walk is not None
+        behind, order = self._order(is_backwards)
+        walked, joined = self.walk
+        return (
+            f"WITH walk AS MATERIALIZED ({walked}{behind} ORDER BY {order} LIMIT {WALKED})"
+            f" SELECT p.id::text FROM {joined} WHERE true{where} ORDER BY {order} LIMIT {limit}"
+        )
+
+    def _order(self, is_backwards: bool) -> tuple[str, str]:
+        """What lies behind the place, and the order of the keys."""
         down = self.descends is not is_backwards
         behind = ""
         if self.place is not None:
             sign = "<" if down else ">"
             behind = f" AND ({', '.join(self.keys)}) {sign} ({', '.join(self.place)})"
-        order = ", ".join(f"{key} {'DESC' if down else 'ASC'}" for key in self.keys)
-        return f"SELECT p.id::text FROM {self.source}{where}{behind} ORDER BY {order} LIMIT {limit}"
+        return behind, ", ".join(f"{key} {'DESC' if down else 'ASC'}" for key in self.keys)
 
 
 async def page(
@@ -104,8 +130,15 @@ async def page(
         connection, about, view, after or before, conditions=conditions, is_backwards=is_backwards
     )
     ids: list[str] = []
+    is_dense = False
     for part in parts:
         missing = PAGE + 1 - len(ids)
+        if missing and part.walk is not None and conditions.reads_sets:
+            singly = Conditions(about, view, parameters, singly=True)
+            walking = part.walking(_where(about, singly), missing, is_backwards)
+            first = await _ids(connection, walking, parameters)
+            if len(first) == missing:
+                ids, missing, is_dense = [*ids, *first], 0, True
         if missing:
             statement = conditions.begin + part.statement(where, missing, is_backwards)
             ids += await _ids(connection, statement, parameters)
@@ -118,11 +151,22 @@ async def page(
         tuple(patients),
         has_more if is_backwards else beyond,
         is_backwards or has_more,
+        is_dense,
     )
 
 
-async def count(connection: Connection, about: PanelAbout, view: PanelView) -> int:
-    """How many fit, counted as far as one more than ``COUNTED``."""
+async def count(
+    connection: Connection, about: PanelAbout, view: PanelView, is_dense: bool = False
+) -> int:
+    """How many fit, counted as far as one more than ``COUNTED``. Where very many do, so many are
+    met among the first patients of all.
+    """
+    if is_dense:
+        parameters: list[Any] = [about.environment_id]
+        where = _where(about, Conditions(about, view, parameters, singly=True))
+        walked = await connection.fetch(_COUNT_WALKED.format(where=where), *parameters)
+        if len(walked) > COUNTED:
+            return len(walked)
     return len(await fitting(connection, about, view, COUNTED + 1))
 
 
@@ -203,12 +247,18 @@ async def _parts(
     if not column.figure:
         place = await _place(connection, about, column.keys, beyond, conditions)
         keys = tuple(f"p.{key}" for key in column.keys)
-        return [_Part("patients p WHERE p.environment_id = $1", keys, view.descends, place)]
+        source = "patients p WHERE p.environment_id = $1"
+        walk = (f"SELECT p.* FROM {source}", "walk p")
+        return [_Part(source, keys, view.descends, place, walk)]
     figure = conditions.parameter(column.figure, "text")
     of_figure = _OF_FIGURE.format(figure=figure, part=column.part)
     ahead = (
         "patient_figures f JOIN patients p ON p.environment_id = $1 AND p.id = f.patient_id"
         f" WHERE {of_figure}"
+    )
+    walk = (
+        f"SELECT f.{column.part}, f.patient_id FROM patient_figures f WHERE {of_figure}",
+        "walk f JOIN patients p ON p.environment_id = $1 AND p.id = f.patient_id",
     )
     rest = (
         "patients p WHERE p.environment_id = $1 AND NOT EXISTS (SELECT FROM patient_figures f"
@@ -225,7 +275,7 @@ async def _parts(
         if in_front
         else None
     )
-    front = _Part(ahead, keys, view.descends, place)
+    front = _Part(ahead, keys, view.descends, place, walk)
     names = (NAME_ORDER, "id")
     behind = None if in_front else await _place(connection, about, names, beyond, conditions)
     back = _Part(rest, tuple(f"p.{name}" for name in names), False, behind)

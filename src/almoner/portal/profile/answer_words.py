@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from almoner.pages.filters import counted
+from almoner.pages.filters import counted, tone
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.vocabulary import clocks
-from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.definitions import Program, Score
 from almoner.workshop.assessment_design import Assessment
-from almoner.workshop.score import Score, score
+from almoner.workshop.score import score
 
 
 def designs_of_answers(entry: TimelineEntry, program: Program) -> set[tuple[str, str, int]]:
@@ -32,8 +32,7 @@ def response(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     scored = score(design, details["model"]) if design else None
     chips: tuple[LineChip, ...] = ()
     if scored:
-        band = f" · {scored.band}" if scored.band else ""
-        chips = (LineChip(f"score {scored.total:g}{band}", "info" if band else ""),)
+        chips = (LineChip(f"score {scored.in_words}", tone(scored.severity)),)
     answers = counted(len(details["model"]), "answer")
     version = f"version {details['version']}" if details["version"] else ""
     change = _change(scored, entry, reading) if scored else ""

@@ -19,6 +19,7 @@ from almoner.portal.panels import Card
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Severity
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.assessment_design import Assessment, Band
 from almoner.workshop.design import CustomDataType
@@ -82,6 +83,7 @@ class Zone:
     begins, beside the line of the values; None where it is too low for a name, or the line leaves
     no room."""
 
+    severity: Severity
     name: str
     y: float
     height: float
@@ -216,7 +218,7 @@ def _zone(
     free = (
         x for x in places if not _crossed(points, x - 4, x + width + 4, top - 2, top + _LABEL + 2)
     )
-    return Zone(band.name, top, round(bottom - top, 1), next(free, None))
+    return Zone(band.severity, band.name, top, round(bottom - top, 1), next(free, None))
 
 
 def _crossed(points: Sequence[Point], left: float, right: float, top: float, bottom: float) -> bool:

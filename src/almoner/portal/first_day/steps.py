@@ -1,0 +1,120 @@
+"""The steps of a first day. Whether one is done is asked of the rows themselves: nothing is ticked
+off by hand, and what is undone again stands as to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from almoner.database import Connection
+from almoner.pages.visit import Visit
+
+# Each looks for one row.
+_DONE: Final = """
+SELECT EXISTS (SELECT FROM programs WHERE environment_id = $1) AS program,
+  EXISTS (SELECT FROM worker_accounts a WHERE a.environment_id = $1 AND a.worker_id <> $2
+    AND cardinality(a.roles) > 0 AND a.disabled_at IS NULL) AS team,
+  EXISTS (SELECT FROM patients WHERE environment_id = $1) AS patients,
+  EXISTS (SELECT FROM patients WHERE environment_id = $1 AND coach_id IS NOT NULL) AS coach,
+  EXISTS (SELECT FROM calls WHERE environment_id = $1) AS call,
+  EXISTS (SELECT FROM subscriptions WHERE environment_id = $1) AS webhook
+"""
+
+
+@dataclass(frozen=True)
+class StepWay:
+    """Where a step is done; ``may`` are the permissions of which one opens it."""
+
+    label: str
+    path: str
+    may: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """A step. ``asks`` says who can do it where none of its ways is open to the visitor."""
+
+    name: str
+    title: str
+    about: str
+    ways: tuple[StepWay, ...]
+    asks: str
+
+
+@dataclass(frozen=True)
+class StepState:
+    """A step as it stands for a visitor: the ways that are open to them."""
+
+    step: FirstStep
+    is_done: bool
+    ways: Sequence[StepWay]
+
+
+STEPS: Final = (
+    FirstStep(
+        "program",
+        "Publish a program",
+        "Phases, appointment types, assessments and roles. The example is a whole one to start"
+        " from: begin with it, change what you like, publish.",
+        (StepWay("Open the Workshop", "/workshop", ("design",)),),
+        "A designer does this: give somebody the role.",
+    ),
+    FirstStep(
+        "team",
+        "Invite the team",
+        "A worker for each colleague, with a role and an invitation link. Somebody who designs,"
+        " and coaches who give care.",
+        (StepWay("New worker", "/admin/workers/new", ("administer",)),),
+        "An administrator does this.",
+    ),
+    FirstStep(
+        "patients",
+        "Bring the patients",
+        "A file from the system that you come from, checked before anything is written; or the"
+        " first one by hand.",
+        (
+            StepWay("Import a file", "/admin/import", ("administer",)),
+            StepWay("New patient", "/patients/new", ("give_care",)),
+        ),
+        "A coach or an administrator does this.",
+    ),
+    FirstStep(
+        "coach",
+        "Give each a coach",
+        "So that what there is to do has somebody who does it. In the list of patients many are"
+        " assigned at once.",
+        (StepWay("Patients", "/patients", ("give_care",)),),
+        "A coach does this.",
+    ),
+    FirstStep(
+        "webhook",
+        "Tell your other systems",
+        "A client for what reads and writes through the API, and a webhook that is told of every"
+        " change. Leave it for later where there is nothing to tell.",
+        (
+            StepWay("New webhook", "/workshop/webhooks/new", ("integrate",)),
+            StepWay("New client", "/workshop/clients/new", ("integrate",)),
+        ),
+        "Whoever integrates does this.",
+    ),
+    FirstStep(
+        "call",
+        "Make the first call",
+        "Open a patient and press c: who was called, what came of it, and what comes next.",
+        (StepWay("Inbox", "/inbox", ("give_care",)),),
+        "A coach does this.",
+    ),
+)
+
+
+async def states(visit: Visit, connection: Connection) -> list[StepState]:
+    """The steps as they stand, in their order."""
+    of = (visit.environment_id, visit.worker.worker_id)
+    done: Mapping[str, Any] = await connection.fetchrow(_DONE, *of)
+    may = visit.rights.may
+    return [
+        StepState(step, done[step.name], [way for way in step.ways if may & set(way.may)])
+        for step in STEPS
+    ]

@@ -1,0 +1,1 @@
+"""A caseload that goes from one worker to others in one act."""

@@ -1,0 +1,148 @@
+"""A coach's morning: twenty rows of the inbox, three calls, two notes, four put off, one handed
+over. By keyboard alone its presses are counted, each letter and each modifier among them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browsers import Screens
+from tests.portal.test_inbox import Clinic
+from tests.portal.test_inbox_triage import counted, morning
+
+__all__ = ["morning"]
+pytestmark = pytest.mark.slow
+_MOST_PRESSES = 120
+
+
+class Keyboard:
+    """What is pressed on a page, counted."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.presses = 0
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            self.presses += len(key.split("+"))
+            await self.page.keyboard.press(key)
+
+    async def type(self, text: str) -> None:
+        self.presses += len(text)
+        await self.page.keyboard.type(text)
+
+
+@pytest.fixture
+async def at_work(morning: Clinic) -> Clinic:
+    """The same morning, with a number of everybody who may be called."""
+    async with morning.database.connection() as connection:
+        ids = await connection.fetch(
+            "SELECT id::text FROM patients WHERE environment_id = $1", morning.me.environment_id
+        )
+    for row in ids:
+        await morning.make(
+            "phone_numbers",
+            user_id=row["id"],
+            phone_number="212-555-0187",
+            phone_number_type="cell",
+        )
+    return morning
+
+
+async def row_is_ready(page: Page, name: str) -> None:
+    """The row has the focus, and htmx has taken hold of its links."""
+    row = page.locator(".inbox-rows > li:focus-within")
+    await expect(row).to_contain_text(name)
+    await row.locator('[data-key="c"][data-htmx-powered]').wait_for()
+
+
+async def written(clinic: Clinic, table: str) -> int:
+    async with clinic.database.connection() as connection:
+        number: int = await connection.fetchval(
+            f"SELECT count(*) FROM {table} WHERE environment_id = $1", clinic.me.environment_id
+        )
+    return number
+
+
+async def came_of_it(clinic: Clinic) -> dict[str, int]:
+    async with clinic.database.connection() as connection:
+        handed = await connection.fetchval(
+            "SELECT count(*) FROM patients WHERE environment_id = $1 AND coach_id = $2"
+            " AND last_name = 'Hopper'",
+            *(clinic.me.environment_id, clinic.other.worker_id),
+        )
+    tables = ("calls", "notes", "snoozes")
+    return {table: await written(clinic, table) for table in tables} | {"handed over": handed}
+
+
+_EXPECTED = {"calls": 3, "notes": 2, "snoozes": 4, "handed over": 1}
+
+
+async def test_a_morning_by_keyboard_alone_in_at_most_120_presses(
+    at_work: Clinic, screens: Screens, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = await screens(at_work.me)
+    await page.goto("/inbox")
+    keys = Keyboard(page)
+    await counted(page, late=12, messages=4, today=4)
+    await page.locator('[data-key="c"][data-htmx-powered]').first.wait_for()
+
+    for number in range(3):
+        sheet = page.get_by_role("region", name=f"Call with P{number:02}")
+        await keys.press("c")
+        await expect(sheet.get_by_label("Outcome")).to_be_focused()
+        await keys.type("R")
+        await keys.press("Control+Enter")
+        await expect(page.get_by_role("status").filter(has_text="Call noted")).to_be_visible()
+        await row_is_ready(page, f"P{number:02}")
+        await keys.press("e")
+        await counted(page, late=11 - number, messages=4, today=4)
+
+    for number in (3, 4):
+        await row_is_ready(page, f"P{number:02}")
+        sheet = page.get_by_role("region", name=f"Note about P{number:02}")
+        await keys.press("n")
+        await expect(sheet.get_by_role("textbox", name="Note")).to_be_focused()
+        await keys.type("Sleeps well.")
+        await keys.press("Control+Enter")
+        await expect(page.get_by_role("status").filter(has_text="Signed")).to_be_visible()
+        await row_is_ready(page, f"P{number:02}")
+        await keys.press("e")
+        await counted(page, late=11 - number, messages=4, today=4)
+
+    for number in range(5, 9):
+        await row_is_ready(page, f"P{number:02}")
+        await keys.press("h")
+        await expect(page.locator("#small-form[open]").get_by_role("textbox")).to_be_focused()
+        await keys.press("Enter")
+        await counted(page, late=11 - number, messages=4, today=4, snoozed=number - 4)
+
+    await row_is_ready(page, "P09")
+    await keys.press("a")
+    coach = page.locator("#hand-over-coach")
+    await expect(coach).to_be_focused()
+    await keys.type("Otto")
+    await expect(coach).to_have_value(at_work.other.worker_id)
+    await keys.press("Control+Enter")
+    await counted(page, late=2, messages=4, today=4, snoozed=4)
+
+    late, messages, today = 2, 4, 4
+    for number in range(10, 20):
+        await row_is_ready(page, f"P{number:02}")
+        await keys.press("e")
+        if late:
+            late -= 1
+        elif messages:
+            messages -= 1
+        else:
+            today -= 1
+        todo = late + messages + today
+        await expect(page.get_by_test_id("to-do")).to_have_text(str(todo))
+
+    assert await came_of_it(at_work) == _EXPECTED
+    with capsys.disabled():
+        sys.stdout.write(f"\nA morning by keyboard: {keys.presses} presses.\n")
+    assert keys.presses <= _MOST_PRESSES
