@@ -86,7 +86,7 @@ class EnvironmentMove:
         await self._alone()
         box = await places.check(self._source, self._target, self._key_source)
         here = await self._environments(name)
-        move_id = here[0].move_id or uuid4()
+        move_id = _under_way(here) or uuid4()
         try:
             return await self._moved(here, move_id, box)
         except Exception:
@@ -103,9 +103,9 @@ class EnvironmentMove:
         """
         await self._alone()
         here = await self._environments(name)
-        if here[0].move_id is None:
+        if (move_id := _under_way(here)) is None:
             raise SettingError(f"{name} does not move.")
-        await self._undone(here, here[0].move_id)
+        await self._undone(here, move_id)
 
     async def _alone(self) -> None:
         for connection in (self._source, self._target):
@@ -124,7 +124,7 @@ class EnvironmentMove:
             raise SettingError(f"{name} is for tests, and moves with the one whose tests they are.")
         if here[0].state not in ("open", "moving", "moved"):
             raise SettingError(f"{name} is {here[0].state}; finish that first.")
-        move_id = here[0].move_id
+        move_id = _under_way(here)
         there = None if move_id is None else await arriving.state(self._target, move_id)
         if there == "open":
             raise SettingError(f"{name} has moved already, to {self._address}.")
@@ -183,3 +183,10 @@ class EnvironmentMove:
         for each in here:
             await fence.take_down(self._source, each.id)
         await self._source.execute(_OPEN_AGAIN, [each.id for each in here])
+
+
+def _under_way(here: list[EnvironmentHere]) -> UUID | None:
+    """The number of the move that they are in or have ended; None for those that are open, whatever
+    move has brought them.
+    """
+    return None if here[0].state == "open" else here[0].move_id
