@@ -26,7 +26,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(call pip_setting,index-url)}" \
 # Bytecode is kept, whatever a machine's own setting: without it each process compiles all that it imports, three seconds long.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo dev test test-slow test-all test-one check hook references client bench pictures soak test-cluster codegen migration lock format production wheel clean
+.PHONY: demo dev test test-slow test-all test-one check hook references client bench pictures soak test-cluster codegen migration lock format production wheel sbom clean
 .DELETE_ON_ERROR:
 
 ## demo: an embedded PostgreSQL, a demo program, and the server (ALMONER_PORT, ALMONER_HOME, ALMONER_PATIENTS)
@@ -146,6 +146,10 @@ lock: $(UV_READY)
 	@$(UV) $(COMPILE) --constraint requirements.lock pyproject.toml -o production.lock
 	@echo uv | $(UV) $(COMPILE) --upgrade - -o installer.lock
 	@$(UV) $(COMPILE) --upgrade bench/peers/requirements.in -o bench/peers/requirements.lock
+
+## sbom: what is served, as CycloneDX 1.5 beside the wheel: names, versions, hashes, licences
+sbom: $(READY)
+	@$(VENV)/bin/python -m tools.sbom
 
 clean:
 	rm -rf $(VENV) $(PRODUCTION) .uv bench/.venv dist

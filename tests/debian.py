@@ -7,6 +7,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +27,29 @@ def program(name: str, package: str, oldest: tuple[int, int] = (0, 0)) -> str:
                 f"{name} is {'.'.join(numbers)}, and {'.'.join(map(str, oldest))} is needed"
             )
     return place
+
+
+def image(podman: str, name: str) -> None:
+    """Ends the test where this machine's store of images has none of this name."""
+    asked = subprocess.run([podman, "image", "exists", name], check=False)
+    if asked.returncode:
+        pytest.skip(f"there is no image {name} (docs/operating/containers.md says how it is made)")
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
+    """A disk of so many bytes at this folder until the block ends; what it gives makes it larger. A test that may mount
+    nothing ends here.
+    """
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("whoever runs the tests may mount nothing here")
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+    try:
+        yield resize
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -66,7 +66,7 @@ NAMED_ELSEWHERE = {
     "connection_made",  # asyncio.Protocol
     *("kept_id", "last_seen_at", "made_by", "seen_at"),  # columns
     *("one_of", "shown_when"),  # the keys of a program's file
-    "commands/doctor.py: seen",  # what `almoner doctor --json` answers
+    "commands/finding.py: seen",  # what `almoner doctor --json` answers
     "processes/firings.py: held",  # a state of a firing
 }
 

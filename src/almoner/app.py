@@ -136,9 +136,8 @@ class Application:
                     running(self._settings, self._on_holding, self._developing, self._passwords)
                 )
                 if self._with_worker:
-                    notified, tried = parts.metrics.notified, parts.metrics.tried
-                    await open_parts.enter_async_context(notifying(self._settings, notified))
-                    await open_parts.enter_async_context(working(self._settings, tried))
+                    await open_parts.enter_async_context(notifying(self._settings, parts.metrics))
+                    await open_parts.enter_async_context(working(self._settings, parts.metrics))
                 self._edge = parts.edge
                 trusted = self._settings.trusted_proxies
                 self._proxied = cast(Asgi, ProxyHeadersMiddleware(cast(Any, parts.edge), trusted))
@@ -180,9 +179,9 @@ async def running(
     passwords: Callable[[], Passwords] = Passwords,
 ) -> AsyncIterator[ServerParts]:
     """The parts of a server on the database that the settings name, until the block ends."""
-    log = logs.configure(settings.log_format, debug=developing)
-    trusted = trusting(settings.ca_file)
     metrics = Metrics()
+    log = logs.configure(settings.log_format, developing, metrics.logged)
+    trusted = trusting(settings.ca_file)
     database = await _connected(settings, metrics, on_holding, developing)
     programs = PublishedPrograms(database, second_factor_for=settings.second_factor_rights)
     store = Store(database, programs, RESOURCES)

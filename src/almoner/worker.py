@@ -24,6 +24,7 @@ from almoner.notifications.authentication import Authenticator
 from almoner.notifications.delivery import Courier
 from almoner.notifications.notifier import Notifier, NotifierTerms, Pace
 from almoner.operations import logs
+from almoner.operations.metrics import Metrics
 from almoner.operations.systemd import Systemd
 from almoner.outbound.http import PATIENCE, HttpClient, trusting
 from almoner.processes.handler import ProcessHandler
@@ -45,15 +46,15 @@ _WORK_CONNECTIONS = 12
 @asynccontextmanager
 async def notifying(
     settings: Settings,
-    counted: Callable[[bool], None] = lambda well: None,
+    metrics: Metrics | None = None,
     pace: Pace | None = None,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Notifier]:
     """A notifier that runs until the block ends, with database connections of its own, so that
     requests never hold it up.
 
-    ``counted`` is told of every attempt whether it went well; a receiver has ``patience`` seconds
-    to answer. Raises OSError or asyncpg.PostgresError where the database cannot be reached,
+    ``metrics`` counts every attempt, and knows receivers' certificates; a receiver has ``patience``
+    seconds to answer. Raises OSError or asyncpg.PostgresError where the database cannot be reached,
     SettingError where the key or the certificates cannot be read."""
     trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, _CONNECTIONS)
@@ -63,9 +64,12 @@ async def notifying(
     except BaseException:
         await database.close()
         raise
-    client = HttpClient(settings.private_targets, patience, trusted)
+    metrics = metrics or Metrics()
+    client = HttpClient(settings.private_targets, patience, trusted, metrics.certified)
     terms = NotifierTerms(settings.url, settings.coalesce_seconds, settings.delivery_days)
-    notifier = Notifier(database, Courier(client, Authenticator(box, client)), terms, counted, pace)
+    notifier = Notifier(
+        database, Courier(client, Authenticator(box, client)), terms, metrics.notified, pace
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(notifier.run(stop))
     try:
@@ -82,14 +86,14 @@ async def notifying(
 @asynccontextmanager
 async def working(
     settings: Settings,
-    counted: Callable[[str, str], None] = lambda queue, outcome: None,
+    metrics: Metrics | None = None,
     pace: RunnerPace | None = None,
     integrations: Mapping[str, Integration] | None = None,
 ) -> AsyncIterator[None]:
     """A runner that does the tasks of the installed integrations, and acts on what sets processes
     off, until the block ends, with connections of its own.
 
-    ``counted`` is told of every try. Raises what ``notifying`` does.
+    ``metrics`` counts every try. Raises what ``notifying`` does.
     """
     # The library that wakes it takes 20 MiB, which a process that does no work need not have.
     from almoner.integrations import hl7_listener
@@ -98,7 +102,8 @@ async def working(
     trusted = trusting(settings.ca_file)
     database = await Database.connect(settings.database_url, _WORK_CONNECTIONS)
     audit = ReadAudit(database)
-    client = HttpClient(settings.private_targets, trusted=trusted)
+    metrics = metrics or Metrics()
+    client = HttpClient(settings.private_targets, trusted=trusted, certified=metrics.certified)
     try:
         await database.agree_on_zones()
         async with database.connection() as connection:
@@ -119,7 +124,7 @@ async def working(
         stop = asyncio.Event()
         tasks = jobs.tasks_of(BY_NAME)
         running = (
-            Runner(database, handlers, pace, counted, settings.task_days).run(stop),
+            Runner(database, handlers, pace, metrics.tried, settings.task_days).run(stop),
             schedules.keep_beginning(database, store, tasks, known, stop=stop),
             hl7_listener.keep_listening(database, store, tasks, box, known=known, stop=stop),
             EventReader(database).run(stop),
@@ -141,8 +146,7 @@ async def working(
 
 async def work(
     settings: Settings,
-    counted: Callable[[bool], None] = lambda well: None,
-    tried: Callable[[str, str], None] = lambda queue, outcome: None,
+    metrics: Metrics | None = None,
     begun: Callable[[], None] = lambda: None,
     pace: Pace | None = None,
     patience: float = PATIENCE,
@@ -150,13 +154,14 @@ async def work(
     """Notifies and works until the process is asked to stop (SIGTERM, SIGINT). ``begun`` is called
     once it can be.
     """
-    logs.configure(settings.log_format)
+    metrics = metrics or Metrics()
+    logs.configure(settings.log_format, counted=metrics.logged)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     systemd = Systemd()
-    async with notifying(settings, counted, pace, patience), working(settings, tried):
+    async with notifying(settings, metrics, pace, patience), working(settings, metrics):
         systemd.ready()
         begun()
         while not asked.is_set():

@@ -141,6 +141,20 @@ async def test_an_authority_of_the_house_is_trusted_where_the_setting_names_it(
     assert "whole chain" in said
 
 
+async def test_when_the_certificate_of_a_receiver_ends_is_told(
+    tmp_path: Path, authority: Certified
+) -> None:
+    ends: dict[str, float] = {}
+    until = (NOW + 3 * DAY).replace(microsecond=0)
+    trusted = trusting(str(tmp_path / "ca.pem"))
+    async with receiver(certified("receiver", authority, until=until), tmp_path) as url:
+        client = HttpClient(True, trusted=trusted, certified=ends.__setitem__)
+        for _ in range(2):
+            await client.post(url, b"{}", {})
+        await client.close()
+    assert ends == {"127.0.0.1": until.timestamp()}
+
+
 async def test_a_certificate_that_has_expired_is_refused(
     tmp_path: Path, authority: Certified
 ) -> None:

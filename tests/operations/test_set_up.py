@@ -98,6 +98,34 @@ def foreign() -> Iterator[int]:
         server.shutdown()
 
 
+async def test_the_doctor_names_work_that_nobody_does_by_an_id_for_programs(
+    settings: Settings, connection: Any, environment: int
+) -> None:
+    await connection.execute(
+        "INSERT INTO work_queues (environment_id, name) VALUES ($1, 'forgotten')", environment
+    )
+    await connection.execute(
+        "INSERT INTO work_steps (environment_id, id, job_id, queue, name, call, place, due_at) VALUES"
+        " ($1, $2, $2, 'forgotten', 'a', 0, 0, now() - interval '1 hour')",
+        environment,
+        uuid.uuid4(),
+    )
+    asked = await asyncio.to_thread(types, settings, "doctor", "--json")
+    await connection.execute("DELETE FROM work_steps WHERE environment_id = $1", environment)
+    findings = {finding["id"]: finding for finding in json.loads(asked.stdout)}
+    assert asked.exit_code == 1
+    assert (findings["work"]["level"], findings["work"]["well"]) == ("warning", False)
+    assert "almoner worker" in findings["work"]["mend"]
+    assert findings["transaction_ids"] | {"seen": ""} == {
+        "id": "transaction_ids",
+        "level": "ok",
+        "looked_at": "transaction ids",
+        "well": True,
+        "seen": "",
+        "mend": "",
+    }
+
+
 def test_the_doctor_tells_our_server_from_another_program_on_the_port(
     settings: Settings, server: Server, foreign: int
 ) -> None:

@@ -13,12 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import structlog
 
 from almoner.access.sessions import csrf
 from almoner.operations.bodies import BodyReader, send_body
 from almoner.operations.deadlines import Deadlines
 from almoner.operations.repeats import SECONDS as INTERVAL
-from almoner.operations.repeats import Repeats
+from almoner.operations.repeats import OncePerRun, Repeats
 from almoner.settings import Settings
 from tests.conftest import METRICS_TOKEN, Api
 from tests.operations.conftest import (
@@ -339,3 +340,36 @@ def test_an_outage_is_told_by_its_beginning_a_number_now_and_then_and_its_end() 
         {"event": "unavailable", "request_id": "again"},
     ]
     assert clock.due == []
+
+
+async def test_a_fault_of_a_round_is_told_once_in_a_run_and_one_of_a_request_each_time() -> None:
+    clock, passed = Clock(), list[dict[str, Any]]()
+    again: dict[str, Any] = {"event": "a fault in a round", "error": "OSError"}
+    once = OncePerRun(clock.later)
+    for line in (
+        *(again | {"where": ["a.py:1 look"]} for _ in range(3)),
+        again | {"where": ["b.py:2 look"]},
+        *(again | {"request_id": number} for number in ("r1", "r2")),
+        {"event": "sign-in refused"},
+        {"event": "sign-in refused"},
+    ):
+        try:
+            passed.append(once(None, "error", {**line}))
+        except structlog.DropEvent:
+            continue
+    assert [line.get("request_id", line.get("where")) for line in passed] == [
+        ["a.py:1 look"],
+        ["b.py:2 look"],
+        "r1",
+        "r2",
+        None,
+        None,
+    ]
+    with structlog.testing.capture_logs() as lines:
+        clock.passes()
+        clock.passes()
+    told = {"event": "a fault in a round", "error": "OSError", "log_level": "error", "repeated": 2}
+    assert lines == [
+        told | {"within_seconds": INTERVAL},
+        told | {"over": True, "within_seconds": 2 * INTERVAL},
+    ]

@@ -64,12 +64,14 @@ class KeySource:
 
     def write(self, keys: Sequence[bytes]) -> None:
         """Puts these keys into the file, the newest first. Whoever reads it meanwhile gets all of
-        the old or all of the new.
+        the old or all of the new. What a process left that was killed over it goes.
 
         Raises SettingError.
         """
         try:
             self._draft(keys).replace(self.path)
+            for left in self.home.glob(f".{self.path.name}.*"):
+                left.unlink(missing_ok=True)
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -93,10 +95,15 @@ class KeySource:
     def _draft(self, keys: Sequence[bytes]) -> Path:
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(base64.b64encode(key) + b"\n" for key in keys)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.writelines(base64.b64encode(key) + b"\n" for key in keys)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # As on a full disk. A key that nobody uses is to lie nowhere.
+            draft.unlink()
+            raise
         return draft
 
     def _unusable(self, error: OSError) -> SettingError:

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from almoner.backups.sealing import BackupError, BackupKeys, sync_folder
+from almoner.backups.sealing import BackupError, BackupKeys, sync_folder, unwritable
 from almoner.vocabulary import clocks
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -105,7 +105,7 @@ class BackupFolder:
             self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise BackupError(f"{self.path} cannot be written: {error.strerror}.") from None
+            raise unwritable(self.path, error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
@@ -122,7 +122,7 @@ class BackupFolder:
         """
         file = self.path / "slot"
         if not file.exists():
-            file.write_text(f"almoner_backup_{secrets.token_hex(4)}")
+            _put(file, f"almoner_backup_{secrets.token_hex(4)}".encode())
         return file.read_text()
 
     def begin(self) -> tuple[str, datetime]:
@@ -136,7 +136,10 @@ class BackupFolder:
         name = clocks.stamp(now)
         if (self.path / name).exists():
             raise BackupError("A backup was made this second. Wait a moment.")
-        (self.path / name).mkdir(mode=0o700)
+        try:
+            (self.path / name).mkdir(mode=0o700)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
         return name, now
 
     def complete(self, backup: Backup) -> None:
@@ -200,13 +203,7 @@ class BackupFolder:
 
     def _write(self, file: Path, value: msgspec.Struct) -> None:
         text = msgspec.json.encode(value)
-        unfinished = file.with_suffix(".unfinished")
-        with open(unfinished, "wb") as out:
-            out.write(msgspec.json.encode(_Signed(msgspec.Raw(text), self.keys.mac(text))))
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(file)
-        sync_folder(file.parent)
+        _put(file, msgspec.json.encode(_Signed(msgspec.Raw(text), self.keys.mac(text))))
 
     def _read(self, file: Path, kind: type[T]) -> T:
         signed = msgspec.json.decode(file.read_bytes(), type=_Signed)
@@ -215,3 +212,18 @@ class BackupFolder:
                 f"{file} was changed since it was written, or with another key than those at hand."
             )
         return msgspec.json.decode(signed.value, type=kind)
+
+
+def _put(file: Path, text: bytes) -> None:
+    """Writes a small file, which is there whole or as it was before. Raises BackupError."""
+    unfinished = file.with_suffix(".unfinished")
+    try:
+        with open(unfinished, "wb") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+        sync_folder(file.parent)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise unwritable(file.parent, error) from None

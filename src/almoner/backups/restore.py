@@ -19,10 +19,11 @@ import asyncpg
 from almoner import embedded
 from almoner.backups import source
 from almoner.backups.folder import Backup, BackupFolder, Log
-from almoner.backups.sealing import BackupError, Readable, opened
+from almoner.backups.scratch import scratch_folder
+from almoner.backups.sealing import BackupError, Readable, opened, unwritable
 from almoner.embedded import adoption, clients
 from almoner.embedded.programs import PostgresPrograms
-from almoner.embedded.record import DATABASE, SUPERUSER
+from almoner.embedded.record import DATABASE, SUPERUSER, read_record
 from almoner.embedded.server import end
 from almoner.vocabulary import clocks
 
@@ -212,15 +213,20 @@ class Scratch:
 async def restored(
     folder: BackupFolder, backup: Backup, target: RestoreTarget, place: Path
 ) -> AsyncIterator[Scratch]:
-    """A backup as a running server in a folder below this place, which goes when it is left."""
+    """A backup as a running server in a folder below this place, which goes when it is left; what
+    a process that was killed has left there goes before. Raises BackupError.
+    """
     with (
-        tempfile.TemporaryDirectory(prefix="almoner-restore-", dir=place) as scratch,
+        scratch_folder(place) as scratch,
         # A socket's path may have 100 letters.
         tempfile.TemporaryDirectory(prefix="almoner-", dir="/tmp") as socket,
     ):
-        server = Scratch(folder, backup, Path(scratch), Path(socket))
+        server = Scratch(folder, backup, scratch, Path(socket))
         try:
-            await asyncio.to_thread(server.unpack)
+            try:
+                await asyncio.to_thread(server.unpack)
+            except OSError as error:
+                raise unwritable(place, error) from None
             await server.recover(target)
             yield server
         finally:
@@ -235,7 +241,9 @@ async def restore_home(
 
     Raises BackupError, or EmbeddedServerError while the home's server runs."""
     adoption.must_not_run(home)
-    waiting, password = adoption.restored_folder(home), secrets.token_urlsafe(24)
+    waiting, record = adoption.restored_folder(home), read_record(home)
+    # The password that the home has already, so that it fits before and after the exchange.
+    password = record.password if record else secrets.token_urlsafe(24)
     async with restored(folder, backup, target, home) as server:
         await _be_embedded(server, backup, password)
         await asyncio.to_thread(server.stop)

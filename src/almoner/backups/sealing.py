@@ -93,8 +93,21 @@ class BackupKeys:
 
 def seal(source: IO[bytes], path: Path, keys: BackupKeys) -> int:
     """Writes everything that can be read from ``source`` to a sealed file, which is there whole or
-    not at all; the bytes that were read.
+    not at all; the bytes that were read. Raises BackupError where it cannot be written.
     """
+    try:
+        return _sealed(source, path, keys)
+    except OSError as error:
+        path.with_name(f"{path.name}.unfinished").unlink(missing_ok=True)
+        raise unwritable(path.parent, error) from None
+
+
+def unwritable(folder: Path, error: OSError) -> BackupError:
+    """A folder that nothing can be written into, as when its disk is full."""
+    return BackupError(f"{folder} cannot be written: {error.strerror}.")
+
+
+def _sealed(source: IO[bytes], path: Path, keys: BackupKeys) -> int:
     beginning, cipher = keys.sealing(path.name)
     unfinished = path.with_name(f"{path.name}.unfinished")
     squeezed, size = _Squeezed(source), 0

@@ -134,8 +134,8 @@ async def rehearse_backup(begin: FROM = None) -> Answer:
     settings = read_settings()
     folder = folder_of(settings, begin)
     try:
-        with folder.locked(), tempfile.TemporaryDirectory(prefix="almoner-") as place:
-            report = await rehearse(folder, chosen(folder, None), Path(place))
+        with folder.locked():
+            report = await rehearse(folder, chosen(folder, None), Path(tempfile.gettempdir()))
     except BackupError as error:
         stop(str(error))
     different = [table for table in report["tables"] if not table["is_equal"]]

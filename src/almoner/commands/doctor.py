@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,7 +20,8 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupError, BackupKeys
-from almoner.commands import demo_address, pooler, roles
+from almoner.commands import alarms, demo_address, pooler, roles
+from almoner.commands.finding import Finding
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.database import revisions
 from almoner.database.dialing import SESSION, Dialler, PooledError
@@ -46,26 +46,15 @@ FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
 """
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One look of the doctor: what was looked at, whether it is well, what was seen, and how to
-    mend it.
-    """
-
-    looked_at: str
-    well: bool
-    seen: str
-    mend: str = ""
-
-
 def doctor(as_json: AS_JSON = False) -> None:
-    """Say what is wrong with this set-up, and how to mend it. Changes nothing.
+    """Say what is wrong with this set-up, and how to mend it. Changes nothing. Ends with 1 where
+    something is wrong.
 
     Example: almoner doctor
     """
     findings = run(_findings(read_settings()))
     if as_json:
-        print_json([vars(f) for f in findings])
+        print_json([f.as_json() for f in findings])
     else:
         for finding in findings:
             say(f"{'well ' if finding.well else 'WRONG'}  {finding.looked_at}: {finding.seen}")
@@ -180,6 +169,8 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         f"{room} free",
         "Raise max_connections, or lower ALMONER_CONNECTIONS.",
     )
+    async for finding in alarms.findings(connection):
+        yield finding
     if settings.backup_dir:
         yield await _backed_up(connection, settings)
 
@@ -197,11 +188,11 @@ async def _backed_up(connection: Any, settings: Settings) -> Finding:
         return Finding("backups", False, f"none in {settings.backup_dir}", make)
     waiting = await connection.fetchval(_LOG_WAITING)
     ended = backups[-1].ended_at
-    seen = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"
+    text = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"
     if waiting > _MUCH_LOG:
         mend = f"Run: {called()} backup wal (a timer that does it each five minutes is best)"
-        return Finding("backups", False, seen, mend)
-    return Finding("backups", datetime.now(UTC) - ended < _BACKUP_AGE, seen, make)
+        return Finding("backups", False, text, mend)
+    return Finding("backups", datetime.now(UTC) - ended < _BACKUP_AGE, text, make)
 
 
 def _home(settings: Settings) -> Iterator[Finding]:

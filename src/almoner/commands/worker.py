@@ -76,8 +76,7 @@ async def _notify(settings: Settings, metrics: Metrics) -> None:
     await require_migrated(settings.database_url)
     await work(
         settings,
-        metrics.notified,
-        metrics.tried,
+        metrics,
         lambda: say("Notifying and working. Stop it with Ctrl-C."),
     )
 

@@ -8,23 +8,32 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from almoner.operations.repeats import OncePerRun
+
 _FRAMES = 12
 
 
-def configure(log_format: str, debug: bool = False) -> Any:
+def configure(
+    log_format: str,
+    debug: bool = False,
+    counted: Callable[[str, str], None] = lambda level, event: None,
+) -> Any:
     """Sets up logging for this process and returns its logger. Other libraries' warnings come out
     in the same form.
 
-    ``debug`` lets lines through that only a developer reads (``statement``).
+    ``debug`` lets lines through that only a developer reads (``statement``). ``counted`` is told of
+    each line by its level and event, of those too that are told by their number alone.
     """
     shared: list[Any] = [
         structlog.processors.add_log_level,
+        _Counted(counted),
+        OncePerRun(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
     renderer: Any = (
@@ -47,6 +56,17 @@ def configure(log_format: str, debug: bool = False) -> Any:
     root.handlers = [_Forward(logger)]
     root.setLevel(logging.WARNING)
     return logger
+
+
+class _Counted:
+    """Hands the level and the event of each line on, both of which the code names."""
+
+    def __init__(self, counted: Callable[[str, str], None]) -> None:
+        self._counted = counted
+
+    def __call__(self, _: Any, level: str, values: MutableMapping[str, Any]) -> Any:
+        self._counted(level, str(values["event"]))
+        return values
 
 
 class _Forward(logging.Handler):

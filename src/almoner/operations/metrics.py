@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_left
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -15,6 +15,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # How long what several processes have counted waits before it is seen by the one that is asked.
 _HAND_ON_SECONDS: Final = 1.0
+
+# How the values of several processes become one.
+_Mode = Literal["livesum", "mostrecent"]
 
 
 class _Tally:
@@ -40,11 +43,8 @@ class Metrics:
     def __init__(self) -> None:
         self._several = bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "almoner_requests",
-            "Requests answered.",
-            ("operation", "status"),
-            registry=self.registry,
+        self._requests = self._counter(
+            "almoner_requests", "Requests answered.", "operation", "status"
         )
         self._seconds = Histogram(
             "almoner_request_seconds",
@@ -53,42 +53,44 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self._pool = Gauge(
-            "almoner_database_connections",
-            "Connections of the pool.",
-            ("state",),
-            registry=self.registry,
-            multiprocess_mode="livesum",
+        self._pool = self._gauge(
+            "almoner_database_connections", "Connections of the pool.", "state"
         )
-        self._streams = Gauge(
-            "almoner_streams",
-            "Streams under way: live pages and exports.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._audit_dropped = Gauge(
+        self._streams = self._gauge("almoner_streams", "Streams under way: live pages and exports.")
+        self._audit_dropped = self._gauge(
             "almoner_audit_reads_dropped",
             "Reads that the audit trail could not keep, since the database was away for too long.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
         )
-        self._holding = Counter(
+        self._holding = self._counter(
             "almoner_waits_while_holding",
             "Waits for a connection or for the caller with a connection in hand: faults in the"
             " code.",
-            registry=self.registry,
         )
-        self._notifications = Counter(
-            "almoner_notifications",
-            "Attempts to notify subscribers.",
-            ("outcome",),
-            registry=self.registry,
+        self._notifications = self._counter(
+            "almoner_notifications", "Attempts to notify subscribers.", "outcome"
         )
-        self._tries = Counter(
-            "almoner_work_tries", "Tries of steps.", ("queue", "outcome"), registry=self.registry
+        self._tries = self._counter("almoner_work_tries", "Tries of steps.", "queue", "outcome")
+        self._lines = self._counter(
+            "almoner_log_lines",
+            "Lines of the log, those among them that are told by their number alone.",
+            "level",
+            "event",
+        )
+        self._certificates = self._gauge(
+            "almoner_receiver_certificate_end_seconds",
+            "When the certificate ends that a host showed which was connected to, in seconds since"
+            " 1970.",
+            "host",
+            mode="mostrecent",
         )
         self._tallies: dict[tuple[str, int], _Tally] = {}
         self._next_look: asyncio.TimerHandle | None = None
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str, mode: _Mode = "livesum") -> Gauge:
+        return Gauge(name, about, labels, registry=self.registry, multiprocess_mode=mode)
 
     def observe(self, operation: str, status: int, seconds: float) -> None:
         """Counts an answered request, by the name of its operation and never by its address."""
@@ -135,6 +137,14 @@ class Metrics:
     def tried(self, queue: str, outcome: str) -> None:
         """Counts one try of a step of work, and what came of it."""
         self._tries.labels(queue, outcome).inc()
+
+    def logged(self, level: str, event: str) -> None:
+        """Counts a line of the log."""
+        self._lines.labels(level, event).inc()
+
+    def certified(self, host: str, ends_at: float) -> None:
+        """Notes when a receiver's certificate ends, in seconds since 1970."""
+        self._certificates.labels(host).set(ends_at)
 
     def exposition(self, pool_size: int, pool_idle: int, dropped: int) -> bytes:
         """The metrics of all processes in Prometheus' text format."""

@@ -5,11 +5,13 @@ then that it is over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-SECONDS: Final = 10.0
+import structlog
+
+SECONDS: Final = 60.0
 Later = Callable[[float, Callable[[], None]], object]
 
 
@@ -36,28 +38,65 @@ class Repeats:
         self._later = later or (
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call)
         )
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[Hashable, _Run] = {}
 
     def warn(self, event: str, **values: Any) -> None:
         """Writes ``event`` with its values where it is the first of a run; counts it otherwise."""
-        run = self._runs.get(event)
+        if self.is_first(event, lambda **numbers: self._log.warning(event, **numbers)):
+            self._log.warning(event, **values)
+
+    def is_first(self, of: Hashable, tell: Callable[..., None]) -> bool:
+        """Whether nothing of the kind came for ``SECONDS``; where something did, ``tell`` is called
+        with the numbers as they are due.
+        """
+        run = self._runs.get(of)
         if run is not None:
             run.new += 1
-            return
-        self._runs[event] = _Run()
-        self._log.warning(event, **values)
-        self._later(SECONDS, lambda: self._look(event))
+            return False
+        self._runs[of] = _Run()
+        self._later(SECONDS, lambda: self._look(of, tell))
+        return True
 
-    def _look(self, event: str) -> None:
-        run = self._runs[event]
+    def _look(self, of: Hashable, tell: Callable[..., None]) -> None:
+        run = self._runs[of]
         run.intervals += 1
         if not run.new:
-            del self._runs[event]
+            del self._runs[of]
             if run.total:
-                self._log.warning(
-                    event, over=True, repeated=run.total, within_seconds=run.intervals * SECONDS
-                )
+                tell(over=True, repeated=run.total, within_seconds=run.intervals * SECONDS)
             return
-        self._log.warning(event, repeated=run.new, within_seconds=SECONDS)
+        tell(repeated=run.new, within_seconds=SECONDS)
         run.total, run.new = run.total + run.new, 0
-        self._later(SECONDS, lambda: self._look(event))
+        self._later(SECONDS, lambda: self._look(of, tell))
+
+
+class OncePerRun:
+    """A processor of log lines (structlog). It lets a fault through that comes again and again, as
+    of a round whose database is away, by its beginning, its number and its end. A fault of a
+    request is told each time, since it is asked about by the request's id.
+    """
+
+    def __init__(self, later: Later | None = None) -> None:
+        self._repeats = Repeats(None, later)
+
+    def __call__(self, _: Any, level: str, values: MutableMapping[str, Any]) -> Any:
+        of_round = "error" in values and not {"request_id", "repeated"} & values.keys()
+        if not of_round or not _has_loop():
+            return values
+        again = {name: values[name] for name in ("event", "error")}
+        log = structlog.get_logger()
+
+        def tell(**numbers: Any) -> None:
+            getattr(log, level)(**again, **numbers)
+
+        if self._repeats.is_first((*again.values(), *values.get("where", ())), tell):
+            return values
+        raise structlog.DropEvent
+
+
+def _has_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from almoner.database import Connection, Database
+from almoner.operations import database_gauges
 
 Read = Callable[[Connection], Awaitable[list[Metric]]]
 
@@ -28,12 +29,18 @@ class _StandingMetrics(Collector):
 
 
 async def exposition(database: Database, *reads: Read) -> bytes:
-    """The gauges as the text that Prometheus scrapes. Raises UnavailableError where the database is
-    away.
+    """The gauges of the database and of ``reads`` as the text that Prometheus scrapes. Raises
+    UnavailableError where the database is away.
     """
     registry = CollectorRegistry()
     async with database.connection() as connection:
         registry.register(
-            _StandingMetrics([family for read in reads for family in await read(connection)])
+            _StandingMetrics(
+                [
+                    family
+                    for read in (database_gauges.gauges, *reads)
+                    for family in await read(connection)
+                ]
+            )
         )
     return generate_latest(registry)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, Final
@@ -24,6 +25,8 @@ _LOOK_UPS: Final = 64
 _KEEP_ALIVE: Final = 4.0
 # The addresses that names were looked up to in this task, for whoever wants to say so.
 resolved: ContextVar[list[str] | None] = ContextVar("almoner_resolved", default=None)
+# Is told of a host, and when the certificate ends that it has shown, in seconds since 1970.
+Certified = Callable[[str, float], None]
 
 
 class RefusedError(OSError):
@@ -75,14 +78,33 @@ class GuardedResolver(AbstractResolver):
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Tells of the certificates that those who are connected to have shown."""
+
+    def __init__(self, certified: Certified, **options: Any) -> None:
+        super().__init__(**options)
+        self._certified = certified
+
+    async def connect(self, req: Any, *parameters: Any, **named: Any) -> Any:
+        connection = await super().connect(req, *parameters, **named)
+        certificate = connection.transport and connection.transport.get_extra_info("peercert")
+        if certificate:
+            self._certified(str(req.url.host), ssl.cert_time_to_seconds(certificate["notAfter"]))
+        return connection
+
+
 def connector(
-    private_targets: bool, trusted: ssl.SSLContext | None = None, dialled: list[str] | None = None
+    private_targets: bool,
+    trusted: ssl.SSLContext | None = None,
+    dialled: list[str] | None = None,
+    certified: Certified = lambda host, ends_at: None,
 ) -> aiohttp.TCPConnector:
     """What every HTTP client of ours dials through. It is made and closed within one event loop.
 
     Each socket is made for an address that was judged a moment before, whether a name server, a URL
     or the client's own race of several addresses (RFC 8305) brought it here. ``trusted``: the
-    certificates that are trusted; None for the system's. ``dialled`` takes down the addresses."""
+    certificates that are trusted; None for the system's. ``dialled`` takes down the addresses,
+    ``certified`` when a host's certificate ends."""
 
     def dial(address: Any) -> socket.socket:
         family, kind, protocol, _, (host, *_rest) = address
@@ -91,7 +113,8 @@ def connector(
             dialled.append(host)
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.TCPConnector(
+    return _Connector(
+        certified,
         resolver=GuardedResolver(private_targets),
         socket_factory=dial,
         use_dns_cache=False,

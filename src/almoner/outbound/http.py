@@ -82,21 +82,22 @@ class HttpClient:
     """Sends requests. ``patience`` is how many seconds one may take, from the name's look-up to the
     answer's last byte.
 
-    ``trusted`` is what ``trusting`` made; None for the system's certificates. It is made and closed
-    within one event loop."""
+    ``trusted`` is what ``trusting`` made; None for the system's certificates. ``certified`` is told
+    when the certificates of receivers end. It is made and closed within one event loop."""
 
     def __init__(
         self,
         private_targets: bool,
         patience: float = PATIENCE,
         trusted: ssl.SSLContext | None = None,
+        certified: connections.Certified = lambda host, ends_at: None,
     ) -> None:
         self._private = private_targets
         self._patience = patience
         tracing = aiohttp.TraceConfig()
         tracing.on_connection_reuseconn.append(_reused)
         self._session = aiohttp.ClientSession(
-            connector=connections.connector(private_targets, trusted),
+            connector=connections.connector(private_targets, trusted, certified=certified),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
