@@ -1,4 +1,4 @@
-"""The processes of a running demo, walked by a designer and by a coach in a browser: a low mood check starts a flow and an alert, a missed call makes a task, a welcome waits for consent."""
+"""The processes of a running demo, walked by a designer and by a coach in a browser: a low mood check starts a flow and asks for somebody, a missed call makes a task, a welcome waits for consent."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def as_coach(page: Page, clinic: Clinic, coach: Person, patient: str) -> N
     await page.goto(f"/patients/{patient}")
     await acted(page, patient, PROCESSES["low_mood"])
     await page.goto("/inbox")
-    words = "The mood check needs a follow-up. Call today."
+    words = "needs follow-up · for all who care for them"
     await expect(page.get_by_role("main")).to_contain_text(words, timeout=PATIENCE)
     assert await violations(page) == []
     await page.goto(f"/patients/{patient}")
