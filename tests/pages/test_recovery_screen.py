@@ -52,7 +52,7 @@ async def test_recovery_codes_are_saved_and_printed_and_shown_once(
         await page.evaluate("window.print = () => document.body.classList.add('printed')")
         await page.get_by_role("button", name="Print").press("Enter")
         await page.locator("body.printed").wait_for()
-        await page.get_by_role("link", name="I have kept them").press("Enter")
+        await page.get_by_role("link", name="I have saved them").press("Enter")
         await (
             page.get_by_role("region", name="Second factor")
             .get_by_text("10 recovery codes left")

@@ -190,9 +190,9 @@ async def test_the_editor_shows_what_goes_with_the_trigger_and_the_action_that_a
         await page.select_option("[name='when.event']", "appointment_ahead")
         await expect(page.locator("[name='when.hours']")).to_be_visible()
         await page.click("[id='add:then']")
-        await page.select_option("[name='then.2.do']", "give_task")
-        await expect(page.locator("[name='then.2.task']")).to_be_visible()
-        await expect(page.locator("[name='then.2.record']")).to_have_count(0)
+        await page.select_option("[name='then.1.do']", "give_task")
+        await expect(page.locator("[name='then.1.task']")).to_be_visible()
+        await expect(page.locator("[name='then.1.record']")).to_have_count(0)
 
 
 async def test_a_trial_that_is_under_way_says_how_far_it_is_and_is_cancelled(

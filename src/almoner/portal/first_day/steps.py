@@ -63,8 +63,8 @@ STEPS: Final = (
     ),
     FirstStep(
         "team",
-        "Invite the team",
-        "A worker for each colleague, with a role and an invitation link. Somebody who designs,"
+        "Add the team",
+        "A worker for each colleague, with a role and a way to sign in. Somebody who designs,"
         " and coaches who give care.",
         (StepWay("New worker", "/admin/workers/new", ("administer",)),),
         "An administrator does this.",
