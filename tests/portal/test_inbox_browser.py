@@ -15,6 +15,15 @@ from tests.people import People
 from tests.portal.test_inbox import EASTERN, Clinic, clinic_in, days, step
 
 
+def later_today() -> list[datetime]:
+    """Times of today, at least two hours ahead, as far as there are any: an appointment within the
+    hour, or that had no outcome yet, would be the first row.
+    """
+    now = datetime.now(EASTERN)
+    hours = (datetime.combine(now.date(), time(hour), EASTERN) for hour in (10, 14, 18, 22))
+    return [at for at in hours if at - now > timedelta(hours=2)]
+
+
 @pytest.fixture
 async def morning(
     program: int, people: People, store: Store, database: Database
@@ -29,10 +38,8 @@ async def morning(
     await clinic.flow(grace, step("Document the new plan", days(-3)))
     await clinic.flow(marta, step("Send fit-test results", days(-1)))
     await clinic.message(juan, "Can I move our Thursday call to the evening?")
-    today = datetime.now(EASTERN).date()
     aiko = await clinic.patient("愛子", clinic.me, last_name="山田", timezone="Asia/Tokyo")
-    for hour, patient in ((10, grace), (14, marta), (18, aiko)):
-        start = datetime.combine(today, time(hour), EASTERN)
+    for start, patient in zip(later_today(), (grace, marta, aiko), strict=False):
         await clinic.appointment(
             patient,
             clinic.me,

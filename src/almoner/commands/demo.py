@@ -33,7 +33,7 @@ from almoner.commands.session import called, read_settings, run, say, stop
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
-from almoner.demo import lab_results, morning
+from almoner.demo import lab_results, morning, staff
 from almoner.demo import partner as partner_secrets
 from almoner.demo.load import load
 from almoner.demo.partner import Partner, served
@@ -255,6 +255,7 @@ async def _coach(database: Database, owner: int, values: dict[str, str]) -> dict
         await accounts.set_password(
             connection, owner, worker_id, await Passwords().hash(password), by
         )
+        await staff.employ(connection, owner, worker_id, by, datetime.now(UTC))
     return {"email": email, "password": password}
 
 

@@ -34,6 +34,10 @@ _SIGNED: Final = (
 _ADDED: Final = ("The daughter has called: it works.", "The doctor agrees.", "Done on Friday.")
 
 
+# How long an alert of the app waits for somebody at this clinic, at most.
+_OPEN: Final = timedelta(days=2)
+
+
 def add_contacts(chart: PatientRows) -> None:
     """Fills in the calls, visits, alerts and notes of a patient."""
     rng = Random(f"{chart.client.id}:contacts")  # noqa: S311 -- made-up data, the same each time
@@ -51,7 +55,7 @@ def add_contacts(chart: PatientRows) -> None:
         _call(own, at, chart.client.coach.id, outcome, inbound=rng.random() < 0.3)
     if rng.random() < 0.7:
         at = own.sometime()
-        is_open = rng.random() < 0.1
+        is_open = chart.latest - at < _OPEN
         ending: Row = {} if is_open else {"completed": True, "finished_time": iso(chart.latest)}
         config = {"count": rng.randint(1, 4)}
         own.add(
