@@ -116,6 +116,9 @@ async def test_a_process_is_designed_tried_and_published_and_a_coach_takes_back_
         await expect(page.get_by_role("heading", name="Take it back?")).to_be_visible()
         assert await violations(page) == []
         await page.get_by_role("button", name="Take it back").click()
+        # The care flow is gone, and that it began once is a change among others.
+        await expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+        await page.goto(f"/patients/{patient}?show=all")
         await expect(reason).to_contain_text("Taken back. By itself")
         await expect(page.get_by_role("link", name="Take back")).to_have_count(0)
         assert await violations(page) == []
