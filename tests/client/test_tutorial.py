@@ -39,6 +39,7 @@ def begun(line: str, folder: dict[str, Any]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sh", "-c", f"exec {line}"], **folder)
 
 
+@pytest.mark.slow
 async def test_ten_lines_lead_from_an_empty_folder_to_a_copy_that_follows(
     api: Api, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ async def counted(connection: Any, environment: int) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 async def test_two_hundred_callers_who_set_different_fields_of_the_same_rows_lose_no_update(
     api: Api, crowd: list[PlainHttp], connection: Any
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_new_table_about_patients_is_noticed() -> None:
     assert uncovered(metadata) == ["strolls.of", "walks.patient_id"]
 
 
+@pytest.mark.slow
 async def test_no_value_of_an_erased_patient_is_anywhere_and_followers_hear_of_each_row(
     known: Known,
     records: Records,

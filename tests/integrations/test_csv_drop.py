@@ -225,6 +225,7 @@ async def test_ndjson_says_values_as_they_are_and_rows_name_others_by_their_ids_
     assert len(await place.rows(records)) == 3
 
 
+@pytest.mark.slow
 async def test_one_job_takes_several_folders_each_into_its_own_collection(
     place: Place, tmp_path: Path
 ) -> None:
@@ -267,6 +268,7 @@ async def test_one_job_takes_several_folders_each_into_its_own_collection(
     assert (await take(place))[0] == "succeeded"
 
 
+@pytest.mark.slow
 async def test_a_file_that_cannot_be_taken_says_why_and_nothing_of_it_is_in(
     place: Place, tmp_path: Path
 ) -> None:

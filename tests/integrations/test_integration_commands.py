@@ -141,6 +141,7 @@ def test_each_command_prints_json_for_programs() -> None:
     assert not without
 
 
+@pytest.mark.slow
 def test_a_new_integration_is_a_package_whose_test_runs(typed: Any, tmp_path: Path) -> None:
     made = typed("new", "clinic_pull", "--folder", str(tmp_path), "--json")
     folder = Path(made["folder"])

@@ -117,6 +117,7 @@ async def test_a_worker_that_is_killed_is_replaced_by_another_within_ten_seconds
     assert (await kept(own, subscription)).notifier_id is None
 
 
+@pytest.mark.slow
 async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
     own: Database, tenant: int, key: SecretBox, receiver: Receiver, processes: Processes
 ) -> None:

@@ -251,6 +251,7 @@ async def test_what_the_audit_trail_is_made_of_cannot_be_changed_or_removed(
             await connection.execute(statement)
 
 
+@pytest.mark.slow
 async def test_two_hundred_requests_at_once_are_all_answered(api: Api) -> None:
     answers = await asyncio.gather(*(api.get("/v1/patients") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}

@@ -248,6 +248,7 @@ async def test_a_deployment_does_not_say_what_it_is_made_of(caller: httpx.AsyncC
         assert "server" not in (await caller.get(path)).headers
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
     tmp_path: Path, settings: Settings, api: Api, dsn: str, connection: Any
 ) -> None:

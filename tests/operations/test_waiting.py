@@ -80,6 +80,7 @@ def _takes(node: ast.AST) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_what_a_caller_sends_is_read_in_few_places_and_never_with_a_connection_in_hand() -> None:
     wrong = []
     for path in sorted(SERVER.rglob("*.py")):

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from almoner.settings import Settings
 from tests.conftest import free_port
@@ -33,6 +34,7 @@ def started(settings: Settings, port: int, said: Path) -> subprocess.Popen[bytes
         )
 
 
+@pytest.mark.slow
 async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_parent_is_killed(
     settings: Settings, tmp_path: Path
 ) -> None:

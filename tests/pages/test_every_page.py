@@ -208,6 +208,7 @@ def test_the_main_pages_are_pages() -> None:
 
 
 @pytest.mark.screens
+@pytest.mark.slow
 async def test_pages_for_strangers_are_accessible_and_fit(
     database: Database, store: Store, callers: Callers, environment: int, looking: Screens
 ) -> None:

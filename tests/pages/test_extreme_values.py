@@ -218,6 +218,7 @@ async def visited(person: Person, rows: Rows) -> list[str]:
 @pytest.mark.parametrize(
     ("theirs", "mine"), [ZONES, pytest.param(*ZONES[::-1], marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 async def test_no_value_that_the_api_takes_takes_a_page_down(
     theirs: str,
     mine: str,

@@ -157,6 +157,7 @@ async def test_a_refused_sign_in_is_no_page_of_the_history(
     await is_shown(page, "/sign-in")
 
 
+@pytest.mark.slow
 async def test_a_form_for_a_file_that_is_refused_is_no_page_of_the_history_and_the_file_comes_where_there_is_one(
     everybody: Person, screens: Screens
 ) -> None:

@@ -19,6 +19,7 @@ async def pick(page: Page, label: str) -> None:
     await page.locator(".scale label", has_text=label).first.click()
 
 
+@pytest.mark.slow
 async def test_a_draft_survives_a_closed_tab_and_follow_ups_come_and_go(
     coach: Person, chart: Chart, screens: Screens
 ) -> None:

@@ -94,6 +94,7 @@ async def test_a_letter_typed_in_a_field_does_nothing(morning: Clinic, screens: 
     assert await page.locator("#count-late").inner_text() == "2"
 
 
+@pytest.mark.slow
 async def test_it_is_accessible_and_fits(morning: Clinic, screens: Screens) -> None:
     page = await screens(morning.me)
     faults: list[str] = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from almoner.portal.inbox import cover, put_off
 from almoner.portal.tasks import queries as tasks
 from tests.portal.test_inbox import Clinic, clinic
@@ -34,6 +36,7 @@ FROM generate_series(1, 20000) n
 """
 
 
+@pytest.mark.slow
 async def test_who_is_put_off_tasks_and_covers_are_found_by_indexes_of_the_worker(
     clinic: Clinic,
 ) -> None:

@@ -10,6 +10,7 @@ from tests.people import People, Person
 from tests.portal.calendars import Book, coming
 
 
+@pytest.mark.slow
 async def test_fields_show_and_take_what_the_texts_beside_them_say(
     book: Book, coach: Person, people: People, screens: Screens
 ) -> None:

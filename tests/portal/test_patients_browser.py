@@ -76,6 +76,7 @@ async def test_no_form_breaks_the_rules_of_access_or_its_width(
         assert await wrong_with(await screens(coach), *forms) == []
 
 
+@pytest.mark.slow
 async def test_what_a_search_finds_breaks_no_rule_of_access_and_fits(
     people: People, program: int, store: Store, inside: Actor, screens: Screens
 ) -> None:

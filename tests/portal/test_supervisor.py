@@ -184,6 +184,7 @@ async def test_it_opens_to_who_supervises_and_counts_what_the_role_shows(
         assert (await numbers(other))["Caseload", "Ann Lee"] == 1
 
 
+@pytest.mark.slow
 async def test_it_is_readable_on_every_screen(
     practice: Practice, lead: Person, screens: Screens
 ) -> None:

@@ -251,6 +251,7 @@ async def _held(page: Page, address: str) -> asyncio.Event:
     return may_go
 
 
+@pytest.mark.slow
 async def test_choices_and_bands_are_rows_that_are_dragged_and_told_of_as_they_are_typed(
     screens: Screens, designer: Person, database: Database
 ) -> None:

@@ -30,6 +30,7 @@ async def focus_is(page: Page, wanted: str) -> None:
     assert await page.evaluate(FOCUSED) == wanted
 
 
+@pytest.mark.slow
 async def test_a_flow_is_edited_by_keyboard_and_the_preview_follows(
     designer: Person, screens: Screens
 ) -> None:

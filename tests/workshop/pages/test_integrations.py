@@ -242,6 +242,7 @@ async def test_a_task_that_succeeded_is_run_again_once_it_was_told_what_that_rep
     ]
 
 
+@pytest.mark.slow
 async def test_a_job_of_many_items_is_paged_and_shows_the_failed_ones_first(
     integrator: Person, clinic: Clinic
 ) -> None:

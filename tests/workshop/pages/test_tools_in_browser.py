@@ -78,6 +78,7 @@ async def test_a_secret_is_changed_while_a_program_uses_the_old_one(
     await fits(page)
 
 
+@pytest.mark.slow
 async def test_a_webhook_is_made_and_tried_out_without_leaving_its_page(
     integrator: Person, screens: Screens
 ) -> None:
@@ -120,6 +121,7 @@ async def test_an_empty_list_can_be_used_by_everybody(
     await fits(page)
 
 
+@pytest.mark.slow
 async def test_a_test_environment_is_made_in_the_browser(
     integrator: Person, screens: Screens
 ) -> None:

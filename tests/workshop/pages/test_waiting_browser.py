@@ -4,6 +4,7 @@ the dark and on a phone.
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from almoner.database import Database
@@ -13,6 +14,7 @@ from tests.browsers import Screens, wrong_with
 from tests.people import People, Person
 
 
+@pytest.mark.slow
 async def test_filled_pages_are_accessible_and_fit(
     people: People, program: int, database: Database, screens: Screens
 ) -> None:
