@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,31 +26,16 @@ from almoner.backups.sealing import BackupError, BackupKeys
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
+from tests.backups.conftest import KEYS
 from tests.changes.writing import environment_of, insert, remove, rename
-
-KEYS = BackupKeys([b"k" * KEY_BYTES], "the test")
 
 # Each starts servers of its own.
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> BackupFolder:
     return BackupFolder(tmp_path / "backups", KEYS)
-
-
-@pytest.fixture
-def server(home: Path) -> Iterator[EmbeddedServer]:
-    running = EmbeddedServer(home)
-    running.start()
-    yield running
-    running.stop()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -26,16 +26,16 @@ from almoner.backups.create import create
 from almoner.backups.folder import BackupFolder
 from almoner.backups.rehearse import rehearse
 from almoner.backups.restore import RestoreTarget, chosen, restore_home
-from almoner.backups.sealing import BackupError, BackupKeys
+from almoner.backups.sealing import BackupError
 from almoner.database import revisions
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.errors import SettingError
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
 from tests import debian
+from tests.backups.conftest import KEYS
 from tests.changes.writing import environment_of, insert
 
-KEYS: Final = BackupKeys([b"k" * KEY_BYTES], "the test")
 MIB: Final = 1 << 20
 # Where each next step of a backup finds no room: its folder, the log, the log once more as it is sealed, the files.
 SIZES: Final = (64 << 10, 4 * MIB, 17 * MIB, 19 * MIB, 20 * MIB, 21 * MIB, 22 * MIB)
@@ -43,20 +43,6 @@ ENOUGH: Final = 400 * MIB
 
 # Each starts servers of its own.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def server(home: Path) -> Iterator[EmbeddedServer]:
-    running = EmbeddedServer(home)
-    running.start()
-    yield running
-    running.stop()
 
 
 @asynccontextmanager
@@ -123,15 +109,23 @@ async def _refusal(dsn: str, folder: BackupFolder) -> str | None:
     return None
 
 
-async def test_a_restore_that_finds_no_room_leaves_what_was_there_and_the_next_one_is_whole(
-    server: EmbeddedServer, home: Path, tmp_path: Path
-) -> None:
+async def _backed_up(server: EmbeddedServer, home: Path, tmp_path: Path) -> BackupFolder:
+    """The backups of a home that has changed since and whose server has stopped: Grace is in them,
+    and Ada came later.
+    """
     dsn, environment = await filled(home)
     folder = BackupFolder(tmp_path / "backups", KEYS)
     await create(dsn, folder)
     async with connected(home) as (_, connection):
         await insert(connection, environment, "Ada")
     await asyncio.to_thread(server.stop)
+    return folder
+
+
+async def test_a_restore_that_finds_no_room_leaves_what_was_there_and_the_next_one_is_whole(
+    server: EmbeddedServer, home: Path, tmp_path: Path
+) -> None:
+    folder = await _backed_up(server, home, tmp_path)
     small = tmp_path / "small"
     with debian.small_disk(small, ENOUGH) as resize:
         target = small / "home"
@@ -178,12 +172,7 @@ _STAGES: Final = (
 async def test_a_restore_that_is_killed_leaves_no_server_and_the_next_one_is_whole(
     server: EmbeddedServer, home: Path, tmp_path: Path
 ) -> None:
-    dsn, environment = await filled(home)
-    folder = BackupFolder(tmp_path / "backups", KEYS)
-    await create(dsn, folder)
-    async with connected(home) as (_, connection):
-        await insert(connection, environment, "Ada")
-    await asyncio.to_thread(server.stop)
+    folder = await _backed_up(server, home, tmp_path)
     for stage in _STAGES:
         await asyncio.to_thread(_restore_and_be_killed, folder, home, stage)
         # What was there, or what was restored: never half of it.

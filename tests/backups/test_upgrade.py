@@ -13,15 +13,14 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from almoner import schema
-from almoner.access.secrets import KEY_BYTES
 from almoner.backups.create import create
 from almoner.backups.folder import BackupFolder
 from almoner.backups.restore import RestoreTarget, restore_home
-from almoner.backups.sealing import BackupKeys
 from almoner.database import revisions
 from almoner.embedded import EmbeddedServer
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
+from tests.backups.conftest import KEYS
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +54,7 @@ async def test_rows_of_the_first_schema_come_to_the_newest_and_back_by_a_backup(
 ) -> None:
     home, metadata = tmp_path / "home", schema.build(RESOURCES)
     home.mkdir()
-    folder = BackupFolder(tmp_path / "backups", BackupKeys([b"k" * KEY_BYTES], "the test"))
+    folder = BackupFolder(tmp_path / "backups", KEYS)
     server, every = EmbeddedServer(home), chain()
     between = every[len(every) // 2]
     dsn = await asyncio.to_thread(server.start)
