@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 SERVER_CORE = 0
@@ -70,6 +71,16 @@ def pin_database(backend: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def pin_all_but(session: int) -> None:
+    """Move the PostgreSQL server of this session, and every process of it but the session's own, to
+    the core of the server under test. One that ends meanwhile is left out."""
+    server = postmaster(session)
+    for pid in family(server) if server is not None else []:
+        if pid != session:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, {SERVER_CORE})
 
 
 def processor_ms(pid: int) -> float:

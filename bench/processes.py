@@ -42,9 +42,6 @@ SELECT count(*) FROM changes c LEFT JOIN process_positions p ON p.environment_id
 WHERE c.environment_id = $1 AND c.resource = 'assessment_responses'
   AND (p.xid IS NULL OR (c.epoch, c.xid, c.seq) > (p.epoch, p.xid, p.seq))
 """
-_OTHERS = """
-SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> $1
-"""
 _FIRED = "SELECT count(*) FROM process_firings WHERE environment_id = $1"
 
 
@@ -168,13 +165,12 @@ def _answers(patients: list[str], number: int) -> Row:
 async def _look(
     opened: Database, environment: int, session: int, stop: asyncio.Event, lags: list[float]
 ) -> None:
-    """Looks at the lag of the feed ten times a second, and keeps all sessions but the writer's on
-    the worker's core.
+    """Looks at the lag of the feed ten times a second, and keeps all of PostgreSQL but the writer's
+    session on the worker's core: who cleans up and flushes takes turns with nobody else.
     """
     async with opened.connection() as connection:
         while not stop.is_set():
-            for row in await connection.fetch(_OTHERS, session):
-                os.sched_setaffinity(row["pid"], {machine.SERVER_CORE})
+            machine.pin_all_but(session)
             lags.append(await connection.fetchval(_LAG, environment))
             await asyncio.sleep(0.1)
 
