@@ -101,7 +101,7 @@ async def show_day(visit: Visit) -> Response:
     async with visit.connection() as connection:
         whose = whose_of(visit, InboxView())
         day = await today.of(visit, connection, await queries.calendar_of(connection, whose), now)
-    return visit.fragment(f"{_FOLDER}/day.html", DayPart(today.day_view(visit, day, now)))
+    return visit.fragment(f"{_FOLDER}/day_part.html", DayPart(today.day_view(visit, day, now)))
 
 
 async def show_badge(visit: Visit) -> Response:

@@ -4,6 +4,7 @@ is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,6 +15,7 @@ from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import zones
 from almoner.portal.calendar.queries import (
+    BY_PHONE,
     MODALITIES,
     Absence,
     CalendarEvent,
@@ -45,16 +47,15 @@ class CalendarDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Something in the day: whom it is with (empty: nobody whom the visitor may see), what it is,
-    from when to when.
+    """Something in the day: whom it is with (empty: nobody whom the visitor may see), and in words
+    from when to when, and what it is.
 
     ``path`` leads to it, empty where there is nothing to open; ``muted``: it takes no time, or is
     no appointment. ``patient_id`` is None where the visitor sees nobody in it,
     ``dot`` the colour of its type, 0 where it has none."""
 
     title: str
-    text: str
-    span: str
+    words: tuple[str, ...]
     path: str
     muted: bool
     patient_id: str | None = None
@@ -72,15 +73,32 @@ class Hour:
     quarter: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class NextAppointment:
+    """The one that comes next or has begun: ``at`` says when, in the worker's zone, with the
+    patient's time where it is another; ``icon`` stands for how it is held, which is ``way``.
+    """
+
+    at: str
+    way: str
+    icon: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShownDay:
     """The day as it is drawn: what is on it as a whole, and its hours. ``zone`` says whose times
-    these are.
+    these are. ``following`` is None where no appointment with a patient is left; ``settled`` of
+    ``appointments`` have an outcome, those that were cancelled left out.
     """
 
     zone: str
     whole: tuple[Block, ...]
     hours: tuple[Hour, ...]
+    following: NextAppointment | None
+    settled: int
+    appointments: int
 
 
 async def of(visit: Visit, connection: Connection, calendar_id: str, now: datetime) -> CalendarDay:
@@ -115,7 +133,47 @@ def day_view(visit: Visit, day: CalendarDay, now: datetime) -> ShownDay:
     ]
     whole = [_event(visit, e, day) for e in day.events if not e.start_time]
     whole += [_absence(a, day) for a in day.absences if _covers(a, day)]
-    return ShownDay(zone_in_words(day.timezone), tuple(whole), tuple(_hours(day, timed, now)))
+    of_patients = [e for e in day.events if e.patient_id and e.outcome != "cancelled"]
+    return ShownDay(
+        zone=zone_in_words(day.timezone),
+        whole=tuple(whole),
+        hours=tuple(_hours(day, timed, now)),
+        following=_following(of_patients, day, now),
+        settled=sum(event.outcome is not None for event in of_patients),
+        appointments=len(of_patients),
+    )
+
+
+def _following(
+    events: Sequence[CalendarEvent], day: CalendarDay, now: datetime
+) -> NextAppointment | None:
+    ahead = [
+        (event.start_time, event)
+        for event in events
+        if event.start_time and event.end_time and event.end_time > now and not event.outcome
+    ]
+    if not ahead:
+        return None
+    start, event = min(ahead, key=lambda timed: timed[0])
+    minutes = math.ceil((start - now).total_seconds() / 60)
+    when = "now" if minutes <= 0 else f"in {minutes} min" if minutes <= 60 else ""
+    theirs = _their_time(event, day)
+    words = (zones.clock(start, day.timezone), when, theirs)
+    return NextAppointment(
+        at=" · ".join(word for word in words if word),
+        way=MODALITIES.get(event.modality, event.modality),
+        icon="phone" if event.modality in BY_PHONE else event.modality,
+        name=event.name,
+        path=f"/calendar/events/{event.id}",
+    )
+
+
+def _their_time(event: CalendarEvent, day: CalendarDay) -> str:
+    """The patient's time of it where that is another than the worker's, else blank."""
+    start, zone = event.start_time, event.timezone
+    if not start or not zone or not clocks.differ(day.timezone, zone, start):
+        return ""
+    return f"their time {zones.clock(start, zone, day.date)}"
 
 
 def _covers(absence: Absence, day: CalendarDay) -> bool:
@@ -143,26 +201,20 @@ def _hours(day: CalendarDay, timed: Sequence[tuple[datetime, Block]], now: datet
 
 def _event(visit: Visit, event: CalendarEvent, day: CalendarDay) -> Block:
     kind = visit.program.title("appointment_types", event.appointment_type)
-    words = [kind, MODALITIES.get(event.modality, event.modality)] if event.patient_id else []
-    if (
-        event.start_time
-        and event.timezone
-        and clocks.differ(day.timezone, event.timezone, event.start_time)
-    ):
-        words.append(f"their time {zones.clock(event.start_time, event.timezone, day.date)}")
-    if event.outcome:
-        words.append(event.outcome)
     span = (
         zones.span(event.start_time, event.end_time, day.timezone)
         if event.start_time and event.end_time
         else "all day"
     )
+    words = [span]
+    if event.patient_id:
+        words += [kind, MODALITIES.get(event.modality, event.modality)]
+    words += [word for word in (_their_time(event, day), event.outcome) if word]
     path = f"/calendar/events/{event.id}" if event.patient_id else ""
     muted = not event.takes_time or not event.patient_id
     return Block(
         title=event.name or "Busy",
-        text=" · ".join(words),
-        span=span,
+        words=tuple(words),
         path=path,
         muted=muted,
         patient_id=event.patient_id,
@@ -176,4 +228,5 @@ def _absence(absence: Absence, day: CalendarDay) -> Block:
         if _covers(absence, day)
         else zones.span(max(absence.start, day.start), absence.end, day.timezone)
     )
-    return Block(title="Away", text=absence.reason, span=span, path="", muted=True)
+    words = (span, absence.reason) if absence.reason else (span,)
+    return Block(title="Away", words=words, path="", muted=True)

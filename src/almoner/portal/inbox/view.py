@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from almoner.database import Connection
 from almoner.pages import parsing
-from almoner.pages.filters import zone_in_words
 from almoner.pages.visit import Visit
 from almoner.portal import alerts
 from almoner.portal.calendar.queries import CalendarEvent
@@ -114,7 +113,6 @@ class InboxPage:
 
     view: InboxView
     date: str
-    zone: str
     counts: Mapping[str, SectionCount]
     total: SectionCount
     sections: tuple[InboxSection, ...]
@@ -170,7 +168,6 @@ async def gather(
     return InboxPage(
         view=view,
         date=f"{day.date:%A}, {day.date.day} {day.date:%B}",
-        zone=zone_in_words(visit.worker.timezone),
         counts=counts,
         total=section_counts.total(counts),
         sections=sections,
