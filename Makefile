@@ -96,7 +96,7 @@ bench: $(READY) bench/.venv/.ready
 pictures: $(READY)
 	ALMONER_PICTURES=docs/pictures $(VENV)/bin/pytest tests/pages/test_every_page.py
 
-## soak: slow clients for two minutes; notifiers and receivers fail for a thousand seeds, workers, the server and PostgreSQL are killed for 500, an environment moves 200 times, and nothing is lost
+## soak: slow clients for two minutes; notifiers and receivers fail for a thousand seeds, workers, receivers, copies, the server and PostgreSQL are killed for 500 while 300 rows a second are changed, an environment moves 200 times, and nothing is lost
 soak: $(READY)
 	ALMONER_TEST_ATTACK_SECONDS=120 ALMONER_TEST_ATTACKERS=198 $(VENV)/bin/pytest -n 0 tests/operations/test_slow_clients.py
 	for seeds in $$(seq 0 50 950); do \

@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,8 @@ def server_log(home: Path) -> Path:
 
 
 class Processes:
-    """Two workers and a server, by functions of a module. One that is killed, or that ended since the database
-    was away, is replaced."""
+    """Two workers and a server, by functions of a module, and ``others`` behind them. One that is killed, or
+    that ended since the database was away, is replaced."""
 
     def __init__(
         self,
@@ -79,15 +79,17 @@ class Processes:
         port: int,
         work: Callable[[str, str], None],
         serve: Callable[[str, str, int], None] = serve,
+        others: Sequence[Callable[[str, str], None]] = (),
     ) -> None:
-        _PROCESSES.set_forkserver_preload([work.__module__])
-        worker = (work, (place.dsn, str(place.home)))
+        _PROCESSES.set_forkserver_preload([work.__module__, *(do.__module__ for do in others)])
+        where = (place.dsn, str(place.home))
         self.port = port
-        self._kinds: list[Any] = [worker, worker, (serve, (place.dsn, str(place.home), port))]
+        self._kinds: list[Any] = [(work, where), (work, where), (serve, (*where, port))]
+        self._kinds += [(do, where) for do in others]
         self._processes: list[Any] = [self._started(*kind) for kind in self._kinds]
 
     def kill(self, number: int) -> None:
-        """Kills one of them; the last is the server."""
+        """Kills one of them; 2 is the server."""
         self._processes[number].kill()
         self._processes[number].join()
 

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from almoner import embedded
 from almoner.access import clients, keys
@@ -25,16 +26,22 @@ from almoner.workshop import kiwi_health
 from almoner_client import Client
 from almoner_client.mirror import Mirror, follow, open_destination
 from almoner_client.options import Options
+from tests.client import pipelines
 from tests.client.copies import Copy
+from tests.client.piped import Pipeline
 from tests.conftest import Api
 from tests.killing import ENDED_SECONDS, KillablePlace, Processes
 
 PATIENT = {"phase": "intake", "timezone": "US/Pacific", "birthday": "1906-12-09"}
 TOLD = "mirror.json"
+# Changes a second, of so many callers at once.
+RATE, CALLERS = 300, 4
 
 
 def mirror(_database_url: str, home: str) -> None:
-    """What a mirror's process does: it reads where to and from in the home, and follows."""
+    """What a mirror's process does: it reads where to and from in the home, and follows; a pipeline of dlt is
+    run again and again.
+    """
     sys.stderr = (Path(home) / "mirror.log").open("a", buffering=1)
     told = json.loads((Path(home) / TOLD).read_text())
     # It looks at the program, and writes what is written now and then, many times in its short life.
@@ -42,15 +49,20 @@ def mirror(_database_url: str, home: str) -> None:
     # Longer than a server takes to start anew.
     options = Options(retries=100, longest_wait=0.2)
     with Client(told["url"], told["client_id"], told["client_secret"], options) as client:
+        kind, _, folder = told["copy"].partition(":")
+        if kind == "dlt":
+            pipelines.load_without_an_end(Path(folder), client)
         copied = Mirror(client, open_destination(told["copy"]))
         follow.bring_up_to_date(copied)
         follow.follow(copied)
 
 
 class Writer:
-    """Writes until it is stopped; what a server that is away does not take is not written."""
+    """Writes, by several callers at once, as many changes a second as ``rate`` says or as the server takes,
+    until it is stopped; what a server that is away does not take is not written.
+    """
 
-    def __init__(self, api: Api, random: Random) -> None:
+    def __init__(self, api: Api, random: Random, rate: int = RATE) -> None:
         self.api = api
         self.random = random
         self.written = 0
@@ -59,44 +71,77 @@ class Writer:
         self.stopped = False
         # The last answer, or why there was none.
         self.last = "none yet"
+        self._rate = rate
+        # Seconds that all callers spent with what was written.
+        self._spent = 0.0
+
+    @property
+    def reached(self) -> float:
+        """Changes a second while the server answered."""
+        return self.written * CALLERS / self._spent
 
     async def run(self) -> None:
+        await asyncio.gather(*(self._write() for _ in range(CALLERS)))
+
+    async def _write(self) -> None:
+        steps = (self.create, self.change, self.change_many, self.add_tasks, self.remove)
         while not self.stopped:
+            begun = time.monotonic()
             try:
-                await self.random.choice((self.create, self.change, self.add_task, self.remove))()
+                count = await self.random.choice(steps)()
             except Exception as error:
                 # However a connection ends whose server is killed: those who wait for it are let
                 # go on.
                 self.last = repr(error)
-                await asyncio.sleep(0.01)
-
-    async def create(self) -> None:
-        count = self.random.randint(1, 20)
-        rows = [PATIENT | {"first_name": "Grace", "last_name": f"N{n}"} for n in range(count)]
-        answer = await self.api.post("/v1/patients/batch", json={"create": rows})
-        self.last = f"{answer.status_code} {answer.text}"
-        if answer.status_code == 200:
-            self.patients += [entry["row"]["id"] for entry in answer.json()["data"]]
+                count = 0
+            ended = begun + count * CALLERS / self._rate
+            await asyncio.sleep(max(ended - time.monotonic(), 0.0 if count else 0.01))
             self.written += count
+            self._spent += time.monotonic() - begun if count else 0.0
 
-    async def change(self) -> None:
-        if self.patients:
-            row_id = self.random.choice(self.patients)
-            answer = await self.api.put(f"/v1/patients/{row_id}", json={"city": str(self.written)})
-            self.written += answer.status_code == 200
+    async def create(self) -> int:
+        names = range(self.random.randint(1, 20))
+        rows = [PATIENT | {"first_name": "Grace", "last_name": f"N{n}"} for n in names]
+        ids = await self._batch("patients", create=rows)
+        self.patients += ids
+        return len(ids)
 
-    async def add_task(self) -> None:
-        if self.patients:
-            body = {"user_id": self.random.choice(self.patients), "task_type": "survey"}
-            answer = await self.api.post("/v1/patient_tasks", json=body)
-            if answer.status_code == 200:
-                self.tasks.append(answer.json()["id"])
-                self.written += 1
+    async def change(self) -> int:
+        if not self.patients:
+            return 0
+        row_id = self.random.choice(self.patients)
+        answer = await self.api.put(f"/v1/patients/{row_id}", json={"city": str(self.written)})
+        self.last = f"{answer.status_code} {answer.text}"
+        return int(answer.status_code == 200)
 
-    async def remove(self) -> None:
-        if self.tasks:
-            answer = await self.api.delete(f"/v1/patient_tasks/{self.tasks.pop()}")
-            self.written += answer.status_code == 200
+    async def change_many(self) -> int:
+        ids = {self.random.choice(self.patients) for _ in range(20) if self.patients}
+        rows = [{"id": row_id, "city": str(self.written)} for row_id in ids]
+        return len(await self._batch("patients", update=rows)) if rows else 0
+
+    async def add_tasks(self) -> int:
+        count = self.random.randint(1, 20) if self.patients else 0
+        rows = [
+            {"user_id": self.random.choice(self.patients), "task_type": "survey"}
+            for _ in range(count)
+        ]
+        ids = await self._batch("patient_tasks", create=rows) if rows else []
+        self.tasks += ids
+        return len(ids)
+
+    async def remove(self) -> int:
+        if not self.tasks:
+            return 0
+        row_id = self.tasks.pop(self.random.randrange(len(self.tasks)))
+        answer = await self.api.delete(f"/v1/patient_tasks/{row_id}")
+        return int(answer.status_code == 200)
+
+    async def _batch(self, collection: str, **rows: Any) -> list[str]:
+        """The ids of the rows that were taken: what a restored backup has lost is refused, each by itself."""
+        answer = await self.api.post(f"/v1/{collection}/batch", json={**rows, "atomic": False})
+        self.last = f"{answer.status_code} {answer.text}"
+        entries = answer.json()["data"] if answer.status_code == 200 else []
+        return [entry["row"]["id"] for entry in entries if entry["status"] == 200]
 
     async def until_more(self, count: int, processes: Processes | None = None) -> None:
         """Waits until so many more rows are written; of these processes whoever ended by himself is
@@ -151,7 +196,7 @@ class Surroundings(KillablePlace):
         api: Api = await self.with_database(make)
         return api
 
-    def tell(self, api: Api, copy: Copy) -> None:
+    def tell(self, api: Api, copy: Copy | Pipeline) -> None:
         """Says to the mirror's processes what they copy, and where to."""
         told = {
             "url": str(api.base_url),

@@ -148,3 +148,10 @@ async def test_whatever_is_changed_or_deleted_in_a_copy_of_any_kind_is_found_and
         assert await differing(api, copy.address, repair=True) == wanted, kind
         assert await differing(api, copy.address, by="json") == set(), kind
         await same(copy, api, ["patients"])
+    # Its tables have no key.
+    doubled = copies["duckdb"]
+    assert isinstance(doubled, DuckCopy)
+    doubled.rows("INSERT INTO patients SELECT * FROM patients WHERE id = ?", (ids[3],))
+    await differing(api, doubled.address, repair=True)
+    await same(doubled, api, ["patients"])
+    assert len(doubled.rows("SELECT id FROM patients")) == len(ids)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import asyncpg
-import duckdb
 import pytest
 
 from almoner.access.key_file import KeySource
@@ -22,49 +18,12 @@ from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
-from tests.changes.writing import until_true
-from tests.client.copies import Readable, environment, of_duckdb, same
 from tests.client.mirrored import Writer
+from tests.client.piped import EVERY, Pipeline
 from tests.client.test_mirror import patient
-from tests.conftest import Api, Callers, ServerThread, free_port, new_environment
+from tests.conftest import Callers, ServerThread, free_port, new_environment
 from tests.contract.rows import Place
 from tests.programs import published
-
-EVERY = [resource.name for resource in RESOURCES]
-
-
-class Pipeline(Readable):
-    """What a pipeline has loaded, and the pipeline."""
-
-    def __init__(self, api: Api, folder: Path) -> None:
-        self.folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.client.pipelines", str(folder)],
-            env={**environment(api), "RUNTIME__DLTHUB_TELEMETRY": "false"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    async def run(self) -> None:
-        def run() -> str:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.write("run\n")
-            self._process.stdin.flush()
-            return self._process.stdout.readline()
-
-        assert await asyncio.to_thread(run) == "loaded\n"
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=30)
-
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        with duckdb.connect(self.folder / "copy.duckdb") as connection:
-            connection.execute("USE care")
-            rows = of_duckdb(connection, query)
-        return [{k: v for k, v in row.items() if not k.startswith("_dlt")} for row in rows]
 
 
 @pytest.mark.slow
@@ -89,17 +48,17 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
         place = Place(api, Actor(number, "test", "cli", "test", whole=True), store)
         for name in EVERY:
             await place.make(name)
-        pipeline = Pipeline(api, tmp_path)
+        pipeline = Pipeline(tmp_path)
         request.addfinalizer(pipeline.close)
         writer = Writer(api, Random(1))
         writing = asyncio.create_task(writer.run())
         for _ in range(3):
             await writer.until_more(50)
-            await pipeline.run()
+            await pipeline.run(api)
         writer.stopped = True
         await writing
         kept, gone = await patient(api, last_name="Kept"), await patient(api, last_name="Gone")
-        await equal(pipeline, api)
+        await pipeline.becomes_equal(api)
         assert gone in pipeline.ids("patients")
         await database.close()
     restored = await asyncpg.connect(own_dsn)
@@ -109,19 +68,6 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
     await restored.execute("UPDATE epochs SET system_identifier = 1")
     await restored.close()
     with ServerThread(settings):
-        await equal(pipeline, api)
+        await pipeline.becomes_equal(api)
         assert kept in pipeline.ids("patients")
         await api.aclose()
-
-
-async def equal(pipeline: Pipeline, api: Api) -> None:
-    """Runs the pipeline until it has what was written before: the feed tells of it a moment later."""
-    digest = (await api.get("/v1/digest", params={"resource": "patients"})).json()["data"]
-
-    async def has_all() -> bool:
-        await pipeline.run()
-        return bool(len(pipeline.ids("patients")) == digest["count"])
-
-    await until_true(has_all, "the pipeline has caught up", patience=120)
-    await pipeline.run()
-    await same(pipeline, api, EVERY)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qsl, urlsplit
@@ -164,3 +166,19 @@ def test_answers_are_packed_for_the_network_and_not_within_a_machine() -> None:
     asked = {url: accepted_encoding(url) for url in ("https://care.example.org", "http://[::1]:80")}
     assert asked == {"https://care.example.org": "gzip", "http://[::1]:80": "identity"}
     assert accepted_encoding("http://localhost:8000") == accepted_encoding("http://127.0.0.1")
+
+
+async def test_an_answer_that_was_read_needs_no_collector_to_be_forgotten() -> None:
+    """Megabytes of rows each would wait for one in a load."""
+    gc.disable()
+    try:
+        with scripted([(200, [])]) as script, client(script) as caller:
+            answer = caller.transport.request("GET", "/v1/patients")
+            for_threads = weakref.ref(answer)
+            async with AsyncClient(script.url, "client", "secret", HASTY) as tasks:
+                answered = await tasks.transport.request("GET", "/v1/patients")
+                for_tasks = weakref.ref(answered)
+            del answer, answered
+            assert (for_threads(), for_tasks()) == (None, None)
+    finally:
+        gc.enable()

@@ -18,6 +18,7 @@ from almoner_client.answers import sent
 from almoner_client.errors import ApiError, ConnectionFailed, NotAnAnswer, TokenRefused, api_error
 from almoner_client.options import RETRIED, Credentials, Options, accepted_encoding, wait_before
 
+_READ: Final = httpx.ByteStream(b"")
 _ASSERTED_SECONDS: Final = 300
 # A token is renewed so long before its end that no request arrives with one that has ended.
 _EARLY_SECONDS: Final = 30
@@ -125,6 +126,9 @@ class Transport:
                 self._wait(failures, None)
                 continue
             if answer.status_code == 200:
+                # It has been read. The stream refers back to the answer, whose megabytes would stay
+                # until the collector comes by.
+                answer.stream = _READ
                 return answer
             if answer.status_code == 401 and not renewed:
                 renewed = True

@@ -50,6 +50,8 @@ class DuckDestination(SqlDestination):
         layout.DATE: "DATE",
         layout.JSON: "JSON",
     }
+    # DuckDB holds the whole index of a key in memory.
+    key = "NOT NULL"
     read_as: ClassVar = {
         layout.ID: str,
         layout.TIME: moment,
@@ -123,14 +125,19 @@ class DuckDestination(SqlDestination):
         with NamedTemporaryFile(suffix=".ndjson") as file:
             file.write(b"\n".join(lines))
             file.flush()
+            self._delete(table, [row.values[0] for row in rows])
             self.execute(
                 f"INSERT INTO {quoted(table.name)} ({', '.join(names)}) SELECT {picked}"
                 f" FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}},"
-                f" maximum_object_size = {longest})"
-                f" ON CONFLICT (id) DO UPDATE SET"
-                f" {', '.join(f'{name} = excluded.{name}' for name in names[1:])}",
+                f" maximum_object_size = {longest})",
                 [file.name],
             )
+
+    def _delete(self, table: Table, ids: Sequence[str]) -> None:
+        self.execute(
+            f"DELETE FROM {quoted(table.name)} WHERE id IN (SELECT unnest(?::VARCHAR[])::UUID)",
+            [list(ids)],
+        )
 
     def released(self) -> None:
         if self._opened is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 from almoner_client.mirror.destination import (
@@ -38,6 +39,8 @@ class SqlDestination(Destination):
     mark = "?"
     types: ClassVar[Mapping[str, str]]
     digest_type = "TEXT"
+    # What the column of ids is beside its type.
+    key = "PRIMARY KEY"
 
     @abstractmethod
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -87,7 +90,7 @@ class SqlDestination(Destination):
 
     def _create(self, table: Table) -> str:
         columns = [
-            f"{quoted(c.name)} {self.types[c.kind]}{' PRIMARY KEY' if c.name == 'id' else ''}"
+            f"{quoted(c.name)} {self.types[c.kind]}{f' {self.key}' if c.name == 'id' else ''}"
             for c in table.columns
         ]
         columns += [f"{name} {self.digest_type}" for name in (DIGEST, CHECK)]
@@ -158,7 +161,9 @@ class SqlDestination(Destination):
             part = ids[start : start + _AT_ONCE]
             marks = ", ".join([self.mark] * len(part))
             records = self.execute(f"{self._selection(table)} WHERE id IN ({marks})", part)
-            kept |= {row.id: row for row in self._kept(table, records)}
+            for row in self._kept(table, records):
+                # Where a table has no key, a row may be there twice.
+                kept[row.id] = replace(row, altered=True) if row.id in kept else row
         return kept
 
     def selected(self, column: Column) -> str:
