@@ -96,7 +96,12 @@ class Settings:
     backup_dir: str = _setting(
         "ALMONER_BACKUP_DIR",
         "The folder that `backup` and `restore` work with where none is named: on another disk than"
-        " the database's.",
+        " the database's, or in an object store as s3://BUCKET/PREFIX.",
+        "",
+    )
+    s3_endpoint: str = _setting(
+        "AWS_ENDPOINT_URL",
+        "Where the object store of backups is, where it is not Amazon's: https://HOST[:PORT].",
         "",
     )
     patients: int = _setting(
@@ -293,7 +298,7 @@ class Settings:
         """
         if self.url.startswith("https://"):
             return False
-        return not _is_loopback(self.host) or not _is_loopback(urlsplit(self.url).hostname or "")
+        return not is_loopback(self.host) or not is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def token_url(self) -> str:
@@ -364,7 +369,8 @@ _BOUNDS = (
 )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or number, is this machine."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

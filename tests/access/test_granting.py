@@ -50,7 +50,6 @@ NOT_NOTED = {
     **dict.fromkeys(
         (
             "cells/arriving.py:arrive",
-            "cells/arriving.py:open_all",
             "cells/arriving.py:remove_again",
             "cells/closing.py:close",
             "cells/closing.py:open_again",

@@ -23,6 +23,7 @@ from almoner.backups.folder import BackupFolder, TableCount
 from almoner.backups.rehearse import compared, rehearse
 from almoner.backups.restore import RestoreTarget, chosen, restore_home, restore_into
 from almoner.backups.sealing import BackupError, BackupKeys
+from almoner.backups.storage import FolderStorage
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def folder(tmp_path: Path) -> BackupFolder:
-    return BackupFolder(tmp_path / "backups", KEYS)
+    return BackupFolder(FolderStorage(tmp_path / "backups"), KEYS)
 
 
 @asynccontextmanager
@@ -160,9 +161,9 @@ async def test_what_was_changed_or_cut_off_or_sealed_with_another_key_is_refused
     async with connected(server) as (dsn, connection):
         await insert(connection, await environment_of(connection), "Grace Brewster Hopper")
         backup = await create(dsn, folder)
-    base = folder.base(backup.name)
+    base = folder.storage.work / backup.name / "base.tar"
     whole = base.read_bytes()
-    for path in folder.path.rglob("*"):
+    for path in folder.storage.work.rglob("*"):
         assert path.is_dir() or b"Brewster" not in path.read_bytes(), path
     for changed in (
         whole[:-1],
@@ -174,14 +175,14 @@ async def test_what_was_changed_or_cut_off_or_sealed_with_another_key_is_refused
         with pytest.raises(BackupError, match=r"changed or cut off|is empty"):
             await rehearse(folder, backup, tmp_path)
     base.write_bytes(whole)
-    strange = BackupFolder(folder.path, BackupKeys([b"x" * KEY_BYTES], "the test"))
+    strange = BackupFolder(folder.storage, BackupKeys([b"x" * KEY_BYTES], "the test"))
     with pytest.raises(BackupError, match="another key"):
         strange.backups()
     with pytest.raises(BackupError, match="does not hold"):
         await rehearse(strange, backup, tmp_path)
     with_both = BackupKeys([b"x" * KEY_BYTES, b"k" * KEY_BYTES], "the test")
-    assert BackupFolder(folder.path, with_both).backups() == [backup]
-    facts = folder.path / backup.name / "backup.json"
+    assert BackupFolder(folder.storage, with_both).backups() == [backup]
+    facts = folder.storage.work / backup.name / "backup.json"
     facts.write_text(facts.read_text().replace('"bytes":', '"bytes":1'))
     with pytest.raises(BackupError, match="was changed"):
         folder.backups()
@@ -197,8 +198,9 @@ from almoner.access.secrets import KEY_BYTES
 from almoner.backups.create import create
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupKeys
+from almoner.backups.storage import FolderStorage
 keys = BackupKeys([b"k" * KEY_BYTES], "the test")
-asyncio.run(create(sys.argv[1], BackupFolder(Path(sys.argv[2]), keys)))
+asyncio.run(create(sys.argv[1], BackupFolder(FolderStorage(Path(sys.argv[2])), keys)))
 """
     async with connected(server) as (dsn, connection):
         environment = await environment_of(connection)
@@ -206,18 +208,18 @@ asyncio.run(create(sys.argv[1], BackupFolder(Path(sys.argv[2]), keys)))
         for number, stage in enumerate(stages):
             await insert(connection, environment, f"Number {number}")
             making = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", code, dsn, str(folder.path)
+                sys.executable, "-c", code, dsn, str(folder.storage.work)
             )
-            while not list(folder.path.glob(stage)) and making.returncode is None:
+            while not list(folder.storage.work.glob(stage)) and making.returncode is None:
                 await asyncio.sleep(0.001)
             if making.returncode is None:
                 making.kill()
             await making.wait()
         left = {b.name for b in folder.backups()}
         backup = await create(dsn, folder)
-        found = {path.name for path in folder.path.glob("*T*Z")}
+        found = {path.name for path in folder.storage.work.glob("*T*Z")}
         assert found == left | {backup.name}
-        assert not list(folder.path.rglob("*.unfinished"))
+        assert not list(folder.storage.work.rglob("*.unfinished"))
     report = await rehearse(folder, backup, tmp_path)
     assert report["is_equal"]
 
@@ -234,9 +236,9 @@ async def test_of_more_than_are_wanted_the_oldest_go_with_their_log(
             # One a second.
             while datetime.now(UTC).replace(microsecond=0) <= made[-1].began_at:
                 await asyncio.sleep(0.05)
-        before = {path.name for path in folder.log.glob("0*")}
+        before = {name for _, name in folder.log_files()}
         assert folder.prune(2) == [made[0].name]
-        after = {path.name for path in folder.log.glob("0*")}
+        after = {name for _, name in folder.log_files()}
     assert after < before
     assert folder.backups() == made[1:]
     assert (await rehearse(folder, made[1], tmp_path))["is_equal"]

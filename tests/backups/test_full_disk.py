@@ -27,6 +27,7 @@ from almoner.backups.folder import BackupFolder
 from almoner.backups.rehearse import rehearse
 from almoner.backups.restore import RestoreTarget, chosen, restore_home
 from almoner.backups.sealing import BackupError
+from almoner.backups.storage import FolderStorage
 from almoner.database import revisions
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.errors import SettingError
@@ -80,7 +81,7 @@ async def test_a_backup_that_finds_no_room_says_so_and_the_next_one_is_whole(
 ) -> None:
     dsn, _ = await filled(home)
     with debian.small_disk(tmp_path / "backups", SIZES[0]) as resize:
-        folder = BackupFolder(tmp_path / "backups" / "of", KEYS)
+        folder = BackupFolder(FolderStorage(tmp_path / "backups" / "of"), KEYS)
         refused = 0
         for size in SIZES:
             resize(size)
@@ -94,8 +95,8 @@ async def test_a_backup_that_finds_no_room_says_so_and_the_next_one_is_whole(
         resize(ENOUGH)
         backup = await create(dsn, folder)
         assert [b.name for b in folder.backups()] == [backup.name]
-        assert not list(folder.path.rglob("*.unfinished"))
-        left = {path.name for path in folder.path.glob("*T*Z")}
+        assert not list(folder.storage.work.rglob("*.unfinished"))
+        left = {path.name for path in folder.storage.work.glob("*T*Z")}
         assert left == {backup.name}
         assert (await rehearse(folder, backup, tmp_path))["is_equal"]
 
@@ -114,7 +115,7 @@ async def _backed_up(server: EmbeddedServer, home: Path, tmp_path: Path) -> Back
     and Ada came later.
     """
     dsn, environment = await filled(home)
-    folder = BackupFolder(tmp_path / "backups", KEYS)
+    folder = BackupFolder(FolderStorage(tmp_path / "backups"), KEYS)
     await create(dsn, folder)
     async with connected(home) as (_, connection):
         await insert(connection, environment, "Ada")
@@ -156,7 +157,8 @@ from almoner.access.secrets import KEY_BYTES
 from almoner.backups.folder import BackupFolder
 from almoner.backups.restore import RestoreTarget, chosen, restore_home
 from almoner.backups.sealing import BackupKeys
-folder = BackupFolder(Path(sys.argv[1]), BackupKeys([b"k" * KEY_BYTES], "the test"))
+from almoner.backups.storage import FolderStorage
+folder = BackupFolder(FolderStorage(Path(sys.argv[1])), BackupKeys([b"k" * KEY_BYTES], "the test"))
 asyncio.run(restore_home(folder, chosen(folder, None), RestoreTarget(), Path(sys.argv[2])))
 """
 # What is there once a restore has come so far: the files are opened, the log is replayed, the data waits.
@@ -189,7 +191,7 @@ async def test_a_restore_that_is_killed_leaves_no_server_and_the_next_one_is_who
 def _restore_and_be_killed(folder: BackupFolder, home: Path, stage: str) -> None:
     """Restores in a process that is killed once this is there; one that is faster has restored."""
     before = {*home.glob(stage)}
-    command = [sys.executable, "-c", _RESTORE, str(folder.path), str(home)]
+    command = [sys.executable, "-c", _RESTORE, str(folder.storage.work), str(home)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while process.poll() is None and not {*home.glob(stage)} - before:
         os.sched_yield()

@@ -16,6 +16,7 @@ from almoner import schema
 from almoner.backups.create import create
 from almoner.backups.folder import BackupFolder
 from almoner.backups.restore import RestoreTarget, restore_home
+from almoner.backups.storage import FolderStorage
 from almoner.database import revisions
 from almoner.embedded import EmbeddedServer
 from almoner.resources import RESOURCES
@@ -54,7 +55,7 @@ async def test_rows_of_the_first_schema_come_to_the_newest_and_back_by_a_backup(
 ) -> None:
     home, metadata = tmp_path / "home", schema.build(RESOURCES)
     home.mkdir()
-    folder = BackupFolder(tmp_path / "backups", KEYS)
+    folder = BackupFolder(FolderStorage(tmp_path / "backups"), KEYS)
     server, every = EmbeddedServer(home), chain()
     between = every[len(every) // 2]
     dsn = await asyncio.to_thread(server.start)

@@ -12,15 +12,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from almoner.access import clients, environments, moves
+from almoner.access import calendar_feeds, clients, environments, moves, worker_events
 from almoner.access.secrets import SecretBox
 from almoner.access.tokens import Tokens
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cells import removal
 from almoner.cells.moving import EnvironmentMove
 from almoner.chains import seal
 from almoner.chains.verify import verify
 from almoner.changes import feed
 from almoner.changes.completeness import Completeness
+from almoner.commands import doctor
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database, connection_guard
@@ -102,6 +104,7 @@ async def test_everything_goes_along_and_goes_on(
             " totp_confirmed_at) VALUES ($1, $2, '{coach}', $3, now())",
             *(old, worker, box.seal("JBSWY3DPEHPK3PXP", f"second factor of {old}/{worker}")),
         )
+        calendar = await calendar_feeds.make(connection, old, worker, False, AT_THE_TERMINAL)
         await seal.seal_all(connection)
         told = await follow(connection, old, limit=1000)
     cursor = told[len(told) // 2].position
@@ -133,6 +136,10 @@ async def test_everything_goes_along_and_goes_on(
             "SELECT totp_sealed FROM worker_accounts WHERE environment_id = $1", new
         )
         assert box.open(sealed, f"second factor of {new}/{worker}") == "JBSWY3DPEHPK3PXP"
+        assert (await calendar_feeds.look(connection, calendar))["worker_id"] == worker
+        (event,) = await worker_events.list_events(connection, new, limit=1, only_access=True)
+        assert (event.event, event.object) == ("environment moved", f"environment:{NAME}")
+        assert "elsewhere" in event.detail
         assert (
             await connection.fetchval("SELECT test_of FROM environments WHERE name = 'rehearsal'")
             == new
@@ -147,6 +154,11 @@ async def test_everything_goes_along_and_goes_on(
         )
     async with here.connection() as connection:
         assert await state_of(connection) == "moved"
+        with pytest.raises(UnavailableError, match="service_unavailable"):
+            await calendar_feeds.look(connection, calendar)
+        closed = await doctor.closed(connection)
+        assert closed.well
+        assert f"{NAME} has moved to elsewhere" in closed.seen
         with pytest.raises(asyncpg.OperatorInterventionError):
             await connection.execute("DELETE FROM patients WHERE environment_id = $1", old)
         # Others write as ever.
@@ -311,6 +323,7 @@ async def _steps(cells: Cells, databases: tuple[Database, Database], steps: int)
             if step:
                 with pytest.raises(asyncpg.OperatorInterventionError):
                     await insert(connection, old)
+            assert NAME in (await doctor.closed(connection)).seen
         async with there.connection() as connection:
             assert await state_of(connection) != "open"
         if step % 2:

@@ -20,6 +20,7 @@ from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupKeys
+from almoner.backups.storage import FolderStorage
 from almoner.cli import app
 from almoner.commands.backup import list_erasures
 from almoner.data_api.store import Store
@@ -242,7 +243,7 @@ async def test_a_folder_of_backups_lists_who_was_erased_and_forgets_nobody(
     tmp_path: Path,
 ) -> None:
     source = KeySource("", settings.home)
-    folder = BackupFolder(tmp_path, BackupKeys(source.read(), source.name))
+    folder = BackupFolder(FolderStorage(tmp_path), BackupKeys(source.read(), source.name))
     patient, later = await records.patient(1), await records.patient(2)
     words = ("--yes", "--reason", "x", "-e", name)
     called(settings, "patient", "erase", patient, *words)

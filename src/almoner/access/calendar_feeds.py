@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from almoner.access import worker_events
+from almoner.access import moves, worker_events
 from almoner.access.opaque_tokens import digest, is_token, new_token
 from almoner.access.worker_events import By
 from almoner.database import Connection
@@ -40,8 +40,9 @@ _LOCK: Final = "SELECT 1 FROM workers WHERE environment_id = $1 AND id = $2 FOR 
 # The environment is what is asked for here: the address alone says whose it is.
 _LOOK: Final = """
 SELECT f.environment_id, f.worker_id::text, f.whole_names, w.first_name, w.last_name,
-    c.id::text AS calendar_id, a.roles
+    c.id::text AS calendar_id, a.roles, e.state
 FROM calendar_feeds f
+JOIN environments e ON e.id = f.environment_id
 JOIN worker_accounts a ON a.environment_id = f.environment_id AND a.worker_id = f.worker_id
 JOIN workers w ON w.environment_id = f.environment_id AND w.id = f.worker_id
 JOIN calendars c ON c.environment_id = f.environment_id AND c.worker_id = f.worker_id
@@ -112,6 +113,9 @@ async def end(connection: Connection, environment_id: int, worker_id: str, by: B
 
 async def look(connection: Connection, token: str) -> Any:
     """Whose calendar an address is of, with the worker's roles; None where it is not good, or not
-    any more.
+    any more. Raises UnavailableError where the environment has moved: what is here is old.
     """
-    return await connection.fetchrow(_LOOK, digest(token)) if is_token(token) else None
+    row = await connection.fetchrow(_LOOK, digest(token)) if is_token(token) else None
+    if row is not None:
+        moves.check_readable(row["state"])
+    return row

@@ -69,6 +69,7 @@ Kind = Literal[
     "job called off",
     "job run again",
     "environment made",
+    "environment moved",
     "clock moved",
     "program published",
     "publish asked",

@@ -25,7 +25,7 @@ async def create(dsn: str, folder: BackupFolder) -> Backup:
             first = await connection.fetchval(
                 "SELECT substr(pg_walfile_name(pg_current_wal_flush_lsn()), 9)"
             )
-            size = await asyncio.to_thread(source.copy_files, dsn, folder.base(name), folder)
+            size = await asyncio.to_thread(source.copy_files, dsn, f"{name}/base.tar", folder)
             position, tables = await counted_at_a_position(connection)
         log = await source.fetch_log(dsn, folder)
         backup = Backup(
@@ -51,5 +51,5 @@ def _must_be_the_same(folder: BackupFolder, system_identifier: str) -> None:
     others = {b.system_identifier for b in folder.backups()} - {system_identifier}
     if others:
         raise BackupError(
-            f"{folder.path} holds backups of another database. Name a folder of its own."
+            f"{folder.address} holds backups of another database. Name a folder of its own."
         )

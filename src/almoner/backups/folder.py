@@ -1,5 +1,6 @@
-"""The folder that backups are in: each in a folder of its own, and the log of what was written
-since beside them, from which the database is made as it was at a moment.
+"""Where the backups of a database are, on a disk or in an object store: each in a folder of its
+own, and beside them the log of what was written since, from which the database is made as it was at
+a moment.
 
 A backup is there once its ``backup.json`` is, which is written last; what a process left behind
 that was ended in the middle is cleared away by the next one.
@@ -11,20 +12,24 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Final, TypeVar
 
 import msgspec
 
-from almoner.backups.sealing import BackupError, BackupKeys, sync_folder, unwritable
+from almoner.backups.sealing import BackupError, BackupKeys, SealedFile, opened
+from almoner.backups.storage import BackupStorage, unwritable
 from almoner.vocabulary import clocks
 
 T = TypeVar("T", bound=msgspec.Struct)
-_SEGMENT: Final = re.compile(r"[0-9A-F]{8}([0-9A-F]{16})(\.partial)?$")
+_NAME: Final = re.compile(r"\d{8}T\d{6}Z")
+_BACKUP: Final = re.compile(rf"{_NAME.pattern}/backup\.json")
+_SEGMENT: Final = re.compile(r"/[0-9A-F]{8}([0-9A-F]{16})(\.partial)?$")
+_FETCHED: Final = "wal/fetched.json"
+_ERASURES: Final = "erasures.json"
 
 
 class TableCount(msgspec.Struct, frozen=True):
@@ -76,42 +81,38 @@ class _Signed(msgspec.Struct, frozen=True):
 
 
 class BackupFolder:
-    """One folder of backups of one database."""
+    """The backups of one database at one place."""
 
-    def __init__(self, path: Path, keys: BackupKeys) -> None:
-        self.path = path.absolute()
+    def __init__(self, storage: BackupStorage, keys: BackupKeys) -> None:
+        self.storage = storage
         self.keys = keys
 
     @property
-    def log(self) -> Path:
-        """Where the sealed files of the log are."""
-        return self.path / "wal"
+    def address(self) -> str:
+        """As ``--to`` and ``--from`` name it."""
+        return self.storage.address
 
     @property
     def incoming(self) -> Path:
         """Where the log arrives before it is sealed."""
-        return self.path / "wal" / "incoming"
-
-    def base(self, name: str) -> Path:
-        """The sealed copy of the files of the database."""
-        return self.path / name / "base.tar"
+        return self.storage.work / "wal" / "incoming"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Makes the folder where it is missing, and has it to oneself. Raises BackupError where
-        another process has, or the folder cannot be written.
+        """Makes the folder where it is missing, and has it to oneself on this machine. Raises
+        BackupError where another process has, or the folder cannot be written.
         """
         try:
             self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(self.storage.work / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise unwritable(self.path, error) from None
+            raise unwritable(self.storage.work, error) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError:
             raise BackupError(
-                f"Another process makes a backup in {self.path}. Wait until it has ended."
+                f"Another process makes a backup in {self.address}. Wait until it has ended."
             ) from None
         finally:
             os.close(lock)
@@ -120,45 +121,55 @@ class BackupFolder:
         """The replication slot by which the database keeps its log until it was fetched into this
         folder.
         """
-        file = self.path / "slot"
-        if not file.exists():
-            _put(file, f"almoner_backup_{secrets.token_hex(4)}".encode())
-        return file.read_text()
+        try:
+            return self.storage.read("slot").decode()
+        except FileNotFoundError:
+            name = f"almoner_backup_{secrets.token_hex(4)}"
+            self.storage.write("slot", [name.encode()])
+            return name
 
     def begin(self) -> tuple[str, datetime]:
         """A new backup: its name and the moment. Clears away what was left unfinished."""
-        for place in self.path.glob("*T*Z"):
-            if not (place / "backup.json").exists():
-                shutil.rmtree(place)
-        for file in self.log.glob("*.unfinished"):
-            file.unlink()
+        complete = {name.partition("/")[0] for name in self._complete()}
+        for folder in self.storage.folders():
+            if _NAME.fullmatch(folder) and folder not in complete:
+                self.storage.clear(folder)
         now = datetime.now(UTC)
         name = clocks.stamp(now)
-        if (self.path / name).exists():
+        if name in complete:
             raise BackupError("A backup was made this second. Wait a moment.")
-        try:
-            (self.path / name).mkdir(mode=0o700)
-        except OSError as error:
-            raise unwritable(self.path, error) from None
         return name, now
+
+    def store(self, name: str, source: IO[bytes]) -> int:
+        """Seals all that can be read into a file; the bytes before compression. Raises BackupError,
+        and what the source raises: the file is not there then.
+        """
+        sealed = SealedFile(source, PurePosixPath(name).name, self.keys)
+        self.storage.write(name, sealed)
+        return sealed.size
+
+    def opened(self, name: str) -> Iterator[bytes]:
+        """What was sealed into a file. Raises BackupError where it was changed or is not whole."""
+        return opened(self.storage.open(name), PurePosixPath(name).name, self.keys)
 
     def complete(self, backup: Backup) -> None:
         """Writes down what is known of the backup, with which it is there."""
-        self._write(self.path / backup.name / "backup.json", backup)
+        self._write(f"{backup.name}/backup.json", backup)
 
     def backups(self) -> list[Backup]:
         """Every backup, the oldest first. Raises BackupError where one was changed."""
-        files = sorted(self.path.glob("*T*Z/backup.json"))
-        return [self._read(file, Backup) for file in files]
+        return [self._read(name, Backup) for name in self._complete()]
 
     def fetched(self, log: Log) -> None:
         """Writes down up to where the log is here."""
-        self._write(self.path / "wal" / "fetched.json", log)
+        self._write(_FETCHED, log)
 
     def fetched_to(self) -> Log | None:
         """Up to where the log is here; None where nothing was fetched yet."""
-        file = self.path / "wal" / "fetched.json"
-        return self._read(file, Log) if file.exists() else None
+        try:
+            return self._read(_FETCHED, Log)
+        except FileNotFoundError:
+            return None
 
     def erased(self, there: Mapping[str, list[dict[str, Any]]]) -> None:
         """Adds to the list of erasures beside the backups, which outlives them. Who is in it stays:
@@ -168,22 +179,24 @@ class BackupFolder:
         for name, entries in there.items():
             known = {entry["id"]: entry for entry in [*listed.get(name, []), *entries]}
             listed[name] = list(known.values())
-        self._write(self.path / "erasures.json", Erasures(listed))
+        self._write(_ERASURES, Erasures(listed))
 
     def erasures(self) -> dict[str, list[dict[str, Any]]]:
         """The erasures that are listed beside the backups. Raises BackupError where the list was
         changed.
         """
-        file = self.path / "erasures.json"
-        return self._read(file, Erasures).environments if file.exists() else {}
+        try:
+            return self._read(_ERASURES, Erasures).environments
+        except FileNotFoundError:
+            return {}
 
-    def log_files(self) -> Iterator[tuple[str, Path]]:
+    def log_files(self) -> Iterator[tuple[str, str]]:
         """The files of the log with the numbers of their segments, blank for the history of a
         timeline; a whole one before what had come of it earlier.
         """
-        for file in sorted(self.log.glob("0*")):
-            number = _SEGMENT.match(file.name)
-            yield number[1] if number else "", file
+        for name in self.storage.names("wal/0"):
+            number = _SEGMENT.search(name)
+            yield number[1] if number else "", name
 
     def prune(self, keep: int) -> list[str]:
         """Removes all backups but the newest, and the log before the oldest of these; their
@@ -192,38 +205,28 @@ class BackupFolder:
         backups = self.backups()
         removed = [b.name for b in backups[:-keep]]
         for name in removed:
-            (self.path / name / "backup.json").unlink()
-            shutil.rmtree(self.path / name)
+            self.storage.remove([f"{name}/backup.json"])
+            self.storage.clear(name)
         if removed:
             oldest = backups[-keep].first_segment
-            for number, file in self.log_files():
-                if number and number < oldest:
-                    file.unlink()
+            self.storage.remove(
+                [name for number, name in self.log_files() if number and number < oldest]
+            )
         return removed
 
-    def _write(self, file: Path, value: msgspec.Struct) -> None:
-        text = msgspec.json.encode(value)
-        _put(file, msgspec.json.encode(_Signed(msgspec.Raw(text), self.keys.mac(text))))
+    def _complete(self) -> list[str]:
+        return [name for name in self.storage.names() if _BACKUP.fullmatch(name)]
 
-    def _read(self, file: Path, kind: type[T]) -> T:
-        signed = msgspec.json.decode(file.read_bytes(), type=_Signed)
+    def _write(self, name: str, value: msgspec.Struct) -> None:
+        text = msgspec.json.encode(value)
+        signed = msgspec.json.encode(_Signed(msgspec.Raw(text), self.keys.mac(text)))
+        self.storage.write(name, [signed])
+
+    def _read(self, name: str, kind: type[T]) -> T:
+        signed = msgspec.json.decode(self.storage.read(name), type=_Signed)
         if not self.keys.is_by_us(bytes(signed.value), signed.mac):
             raise BackupError(
-                f"{file} was changed since it was written, or with another key than those at hand."
+                f"{name} in {self.address} was changed since it was written, or with another key"
+                " than those at hand."
             )
         return msgspec.json.decode(signed.value, type=kind)
-
-
-def _put(file: Path, text: bytes) -> None:
-    """Writes a small file, which is there whole or as it was before. Raises BackupError."""
-    unfinished = file.with_suffix(".unfinished")
-    try:
-        with open(unfinished, "wb") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(file)
-        sync_folder(file.parent)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise unwritable(file.parent, error) from None

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 import asyncpg
@@ -20,7 +20,8 @@ from almoner import embedded
 from almoner.backups import source
 from almoner.backups.folder import Backup, BackupFolder, Log
 from almoner.backups.scratch import scratch_folder
-from almoner.backups.sealing import BackupError, Readable, opened, unwritable
+from almoner.backups.sealing import BackupError, Readable
+from almoner.backups.storage import unwritable
 from almoner.embedded import adoption, clients
 from almoner.embedded.programs import PostgresPrograms
 from almoner.embedded.record import DATABASE, SUPERUSER, read_record
@@ -63,14 +64,14 @@ def chosen(folder: BackupFolder, time: datetime | None) -> Backup:
     backups = folder.backups()
     if not backups:
         raise BackupError(
-            f"There is no backup in {folder.path}. Make one with: almoner backup create --to"
-            f" {folder.path}"
+            f"There is no backup in {folder.address}. Make one with: almoner backup create --to"
+            f" {folder.address}"
         )
     usable = [b for b in backups if time is None or b.ended_at <= time]
     if not usable:
         raise BackupError(
-            f"The oldest backup in {folder.path} ended at {clocks.utc_words(backups[0].ended_at)}:"
-            " nothing before that can be restored."
+            f"The oldest backup in {folder.address} ended at"
+            f" {clocks.utc_words(backups[0].ended_at)}: nothing before that can be restored."
         )
     _must_reach(folder.fetched_to(), time, folder)
     return usable[-1]
@@ -80,8 +81,8 @@ def _must_reach(log: Log | None, time: datetime | None, folder: BackupFolder) ->
     if time is not None and (log is None or log.fetched_at < time):
         until = "" if log is None else f" up to {clocks.utc_words(log.fetched_at)}"
         raise BackupError(
-            f"The log in {folder.path} is there{until} only. Where the database still answers,"
-            f" fetch the rest with: almoner backup wal --to {folder.path}"
+            f"The log in {folder.address} is there{until} only. Where the database still answers,"
+            f" fetch the rest with: almoner backup wal --to {folder.address}"
         )
 
 
@@ -102,15 +103,15 @@ class Scratch:
         """Opens the files of the database and the log. Raises BackupError."""
         self.data.mkdir(mode=0o700)
         self._wal.mkdir(mode=0o700)
-        pieces = opened(self._folder.base(self._backup.name), self._folder.keys)
+        pieces = self._folder.opened(f"{self._backup.name}/base.tar")
         with tarfile.open(fileobj=Readable(pieces), mode="r|") as archive:
             archive.extractall(self.data, filter="tar")
-        for number, file in self._folder.log_files():
+        for number, name in self._folder.log_files():
             if not number or number >= self._backup.first_segment:
-                whole = self._wal / file.name.removesuffix(".partial")
+                whole = self._wal / PurePosixPath(name).name.removesuffix(".partial")
                 if not whole.exists():
                     with open(whole, "wb") as out:
-                        out.writelines(opened(file, self._folder.keys))
+                        out.writelines(self._folder.opened(name))
         for name, text in (
             ("recovery.signal", ""),
             ("postgresql.auto.conf", ""),

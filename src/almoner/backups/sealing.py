@@ -14,7 +14,6 @@ import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import IO, Final
 
 from cryptography.exceptions import InvalidTag
@@ -91,45 +90,33 @@ class BackupKeys:
         return AESGCM(derived.derive(self._keys[key]))
 
 
-def seal(source: IO[bytes], path: Path, keys: BackupKeys) -> int:
-    """Writes everything that can be read from ``source`` to a sealed file, which is there whole or
-    not at all; the bytes that were read. Raises BackupError where it cannot be written.
+class SealedFile:
+    """All that can be read from ``source`` as the pieces of a sealed file of this name, which are
+    read once.
     """
-    try:
-        return _sealed(source, path, keys)
-    except OSError as error:
-        path.with_name(f"{path.name}.unfinished").unlink(missing_ok=True)
-        raise unwritable(path.parent, error) from None
+
+    def __init__(self, source: IO[bytes], name: str, keys: BackupKeys) -> None:
+        self._squeezed, self._name, self._keys = _Squeezed(source), name, keys
+
+    @property
+    def size(self) -> int:
+        """The bytes that were read so far, before compression."""
+        return self._squeezed.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        beginning, cipher = self._keys.sealing(self._name)
+        yield beginning
+        for number, piece, is_last in _pieces(self._squeezed):
+            yield cipher.encrypt(_nonce(number, is_last), piece, None)
 
 
-def unwritable(folder: Path, error: OSError) -> BackupError:
-    """A folder that nothing can be written into, as when its disk is full."""
-    return BackupError(f"{folder} cannot be written: {error.strerror}.")
-
-
-def _sealed(source: IO[bytes], path: Path, keys: BackupKeys) -> int:
-    beginning, cipher = keys.sealing(path.name)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    squeezed, size = _Squeezed(source), 0
-    with open(unfinished, "wb", opener=_private) as file:
-        file.write(beginning)
-        for number, piece, is_last in _pieces(squeezed):
-            file.write(cipher.encrypt(_nonce(number, is_last), piece, None))
-        size = squeezed.size
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)
-    return size
-
-
-def opened(path: Path, keys: BackupKeys) -> Iterator[bytes]:
-    """What was sealed into a file, a piece at a time. Raises BackupError where it was changed or is
-    not whole.
+def opened(file: IO[bytes], name: str, keys: BackupKeys) -> Iterator[bytes]:
+    """What was sealed into a file of this name, a piece at a time; closes it. Raises BackupError
+    where it was changed or is not whole.
     """
     expand = zlib.decompressobj()
-    with open(path, "rb") as file:
-        cipher = keys.opening(file, path.name)
+    with file:
+        cipher = keys.opening(file, name)
         number, sealed = 0, file.read(_PIECE + _TAG_BYTES)
         while sealed:
             further = file.read(_PIECE + _TAG_BYTES)
@@ -137,12 +124,12 @@ def opened(path: Path, keys: BackupKeys) -> Iterator[bytes]:
                 piece = cipher.decrypt(_nonce(number, not further), sealed, None)
             except InvalidTag:
                 raise BackupError(
-                    f"{path} was changed or cut off since it was written. Use another backup."
+                    f"{name} was changed or cut off since it was written. Use another backup."
                 ) from None
             yield expand.decompress(piece)
             number, sealed = number + 1, further
     if number == 0:
-        raise BackupError(f"{path} is empty. Use another backup.")
+        raise BackupError(f"{name} is empty. Use another backup.")
     yield expand.flush()
 
 
@@ -168,15 +155,6 @@ class Readable(io.RawIOBase):
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes what was renamed or removed in a folder last over a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class _Squeezed:
@@ -208,7 +186,3 @@ def _pieces(source: Iterable[bytes]) -> Iterator[tuple[int, bytes, bool]]:
 
 def _nonce(number: int, is_last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([is_last])
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import asyncpg
 
 from almoner.backups.folder import BackupFolder, Log
-from almoner.backups.sealing import BackupError, seal
+from almoner.backups.sealing import BackupError, Readable
+from almoner.backups.storage import unwritable
 from almoner.database import revisions
 from almoner.database.dialing import Dialler
 from almoner.embedded import binaries, clients
@@ -32,11 +35,21 @@ _MAKE_SLOT: Final = """
 SELECT pg_create_physical_replication_slot($1, true)
 WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)
 """
-_SLOT: Final = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = $1"
+# A position at the border of two files is the beginning of the second.
+_SLOT: Final = """
+SELECT wal_status, pg_walfile_name(restart_lsn + 1::numeric) AS file
+FROM pg_replication_slots WHERE slot_name = $1
+"""
+# Only forward: a slot that another run has moved on stays where it is.
+_LET_GO: Final = """
+SELECT pg_replication_slot_advance(slot_name, $2::text::pg_lsn) FROM pg_replication_slots
+WHERE slot_name = $1 AND restart_lsn < $2::text::pg_lsn
+"""
 _DROP_LOST: Final = """
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
 WHERE slot_name = $1 AND wal_status = 'lost'
 """
+_PIECE: Final = 1 << 20
 _POSITION: Final = """
 SELECT p::text, ('x' || substr(pg_walfile_name(p), 1, 8))::bit(32)::int
 FROM pg_current_wal_insert_lsn() p
@@ -85,10 +98,15 @@ async def hold_log(connection: asyncpg.Connection, slot: str) -> None:
     await connection.execute(_MAKE_SLOT, slot)
 
 
-def copy_files(dsn: str, path: Path, folder: BackupFolder) -> int:
-    """Writes a sealed copy of the files of the database; the bytes before compression. Raises
+def copy_files(dsn: str, name: str, folder: BackupFolder) -> int:
+    """Stores a sealed copy of the files of the database; the bytes before compression. Raises
     BackupError.
     """
+    return folder.store(name, io.BufferedReader(Readable(_copied(dsn))))
+
+
+def _copied(dsn: str) -> Iterator[bytes]:
+    """The files as they come. Raises BackupError where they are not all."""
     arguments = ("--pgdata=-", "--format=tar", "--wal-method=none", "--checkpoint=fast")
     with subprocess.Popen(
         [binaries() / "pg_basebackup", *arguments, "--no-password"],
@@ -99,51 +117,58 @@ def copy_files(dsn: str, path: Path, folder: BackupFolder) -> int:
     ) as copy:
         assert copy.stdout is not None
         assert copy.stderr is not None
-        size = seal(copy.stdout, path, folder.keys)
+        while piece := copy.stdout.read(_PIECE):
+            yield piece
         output = copy.stderr.read()
     if copy.returncode:
-        path.unlink(missing_ok=True)
         raise BackupError(f"The files of the database could not be copied: {_last(output)}")
-    return size
 
 
 async def fetch_log(dsn: str, folder: BackupFolder) -> Log:
-    """Fetches what was logged since the last time and seals it. Raises BackupError where the
-    database no longer has all of it.
+    """Fetches what was logged since the last time and stores it, sealed. Raises BackupError where
+    the database no longer has all of it.
 
-    The database lets go of a file once it is here on the disk; a process that is killed leaves it
-    in ``incoming``, and the next one begins by sealing that."""
-    _seal_arrived(folder)
+    The database is told that it may let go of the log once that is stored: what had only come to
+    this machine when a process was killed, or the machine lost, is fetched again."""
     slot = folder.slot()
     async with connected(dsn) as connection:
-        status = await connection.fetchval(_SLOT, slot)
-        if status in (None, "lost"):
+        begin = await connection.fetchrow(_SLOT, slot)
+        if begin is None or begin["wal_status"] == "lost":
             raise BackupError(
-                f"The database holds no log for {folder.path}: the slot {slot} is"
-                f" {'lost' if status else 'not there'}. Make a new backup, which begins anew."
+                f"The database holds no log for {folder.address}: the slot {slot} is"
+                f" {'not there' if begin is None else 'lost'}. Make a new backup, which begins"
+                " anew."
             )
         position, timeline = await connection.fetchrow(_POSITION) or ("", 0)
         now = datetime.now(UTC)
         # Its commit puts on the disk all that was logged up to the position, and more behind it,
         # with which pg_receivewal ends.
         await connection.execute(_WRITE)
-    arguments = ("--slot", slot, "--endpos", position, "--no-loop", "--no-password")
-    received = clients.run("pg_receivewal", "-D", str(folder.incoming), *arguments, dsn=dsn)
-    if received.returncode:
-        raise BackupError(f"The log of the database was not fetched: {_last(received.stderr)}")
-    _seal_arrived(folder)
+        await asyncio.to_thread(_receive, dsn, folder, begin["file"], position)
+        await connection.execute(_LET_GO, slot, position)
     log = Log(timeline=timeline, position=position, fetched_at=now)
     folder.fetched(log)
     return log
 
 
-def _seal_arrived(folder: BackupFolder) -> None:
+def _receive(dsn: str, folder: BackupFolder, first: str, position: str) -> None:
+    try:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder.incoming)
+        folder.incoming.mkdir(parents=True, mode=0o700)
+        # It begins with the file that is the newest there.
+        (folder.incoming / f"{first}.partial").touch(mode=0o600)
+    except OSError as error:
+        raise unwritable(folder.incoming, error) from None
+    arguments = ("--endpos", position, "--no-loop", "--no-password")
+    received = clients.run("pg_receivewal", "-D", str(folder.incoming), *arguments, dsn=dsn)
+    if received.returncode:
+        raise BackupError(f"The log of the database was not fetched: {_last(received.stderr)}")
     for file in sorted(folder.incoming.glob("0*")):
-        whole = folder.log / file.name.removesuffix(".partial")
-        with open(file, "rb") as source:
-            seal(source, folder.log / file.name, folder.keys)
-        if whole.name == file.name:
-            whole.with_name(f"{whole.name}.partial").unlink(missing_ok=True)
+        with open(file, "rb") as arrived:
+            folder.store(f"wal/{file.name}", arrived)
+        if file.suffix != ".partial":
+            folder.storage.remove([f"wal/{file.name}.partial"])
         file.unlink()
 
 

@@ -178,7 +178,7 @@ async def _arrive(
         await copying.seal_anew(target, box, old_id, new_id)
     await _compare(target, every, environment_ids, sums)
     await arriving.settle(target, head.numbers, tell)
-    await arriving.open_all(target, head.id)
+    await arriving.open_all(target, head.id, "out of a file")
     return sum(rows for rows, _ in sums.values())
 
 

@@ -12,6 +12,8 @@ from uuid import UUID
 
 import asyncpg
 
+from almoner.access import worker_events
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cells import removal
 from almoner.changes import completeness, epochs
 from almoner.errors import SettingError
@@ -28,7 +30,7 @@ VALUES ($1, $2, $3, $4, $5, $6, 'arriving') RETURNING id
 _ARRIVED: Final = "SELECT id, name, state FROM environments WHERE move_id = $1"
 # Nobody undoes what has been opened, and nobody opens what is being undone.
 _OPEN: Final = """
-UPDATE environments SET state = 'open' WHERE move_id = $1 AND state = 'arriving' RETURNING id
+UPDATE environments SET state = 'open' WHERE move_id = $1 AND state = 'arriving' RETURNING id, name
 """
 _LEAVE: Final = """
 UPDATE environments SET state = 'leaving' WHERE move_id = $1 AND state IN ('arriving', 'leaving')
@@ -143,10 +145,22 @@ async def settle(
     return epoch
 
 
-async def open_all(target: asyncpg.Connection, move_id: UUID) -> None:
-    """Opens what has arrived. Raises SettingError where it is being undone."""
-    if not await target.fetch(_OPEN, move_id):
-        raise SettingError("The move was undone meanwhile.")
+async def open_all(target: asyncpg.Connection, move_id: UUID, way: str) -> None:
+    """Opens what has arrived, and notes it for administrators with the way it came, in words
+    without a secret. Raises SettingError where it is being undone.
+    """
+    async with target.transaction():
+        if not (opened := await target.fetch(_OPEN, move_id)):
+            raise SettingError("The move was undone meanwhile.")
+        for environment in opened:
+            await worker_events.changed(
+                target,
+                environment["id"],
+                "environment moved",
+                AT_THE_TERMINAL,
+                f"environment:{environment['name']}",
+                detail=way,
+            )
 
 
 async def remove_again(target: asyncpg.Connection, move_id: UUID) -> None:

@@ -159,7 +159,7 @@ class EnvironmentMove:
         numbers = await arriving.numbers(self._source)
         epoch = await arriving.settle(self._target, numbers, self._tell)
         self._tell("Opening it at its new place ...")
-        await arriving.open_all(self._target, move_id)
+        await arriving.open_all(self._target, move_id, f"to {self._address}")
         return MoveReport([each.name for each in here], rows, epoch)
 
     async def _copy(self, every: Iterable[CellTable], environment_ids: dict[int, int]) -> None:

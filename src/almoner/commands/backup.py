@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
 from almoner import home as homes
 from almoner.backups import source
+from almoner.backups.bucket import SCHEME, BucketStorage
 from almoner.backups.create import create
 from almoner.backups.folder import Backup, BackupFolder, Log
 from almoner.backups.rehearse import rehearse
 from almoner.backups.restore import chosen
 from almoner.backups.sealing import BackupError, BackupKeys
+from almoner.backups.storage import FolderStorage
 from almoner.commands.answering import Answer, Rows, acting
 from almoner.commands.session import called, connect, read_settings, stop
 from almoner.database import Database
 from almoner.erasure import erasure_requests
-from almoner.settings import Settings
+from almoner.settings import Settings, is_loopback
 from almoner.vocabulary import clocks
 
 app = typer.Typer(
     help="Copies of the whole database, and whether they can be restored.", no_args_is_help=True
 )
-TO = Annotated[
-    Path | None,
-    typer.Option(
-        "--to", help="The folder of the backups (ALMONER_BACKUP_DIR).", show_default=False
-    ),
-]
-FROM = Annotated[
-    Path | None,
-    typer.Option(
-        "--from", help="The folder of the backups (ALMONER_BACKUP_DIR).", show_default=False
-    ),
-]
+_PLACE: Final = "The folder of the backups, or s3://BUCKET/PREFIX (ALMONER_BACKUP_DIR)."
+TO = Annotated[str | None, typer.Option("--to", help=_PLACE, show_default=False)]
+FROM = Annotated[str | None, typer.Option("--from", help=_PLACE, show_default=False)]
 
 
 @app.command("create")
@@ -66,10 +60,10 @@ async def create_backup(
             stop(str(error))
     return Answer(
         _described(backup) | {"removed": removed},
-        f"The backup {backup.name} is in {folder.path}: {_size(backup.bytes)}, of which"
+        f"The backup {backup.name} is in {folder.address}: {_size(backup.bytes)}, of which"
         f" {sum(t.rows for t in backup.tables.values()):,} rows.",
         *([f"Removed: {', '.join(removed)}"] if removed else []),
-        f"See that it can be restored with: {called()} backup rehearse --from {folder.path}",
+        f"See that it can be restored with: {called()} backup rehearse --from {folder.address}",
     )
 
 
@@ -86,8 +80,8 @@ async def wal(to: TO = None) -> Answer:
         try:
             if not folder.backups():
                 raise BackupError(
-                    f"There is no backup in {folder.path} yet. Begin with: {called()} backup create"
-                    f" --to {folder.path}"
+                    f"There is no backup in {folder.address} yet. Begin with: {called()} backup"
+                    f" create --to {folder.address}"
                 )
             with folder.locked():
                 log = await source.fetch_log(
@@ -118,7 +112,7 @@ async def list_backups(begin: FROM = None) -> Answer:
     reach = [_reach(log)] if log and rows else []
     return Answer(
         {"backups": rows, "restorable_to": log.fetched_at if log else None},
-        Rows(rows, ("name", "ended_at", "rows", "size"), f"No backups in {folder.path} yet."),
+        Rows(rows, ("name", "ended_at", "rows", "size"), f"No backups in {folder.address} yet."),
         *reach,
     )
 
@@ -169,13 +163,37 @@ async def list_erasures(database: Database, folder: BackupFolder) -> None:
         )
 
 
-def folder_of(settings: Settings, named: Path | None) -> BackupFolder:
-    """The folder that an option or the setting names. Ends the command where neither does."""
-    path = named or (Path(settings.backup_dir) if settings.backup_dir else None)
-    if path is None:
+def folder_of(settings: Settings, address: str | None) -> BackupFolder:
+    """The folder that an option or the setting names. Ends the command where neither does, or the
+    address is none.
+    """
+    address = address or settings.backup_dir
+    if not address:
         stop("Say which folder: --to or --from DIR, or ALMONER_BACKUP_DIR.", 2)
     homes.make(settings.home)
-    return BackupFolder(path, BackupKeys(settings.key_source.read(), settings.key_source.name))
+    try:
+        return folder_at(address, settings)
+    except BackupError as error:
+        stop(str(error), 2)
+
+
+def folder_at(address: str, settings: Settings) -> BackupFolder:
+    """The backups at an address, opened with the keys of this set-up. Raises BackupError, and
+    SettingError where there is no key.
+    """
+    keys = BackupKeys(settings.key_source.read(), settings.key_source.name)
+    if address.startswith(SCHEME):
+        endpoint = settings.s3_endpoint
+        return BackupFolder(
+            BucketStorage(
+                address,
+                settings.home,
+                endpoint=endpoint,
+                allow_http=is_loopback(urlsplit(endpoint).hostname or ""),
+            ),
+            keys,
+        )
+    return BackupFolder(FolderStorage(Path(address)), keys)
 
 
 def _reach(log: Log) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -18,10 +18,10 @@ from almoner import embedded
 from almoner import home as homes
 from almoner.access import keys
 from almoner.access.secrets import key_id
-from almoner.backups.folder import BackupFolder
-from almoner.backups.sealing import BackupError, BackupKeys
+from almoner.backups.sealing import BackupError
 from almoner.commands import alarms, demo_address, pooler, roles
-from almoner.commands.finding import Finding
+from almoner.commands.backup import folder_at
+from almoner.commands.finding import WARNING, Finding
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.database import revisions
 from almoner.database.dialing import SESSION, Dialler, PooledError
@@ -44,6 +44,20 @@ _LOG_WAITING: Final = """
 SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
 FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
 """
+
+
+_CLOSED: Final = """
+SELECT name, state, move_id IS NOT NULL AS by_move, moved_to FROM environments
+WHERE state <> 'open' ORDER BY id
+"""
+_STATES: Final = {
+    ("moving", True): "moves to {}",
+    ("moved", True): "has moved to {}",
+    ("arriving", True): "arrives here",
+    ("leaving", True): "is removed again, as its move is undone",
+    ("moving", False): "is being closed",
+    ("moved", False): "is closed",
+}
 
 
 def doctor(as_json: AS_JSON = False) -> None:
@@ -150,6 +164,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         ", ".join(names) or "none",
         f"Make one: {called()} environment create production",
     )
+    yield await closed(connection)
     yield await _zones(connection)
     idle = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND xact_start <"
@@ -175,13 +190,28 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         yield await _backed_up(connection, settings)
 
 
+async def closed(connection: Any) -> Finding:
+    """Which environments are closed here, and whether one stands between two places."""
+    rows = await connection.fetch(_CLOSED)
+    words = [
+        f"{row['name']} {_STATES[row['state'], row['by_move']].format(row['moved_to'])}"
+        for row in rows
+    ]
+    return Finding(
+        "closed environments",
+        all(row["state"] == "moved" and row["by_move"] for row in rows),
+        "; ".join(words) or "none",
+        f"Go on: {called()} environment move NAME --to ..., or with --undo. One that was closed:"
+        f" {called()} environment open NAME",
+        WARNING,
+    )
+
+
 async def _backed_up(connection: Any, settings: Settings) -> Finding:
     """Whether there is a backup of today, and the database keeps no heap of its log for one."""
     make = f"Run: {called()} backup create"
-    source = settings.key_source
     try:
-        folder = BackupFolder(Path(settings.backup_dir), BackupKeys(source.read(), source.name))
-        backups = folder.backups()
+        backups = await asyncio.to_thread(folder_at(settings.backup_dir, settings).backups)
     except (BackupError, SettingError, OSError) as error:
         return Finding("backups", False, str(error), make)
     if not backups:

@@ -15,7 +15,8 @@ import asyncpg
 import typer
 
 from almoner.access import environments, keys
-from almoner.backups.sealing import BackupError, BackupKeys, Readable, opened, seal
+from almoner.backups.sealing import BackupError, BackupKeys, Readable, SealedFile, opened
+from almoner.backups.storage import write_whole
 from almoner.cells import archive, closing, removal
 from almoner.cells.moving import LEASE_SECONDS, EnvironmentMove
 from almoner.cells.places import EnvironmentHere, address_of, environments_of
@@ -236,7 +237,9 @@ async def import_environment(
         box = await keys.box(connection, settings.key_source)
         keys_of_files = BackupKeys(settings.key_source.read(), settings.key_source.name)
         try:
-            report = await archive.read(connection, opened(begin, keys_of_files), box, warn)
+            report = await archive.read(
+                connection, opened(begin.open("rb"), begin.name, keys_of_files), box, warn
+            )
         except BackupError as error:
             stop(str(error))
     return Answer(
@@ -260,7 +263,11 @@ async def _sealed(
             raise BackupError(f"{path} was not written.")
 
     sealing = asyncio.create_task(
-        asyncio.to_thread(seal, io.BufferedReader(Readable(pieces())), path, keys_of_files)
+        asyncio.to_thread(
+            write_whole,
+            path,
+            SealedFile(io.BufferedReader(Readable(pieces())), path.name, keys_of_files),
+        )
     )
 
     async def send(piece: bytes | None) -> None:

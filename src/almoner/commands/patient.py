@@ -14,6 +14,7 @@ from almoner.access import keys, worker_events
 from almoner.access.audit import ReadAudit
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import AT_THE_TERMINAL
+from almoner.backups.bucket import SCHEME
 from almoner.backups.sealing import BackupError
 from almoner.commands.answering import Answer, acting, listing
 from almoner.commands.backup import folder_of
@@ -57,13 +58,13 @@ async def erase(
     reason: Annotated[str, typer.Option(help="Why, for whoever looks later. Without a name.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
     again: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help=(
-                "A list as `almoner patient erasures --json` prints it, or a folder of backups,"
-                " which has one: erases whoever of it is here, as after a restored backup."
+                "A list as `almoner patient erasures --json` prints it, or a folder or"
+                " s3://BUCKET/PREFIX of backups, which has one: erases whoever of it is here, as"
+                " after a restored backup."
             ),
-            exists=True,
         ),
     ] = None,
     environment: ENVIRONMENT = None,
@@ -107,23 +108,23 @@ async def erase(
     return Answer(erased[0], f"Erased the patient {patient}: {rows} rows.")
 
 
-def _read(path: Path | None) -> list[tuple[str, str]]:
-    assert path is not None
+def _read(place: str | None) -> list[tuple[str, str]]:
+    assert place is not None
     try:
-        if path.is_dir():
-            by_environment = folder_of(read_settings(), path).erasures()
+        if place.startswith(SCHEME) or Path(place).is_dir():
+            by_environment = folder_of(read_settings(), place).erasures()
             listed = [entry for entries in by_environment.values() for entry in entries]
         else:
-            listed = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+            listed = msgspec.json.decode(Path(place).read_bytes(), type=list[dict[str, Any]])
         return [
             (record, entry["reason"])
             for entry in listed
             if entry["state"] == erasure_requests.ERASED
             for record in entry["record_ids"]
         ]
-    except (msgspec.DecodeError, KeyError, BackupError) as error:
+    except (msgspec.DecodeError, KeyError, OSError, BackupError) as error:
         stop(
-            f"{path} is no list of erasures ({error}). Print one:"
+            f"{place} is no list of erasures ({error}). Print one:"
             f" {called()} patient erasures --json"
         )
 

@@ -83,14 +83,14 @@ async def _fetch_rest(settings: Settings, folder: BackupFolder) -> None:
 def _answer(folder: BackupFolder, moment: datetime | None, before: Path | None) -> Answer:
     log = folder.fetched_to()
     erased = sum(map(len, folder.erasures().values()))
-    again = f"{called()} patient erase --again {folder.path}"
+    again = f"{called()} patient erase --again {folder.address}"
     reached = moment or (log.fetched_at if log else datetime.now(UTC))
     return Answer(
         {"restored_to": reached, "before": str(before) if before else None},
         f"The database is as it was at {clocks.utc_words(reached)}.",
         *([f"What was there before is in {before}; remove it when all is well."] if before else []),
         *([f"{erased} erasures are listed: before others come in, {again}"] if erased else []),
-        f"Begin with a new backup once it runs: {called()} backup create --to {folder.path}",
+        f"Begin with a new backup once it runs: {called()} backup create --to {folder.address}",
     )
 
 
