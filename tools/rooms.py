@@ -45,8 +45,8 @@ LAYERS: Final = (
     _layer("What a program does by itself, and what is counted of patients", "processes figures"),
     _layer("How pages and requests are served", "pages operations"),
     _layer(
-        "Programs, notifications, integrations, imports, migrations, backups and erasure",
-        "workshop notifications integrations imports migrations backups erasure cells",
+        "Programs, notifications, integrations, imports, migrations, backups, erasure, retention",
+        "workshop notifications integrations imports migrations backups erasure cells retention",
     ),
     _layer("Two records of one person made one", "patient_merges"),
     _layer("What is offered", "resources"),

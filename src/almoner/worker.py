@@ -31,6 +31,7 @@ from almoner.processes.handler import ProcessHandler
 from almoner.processes.reader import EventReader
 from almoner.processes.webhooks import WebhookCaller
 from almoner.resources import BY_NAME, RESOURCES
+from almoner.retention import months
 from almoner.settings import Settings
 from almoner.work.pace import RunnerPace
 from almoner.work.step import Handler
@@ -131,6 +132,7 @@ async def working(
             FigureFollower(database).run(stop),
             clear.keep_clearing(database, stop),
             seal.keep_sealing(database, stop),
+            months.keep_adding(database, stop),
         )
         loops = [asyncio.create_task(each) for each in running]
         try:

@@ -182,10 +182,7 @@ _LOGS: Final = (
             " '{}'::text[] AS fields"
         ),
         verb="verb",
-        of_patient=(
-            "position(uuid_send({0}::uuid) IN patients) > 0 AND {0}::uuid ="
-            " ANY(almoner_ids(patients))"
-        ),
+        of_patient="almoner_ids(patients) @> ARRAY[{0}::uuid]",
     ),
     _AuditLog(
         log=_WRITES,
@@ -234,7 +231,7 @@ async def search(
         )
         rows = await connection.fetch(statement, *arguments)
         entries += [_entry(log, row, query.patient) for row in rows]
-        if len(rows) <= size and query.narrows and not _by_index(log, query):
+        if len(rows) <= size and query.narrows and not query.patient:
             border = await connection.fetchrow(
                 _border(log), environment_id, begin, start.at, log.key(start), examined - 1
             )
@@ -296,11 +293,6 @@ def patients_of(entries: Iterable[AuditEntry]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(patient_id for entry in entries for patient_id in entry.patient_ids))
 
 
-def _by_index(log: _AuditLog, query: AuditQuery) -> bool:
-    """Whether an index finds all that is asked for, however long the log is."""
-    return log.log == _WRITES and query.patient is not None
-
-
 def _statement(
     log: _AuditLog,
     environment_id: int,
@@ -323,11 +315,14 @@ def _statement(
         " $4::bigint)"
     )
     ordered = f"ORDER BY {log.at} DESC, {log.number} DESC"
-    if _by_index(log, query):
-        # Materialised, so that the patient's index is what is walked, and never the whole log for
-        # the sake of its order.
+    if query.patient:
+        # An index finds them, however long the log is. Materialised, so that it is what is walked,
+        # and never the whole log for the sake of its order.
         source = f"(SELECT {log.read} FROM theirs WHERE {' AND '.join([span, *conditions])}) AS l"
-        theirs = f"SELECT {log.read} FROM {log.table} WHERE environment_id = $1 AND {conditions[0]}"
+        theirs = (
+            f"SELECT {log.read} FROM {log.table} WHERE environment_id = $1 AND {log.at} >= $2"
+            f" AND {log.at} <= $3::timestamptz AND {conditions[0]}"
+        )
         lead = f"WITH theirs AS MATERIALIZED ({theirs}) "
     elif conditions:
         inner = (

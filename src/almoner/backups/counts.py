@@ -15,7 +15,7 @@ from almoner.database.spelling import SPELLING
 
 _TABLES: Final = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY c.relname
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY c.relname
 """
 _POSITION: Final = "SELECT pg_current_wal_insert_lsn()::text"
 # Whoever has a transaction id holds a lock on it until its changes are seen.

@@ -21,7 +21,7 @@ _PAUSE_SECONDS: Final = 0.5
 _STANDING: Final = """
 SELECT t.tgrelid::regclass::text AS table, t.tgname::text AS name FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid AND c.relnamespace = current_schema()::regnamespace
-WHERE t.tgname LIKE $1
+WHERE t.tgname LIKE $1 AND t.tgparentid = 0
 """
 
 

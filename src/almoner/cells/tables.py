@@ -29,8 +29,9 @@ SELECT c.relname::text AS name,
     WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.at) AS types,
   ARRAY(SELECT DISTINCT f.confrelid::regclass::text FROM pg_constraint f
     WHERE f.conrelid = c.oid AND f.contype = 'f') AS refers_to,
-  (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> '')
-    AS counted
+  (SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+    AND NOT a.attisdropped
+    AND pg_get_serial_sequence(quote_ident(c.relname), a.attname) IS NOT NULL) AS counted
 FROM pg_class c JOIN pg_attribute e ON e.attrelid = c.oid AND e.attname = 'environment_id'
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
   AND NOT c.relispartition ORDER BY c.relname

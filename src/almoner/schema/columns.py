@@ -21,11 +21,30 @@ from sqlalchemy import (
 )
 
 MOMENT = TIMESTAMP(timezone=True)
+# The schema of the parts of logs. Nobody but their owner may reach one by its own name; whoever may
+# read or write a log does so by the log's.
+PARTS_SCHEMA = "almoner_months"
 
 
 def table(metadata: MetaData, name: str, *parts: Any) -> Table:
     """A table whose rows are of an environment each."""
     return Table(name, metadata, environment(), *parts)
+
+
+def monthly(metadata: MetaData, name: str, at: str, *parts: Any) -> Table:
+    """A log that is in parts by the month of ``at``, which is in its primary key. The parts are no
+    declaration: the database makes them (``almoner_add_month``).
+    """
+    return Table(name, metadata, environment(), *parts, postgresql_partition_by=f"RANGE ({at})")
+
+
+def counted(log: str) -> Column[Any]:
+    """An id that counts up by itself, of a log in parts: such a table has an identity from
+    PostgreSQL 17 on alone.
+    """
+    return Column(
+        "id", BigInteger, nullable=False, server_default=text(f"nextval('{log}_id_seq'::regclass)")
+    )
 
 
 def key(table: str, *columns: str) -> list[Any]:

@@ -9,6 +9,7 @@ import asyncpg
 
 from almoner.database.dialing import Dialler
 from almoner.database.revisions import SECONDS
+from almoner.schema.columns import PARTS_SCHEMA
 from almoner.schema.system_tables import APPEND_ONLY
 from almoner.work.library import SCHEMA
 
@@ -19,6 +20,8 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN (current_schema(), $1) AND c.relkind IN ('r', 'p', 'S') ORDER BY 1, 2
 """
 
+# What is done with the owner's rights.
+_BY_THE_OWNER: Final = "almoner_forget, almoner_add_month"
 # The table in which Alembic writes down the revision.
 _REVISIONS: Final = "alembic_version"
 # PostgreSQL 17 lets others than the owner vacuum.
@@ -52,11 +55,11 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
     schema = '"' + await connection.fetchval("SELECT current_schema()") + '"'
     maintain = ", MAINTAIN" if connection.get_server_version().major >= _MAINTAIN else ""
     statements = [
-        f"REVOKE ALL ON SCHEMA {schema}, {SCHEMA} FROM {role}",
+        f"REVOKE ALL ON SCHEMA {schema}, {SCHEMA}, {PARTS_SCHEMA} FROM {role}",
         f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA {schema}, {SCHEMA} TO {role}",
-        "REVOKE EXECUTE ON FUNCTION almoner_forget FROM PUBLIC",
-        f"GRANT EXECUTE ON FUNCTION almoner_forget TO {role}",
+        f"REVOKE EXECUTE ON FUNCTION {_BY_THE_OWNER} FROM PUBLIC",
+        f"GRANT EXECUTE ON FUNCTION {_BY_THE_OWNER} TO {role}",
     ]
     for relation in await connection.fetch(_RELATIONS, SCHEMA):
         name = f'"{relation["schema"]}"."{relation["name"]}"'

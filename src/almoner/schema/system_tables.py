@@ -29,10 +29,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from almoner.schema.columns import (
     MOMENT,
     binary,
+    counted,
     guid,
     integer,
     key,
     moment,
+    monthly,
     numbered,
     refers,
     string,
@@ -285,10 +287,11 @@ def _page_tables(metadata: MetaData) -> None:
 
 
 def _audit_tables(metadata: MetaData) -> None:
-    table(
+    monthly(
         metadata,
         "audit_reads",
-        numbered(),
+        "read_at",
+        counted("audit_reads"),
         moment("read_at"),
         string("actor"),
         string("through"),
@@ -300,8 +303,15 @@ def _audit_tables(metadata: MetaData) -> None:
         binary("patients"),
         # Of a get alone.
         Column("row_id", UUID),
-        PrimaryKeyConstraint("environment_id", "id"),
+        PrimaryKeyConstraint("environment_id", "id", "read_at"),
         Index("audit_reads_read_at_idx", "environment_id", "read_at"),
+        # Who has looked at a patient.
+        Index(
+            "audit_reads_patients_idx",
+            "environment_id",
+            text("almoner_ids(patients)"),
+            postgresql_using="gin",
+        ),
         # Few, and looked for by the hook.
         Index(
             "audit_reads_refused_part",
@@ -344,11 +354,12 @@ def _notification_tables(metadata: MetaData) -> None:
         *key("subscriptions", "environment_id", "id"),
         UniqueConstraint("environment_id", "name", name="subscriptions_name_key"),
     )
-    table(
+    monthly(
         metadata,
         "deliveries",
+        "attempted_at",
         *refers("deliveries", "subscription_id", "subscriptions", "CASCADE"),
-        numbered(),
+        counted("deliveries"),
         moment("attempted_at"),
         string("reason"),
         moment("from_time", now=False),
@@ -358,7 +369,7 @@ def _notification_tables(metadata: MetaData) -> None:
         Column("status", Integer),
         integer("milliseconds"),
         string("answer"),
-        PrimaryKeyConstraint("environment_id", "subscription_id", "id"),
+        PrimaryKeyConstraint("environment_id", "subscription_id", "id", "attempted_at"),
         Index("deliveries_attempted_at_idx", "attempted_at"),
     )
     table(

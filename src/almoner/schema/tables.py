@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from almoner.data_api.declare import Resource, unique_name
 from almoner.data_api.indexed import Search
-from almoner.schema.columns import MOMENT
+from almoner.schema.columns import MOMENT, PARTS_SCHEMA
 from almoner.schema.system_tables import APPEND_ONLY, house_tables
 from almoner.vocabulary.fields import MISSING, NOW, Field
 from almoner.vocabulary.kinds import Texts
@@ -125,9 +125,21 @@ def create(connection: Connection, metadata: MetaData, resources: Iterable[Resou
     connection.exec_driver_sql("SET check_function_bodies = off")
     for statement in functions().split("--#\n"):
         connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {PARTS_SCHEMA}")
     metadata.create_all(connection, checkfirst=False)
+    for log in in_parts(metadata):
+        connection.exec_driver_sql(f"ALTER SEQUENCE {log}_id_seq OWNED BY {log}.id")
     for statement in triggers(resources):
         connection.exec_driver_sql(statement)
+
+
+def in_parts(metadata: MetaData) -> list[str]:
+    """The tables that are declared to be in parts by month."""
+    return [
+        table.name
+        for table in metadata.sorted_tables
+        if table.dialect_options["postgresql"]["partition_by"]
+    ]
 
 
 def reference_name(resource: Resource, field: Field) -> str:

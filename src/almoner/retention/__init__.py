@@ -1,0 +1,1 @@
+"""Logs that grow for years: their parts by month."""
