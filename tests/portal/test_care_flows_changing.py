@@ -164,12 +164,14 @@ def test_what_somebody_adds_meanwhile_stays_when_another_removes_a_neighbour() -
 
 
 def test_a_goal_that_somebody_renamed_takes_what_another_adds_to_it() -> None:
-    now = _theirs(changes.rename_goal(At(0), "Walk daily"))
+    now = _theirs(changes.edit_goal(At(0), "Walk daily", None))
     assert _titles(_done(now, changes.add(At(0), step("Buy socks"))).flow)[0] == (
         "Walk daily",
         ["Choose shoes", "Choose a way", "Buy socks"],
     )
-    assert [c.path for c in _done(now, changes.rename_goal(At(0), "Stroll")).conflicts] == ["title"]
+    assert [c.path for c in _done(now, changes.edit_goal(At(0), "Stroll", None)).conflicts] == [
+        "title"
+    ]
 
 
 def test_a_goal_that_somebody_removed_comes_back_for_what_another_puts_into_it() -> None:
@@ -201,7 +203,7 @@ def test_no_change_touches_what_it_was_given() -> None:
     for change in (
         changes.remove(At(0)),
         changes.move(At(1, 0), -1),
-        changes.add_goal("New"),
+        changes.add_goal("New", None),
         changes.describe({"description": "x"}),
     ):
         _done(now, change, base)

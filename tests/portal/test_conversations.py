@@ -341,7 +341,7 @@ async def test_messages_stand_by_the_patients_days_newest_last_with_both_times(
     assert exact in [time.attribute("title") for time in Document(page).all("time")]
 
 
-async def test_several_conversations_of_a_type_are_told_apart_by_their_day_and_their_last_words(
+async def test_several_conversations_of_a_type_are_coded_by_their_day_and_their_last_words(
     coach: Person, charts: Charts, program: int
 ) -> None:
     patient = await charts.patient(program)

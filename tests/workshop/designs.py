@@ -14,6 +14,7 @@ from almoner.vocabulary.contact_kinds import is_blank
 from almoner.workshop.assessment_design import Assessment, Band, Condition, Question, Scoring
 from almoner.workshop.design import BUILT_IN_ROLES, MessageTemplate, ProgramDesign, SidebarModule
 from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.goal_target import GoalTarget, choosing
 from almoner.workshop.process_design import (
     Process,
     ProcessAction,
@@ -302,7 +303,7 @@ def _referring(design: ProgramDesign) -> ProgramDesign:
     types, assessments = design.custom_data_types, design.assessments
     flows = [
         replace(flow, goals=tuple(
-            replace(goal, interventions=tuple(
+            replace(goal, target=_target(goal.target, design), interventions=tuple(
                 replace(step, assignee=roles[-1] if step.assignee else "") for step in goal.interventions
             ))
             for goal in flow.goals
@@ -333,14 +334,31 @@ def _module(module: SidebarModule, design: ProgramDesign) -> SidebarModule | Non
         names = [t.name for t in design.custom_data_types if t.name]
         return replace(module, of=names[0], field="") if names else None
     if module.shows == "chart":
-        shown: dict[str, Any] = {a.id: a.questions for a in design.assessments}
-        shown = {t.name: t.fields for t in design.custom_data_types} | shown
-        for name, fields in shown.items():
-            numbers = [f.name for f in fields if FIELD_KINDS[f.kind].answer == "number"]
-            if numbers:
-                return replace(module, of=name, field=numbers[0])
-        return None
+        number = _number(design)
+        return replace(module, of=number[0], field=number[1]) if number else None
     return replace(module, of="", field="")
+
+
+def _target(target: GoalTarget | None, design: ProgramDesign) -> GoalTarget | None:
+    number = _number(design)
+    if target is None or number is None:
+        return None
+    coded_by = next(
+        (choosing(t.fields) for t in design.custom_data_types if t.name == number[0]), None
+    )
+    choice = coded_by.choices[0] if coded_by else ""
+    return replace(target, of=number[0], field=number[1], choice=choice)
+
+
+def _number(design: ProgramDesign) -> tuple[str, str] | None:
+    """What measures by a number of a field, and that field; None where there is none."""
+    shown: dict[str, Any] = {a.id: a.questions for a in design.assessments}
+    shown = {t.name: t.fields for t in design.custom_data_types} | shown
+    for name, fields in shown.items():
+        numbers = [f.name for f in fields if FIELD_KINDS[f.kind].answer == "number"]
+        if numbers:
+            return name, numbers[0]
+    return None
 
 
 DESIGNS = parts(ProgramDesign).map(mended)

@@ -5,6 +5,7 @@ words that help.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -35,6 +36,7 @@ from almoner.workshop.design import (
     Terminology,
 )
 from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.placeholders import PLACEHOLDERS, pieces
 from almoner.workshop.program_file import ProgramFileError, parse
 from almoner.workshop.program_text import write
@@ -344,7 +346,7 @@ def test_what_names_something_names_what_is_there() -> None:
     assert {role.name for role in BUILT_IN_ROLES} >= {"coach"}
 
 
-def test_steps_goals_and_headings_are_told_apart_by_what_they_are_called() -> None:
+def test_steps_goals_and_headings_are_coded_by_what_they_are_called() -> None:
     goal = Goal(title="G", interventions=(Intervention(title="Ask"), Intervention(title="Ask")))
     design = replace(
         asking(SCALE),
@@ -469,6 +471,60 @@ def test_a_card_that_does_not_fit_what_it_shows(
 def test_a_chart_may_draw_the_score_of_an_assessment_that_has_one() -> None:
     design = asking(replace(SCALE, weight=1), scoring=Scoring())
     assert found(replace(design, sidebar=(SidebarModule(title="x", shows="chart", of="a"),))) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "text"),
+    [
+        (
+            {"of": "lap", "field": "value"},
+            ".of",
+            "there is no assessment or custom data type lap; did you mean lab?",
+        ),
+        ({"of": "lab", "choice": "ldl"}, "", "field is missing; name the number to measure"),
+        (
+            {"of": "lab", "field": "test", "choice": "ldl"},
+            ".field",
+            "a goal is measured by numbers, and test is none; known here: value",
+        ),
+        (
+            {"of": "lab", "field": "value", "choice": "ldk"},
+            ".choice",
+            "test has no choice ldk; did you mean ldl?",
+        ),
+        (
+            {"of": "lab", "field": "value"},
+            "",
+            "choice is missing; say which test is measured",
+        ),
+        (
+            {"of": "a", "field": "energy", "choice": "ldl"},
+            ".choice",
+            "choice goes with records alone that choose what is measured",
+        ),
+        ({"of": "a"}, "", "field is missing; a has no score to measure, so name a number"),
+        ({"of": "patient", "field": "height"}, ".field", "patients have no number height"),
+    ],
+)
+def test_a_goal_is_measured_by_a_number_that_there_is(
+    target: dict[str, Any], path: str, text: str
+) -> None:
+    test = FieldDesign(name="test", kind="choice", choices=("hba1c", "ldl"), required=True)
+    lab = CustomDataType(name="lab", fields=(test, FieldDesign(name="value", kind="number")))
+    right: tuple[dict[str, Any], ...] = (
+        {"of": "lab", "field": "value", "choice": "hba1c"},
+        {"of": "a", "field": "energy"},
+    )
+    goals = tuple(
+        Goal(title=str(n), target=GoalTarget(**measure, value=7, direction="down"))
+        for n, measure in enumerate((*right, target))
+    )
+    flow = CareFlowTemplate(name="F", goals=goals)
+    design = replace(asking(SCALE), custom_data_types=(lab,), care_flows=(flow,))
+    at = f"care_flows[0].goals[2].target{path}"
+    assert [(where, text.partition("; known here")[0]) for where, text in found(design)] == [
+        (at, text.partition("; known here")[0])
+    ]
 
 
 def test_people_are_called_something() -> None:

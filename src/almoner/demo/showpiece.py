@@ -52,10 +52,17 @@ _GOALS: Final = (
             ("Write the plan down together", 26),
             ("Find somebody to walk with", 18),
         ),
+        None,
     ),
     (
         "Keep at it",
         (("Ask the doctor about the knee", -3), ("Look at the plan after six weeks", -9)),
+        ("weekly_check_in", "minutes_of_movement", None, 150, "up", 40),
+    ),
+    (
+        "Blood sugar where it does no harm",
+        (("Order the next hba1c", -55),),
+        ("lab_result", "value", "hba1c", 7, "down", 60),
     ),
 )
 
@@ -274,10 +281,12 @@ class Story:
 
     def _care(self) -> None:
         goals = []
-        for title, steps in _GOALS:
-            goals.append(
-                {"title": title, "interventions": [self._step(step, done) for step, done in steps]}
-            )
+        for title, steps, number in _GOALS:
+            goal: Row = {
+                "title": title,
+                "interventions": [self._step(step, done) for step, done in steps],
+            }
+            goals.append(goal | ({"target": self._target(*number)} if number else {}))
         body = {
             "description": "Increase daily exercise",
             "diagnosis": "Type 2 diabetes, osteoarthritis of the knee",
@@ -297,6 +306,14 @@ class Story:
                 "external_id": external_id,
             }
             self.rows.setdefault("external_ids", []).append(row | {"welkin_id": self.patient_id})
+
+    def _target(
+        self, of: str, field: str, choice: str | None, value: int, direction: str, days: int
+    ) -> Row:
+        """What a goal is measured by, from where it is as the flow begins, in so many days."""
+        by = (self.now + timedelta(days=days)).date().isoformat()
+        target: Row = {"of": of, "field": field, "choice": choice, "from": None}
+        return target | {"value": value, "direction": direction, "by": by}
 
     def _step(self, title: str, days: int) -> Row:
         """A step that was done so many days ago, or, where negative, is due: three days late, or

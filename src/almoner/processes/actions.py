@@ -20,6 +20,7 @@ from almoner.processes.firings import Firing
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.names import full_name
+from almoner.workshop import goal_target
 from almoner.workshop.design import CareFlowTemplate, MessageTemplate
 from almoner.workshop.placeholders import filled
 from almoner.workshop.process_design import ProcessAction
@@ -164,7 +165,9 @@ def new_care_flow(
                     "instructions": step.instructions.strip() or None,
                 }
             )
-        goals.append({"title": goal.title, "interventions": steps})
+        goals.append(
+            {"title": goal.title, "interventions": steps, **goal_target.begun(goal.target, today)}
+        )
     return {
         "description": template.description or template.name,
         "diagnosis": template.diagnosis or None,

@@ -3,9 +3,11 @@
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.indexed import IndexedPart
 from almoner.data_api.presented import Presented
+from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.fields import MORE, Field, FormSection, ListOf, Object
 from almoner.vocabulary.kinds import Guid, LongText, Text
-from almoner.vocabulary.times import IsoDateTime
+from almoner.vocabulary.numbers import Number
+from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 INTERVENTION = Object(
     (
@@ -32,10 +34,36 @@ INTERVENTION = Object(
         ),
     )
 )
+# How far a goal is can be a number. It is there where the goal has one alone: all others are as the
+# document has them (clarification 20).
+TARGET = Object(
+    (
+        Field(
+            "of",
+            Text(),
+            "What it is measured by: the spec_id of an assessment, a custom data type, or patient.",
+            required=True,
+            sample="lab_result",
+        ),
+        Field("field", Text(), "The question or field; null for the score.", sample="value"),
+        Field("choice", Text(), "Which of the records count, by what they are of.", sample="hba1c"),
+        Field("from", Number(), "Where it begins; null: the value as the flow began.", sample=8.9),
+        Field("value", Number(), "The number at which it is reached.", required=True, sample=7),
+        Field(
+            "direction",
+            Choice(("down", "up")),
+            "Whether it is reached at the number or below it, or at it or above.",
+            required=True,
+            sample="down",
+        ),
+        Field("by", IsoDate(), "By when, where the patient lives.", sample="2018-11-07"),
+    )
+)
 GOAL = Object(
     (
         Field("title", Text(), "What is to be reached.", required=True, sample="Make a plan"),
         Field("interventions", ListOf(INTERVENTION), "The steps to it.", required=True),
+        Field("target", TARGET, "The number that it is reached at, where there is one."),
     )
 )
 CARE_FLOW = Object(

@@ -12,10 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from almoner.vocabulary.contact_kinds import is_blank
-from almoner.workshop import process_checks, question_checks
+from almoner.workshop import measure_checks, process_checks, question_checks
 from almoner.workshop.assessment_design import Assessment, FieldDesign, Question
 from almoner.workshop.design import (
-    CustomDataType,
     MessageTemplate,
     ProgramDesign,
     SidebarModule,
@@ -23,7 +22,7 @@ from almoner.workshop.design import (
     roles,
 )
 from almoner.workshop.design_problem import DesignProblem, instead, short
-from almoner.workshop.field_kinds import FIELD_KINDS
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.placeholders import pieces
 from almoner.workshop.process_design import (
     Process,
@@ -183,81 +182,6 @@ def _of_terminology(words: Terminology, path: str, known: Known) -> Iterator[Des
             yield DesignProblem(f"{path}.{member.key}", "this must not be blank")
 
 
-def _of_module(module: SidebarModule, path: str, known: Known) -> Iterator[DesignProblem]:
-    types, assessments = known["custom_data_types"], known["assessments"]
-    for option in ("of", "field") if module.shows not in ("chart", "records") else ():
-        if getattr(module, option):
-            yield DesignProblem(
-                f"{path}.{option}",
-                f"{option} does not go with {module.shows}",
-                rests_on=(f"{path}.shows",),
-            )
-    if module.shows == "records":
-        if module.field:
-            yield DesignProblem(
-                f"{path}.field", "field does not go with records", rests_on=(f"{path}.shows",)
-            )
-        if not module.of:
-            yield DesignProblem(
-                path, "of is missing; name a custom data type", rests_on=(f"{path}.of",)
-            )
-        elif module.of not in types:
-            text, hint = (
-                f"there is no custom data type {short(module.of)}",
-                partial(instead, module.of, types),
-            )
-            yield DesignProblem(f"{path}.of", text, rests_on=("custom_data_types",), hint=hint)
-    elif module.shows == "chart":
-        if not module.of:
-            yield DesignProblem(
-                path,
-                "of is missing; name an assessment or a custom data type",
-                rests_on=(f"{path}.of",),
-            )
-        elif module.of not in types and module.of not in assessments:
-            text = f"there is no assessment or custom data type {short(module.of)}"
-            hint = partial(instead, module.of, [*assessments, *types])
-            yield DesignProblem(
-                f"{path}.of", text, rests_on=("assessments", "custom_data_types"), hint=hint
-            )
-        else:
-            yield from _of_chart(module, assessments.get(module.of) or types[module.of], path)
-
-
-def _of_chart(
-    module: SidebarModule, source: Assessment | CustomDataType, path: str
-) -> Iterator[DesignProblem]:
-    fields: tuple[FieldDesign, ...] = (
-        source.questions if isinstance(source, Assessment) else source.fields
-    )
-    numbers = [
-        field.name
-        for field in fields
-        if field.kind in FIELD_KINDS and FIELD_KINDS[field.kind].answer == "number"
-    ]
-    rests_on = "assessments" if isinstance(source, Assessment) else "custom_data_types"
-    if not module.field:
-        if not isinstance(source, Assessment):
-            yield DesignProblem(
-                path, "field is missing; name the number to draw", rests_on=(f"{path}.field",)
-            )
-        elif source.scoring is None:
-            text = f"field is missing; {short(module.of)} has no score to draw, so name a number"
-            yield DesignProblem(path, text, rests_on=(rests_on,))
-    elif module.field not in (field.name for field in fields):
-        text, hint = (
-            f"{short(module.of)} has no field {short(module.field)}",
-            partial(instead, module.field, numbers),
-        )
-        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
-    elif module.field not in numbers and all(field.kind in FIELD_KINDS for field in fields):
-        text, hint = (
-            f"a chart draws numbers, and {short(module.field)} is none",
-            partial(instead, module.field, numbers),
-        )
-        yield DesignProblem(f"{path}.field", text, rests_on=(rests_on,), hint=hint)
-
-
 def _of_field(field: FieldDesign, path: str, known: Known) -> Iterator[DesignProblem]:
     return question_checks.of_field(field, path)
 
@@ -271,7 +195,8 @@ _CHECKS: Final[Mapping[type[Struct], Callable[[Any, str, Known], Iterator[Design
     Question: _of_field,
     Assessment: _of_assessment,
     MessageTemplate: _of_template,
-    SidebarModule: _of_module,
+    GoalTarget: measure_checks.of_target,
+    SidebarModule: measure_checks.of_module,
     Terminology: _of_terminology,
     ProgramDesign: process_checks.of_program,
     Process: process_checks.of_process,

@@ -32,6 +32,7 @@ from almoner.workshop.design_words import (
     names,
     needed,
 )
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.process_design import Process, WorkingHours
 
 
@@ -123,6 +124,10 @@ class Goal(Struct, frozen=True, kw_only=True, omit_defaults=True):
     identity: ClassVar[str] = "title"
 
     title: Annotated[str, needed("Goal")]
+    target: Annotated[
+        GoalTarget | None,
+        about("Measured", "A number tells how far it is, and when it is reached."),
+    ] = None
     interventions: Annotated[tuple[Intervention, ...], about("Interventions")] = ()
 
 

@@ -21,6 +21,7 @@ _TITLES: Final = {
     "ProgramDesign": "Program",
     "FieldDesign": "Field",
     "CareFlowTemplate": "Care flow",
+    "GoalTarget": "Target of a goal",
     "CustomDataType": "Custom data type",
     "AppointmentType": "Appointment type",
     "TaskType": "Task type",

@@ -117,7 +117,7 @@ class Merging(ThreeWay[str]):
         """
         goal = self._goals[at.goal]
         if goal is None:
-            goal = {"title": self.base["goals"][at.goal]["title"], "interventions": []}
+            goal = {**self.base["goals"][at.goal], "interventions": []}
             self._goals[at.goal] = goal
             self.flow["goals"].append(goal)
             self.notice = (
@@ -243,19 +243,26 @@ def add(at: At, new: Part) -> Change:
     return lambda merging: merging.home(at)["interventions"].append(new)
 
 
-def add_goal(title: str) -> Change:
-    """Adds a goal at the end."""
-    return lambda merging: merging.flow["goals"].append({"title": title, "interventions": []})
+def add_goal(title: str, target: Part | None) -> Change:
+    """Adds a goal at the end, with the number that it is reached at, or without any."""
+    number = {"target": target} if target else {}
+    return lambda merging: merging.flow["goals"].append(
+        {"title": title, "interventions": [], **number}
+    )
 
 
-def rename_goal(at: At, title: str) -> Change:
-    """Gives a goal another title; one that somebody else removed stays away."""
+def edit_goal(at: At, title: str, target: Part | None) -> Change:
+    """Gives a goal another title and another number, or none; one that somebody else removed stays
+    away.
+    """
 
     def change(merging: Merging) -> None:
         now = merging.now(at)
         if now is None:
             merging.notice = _gone(merging, at)
-        merging.put(now, merging.before(at), {"title": title})
+        merging.put(now, merging.before(at), {"title": title, "target": target})
+        if now is not None and now["target"] is None:
+            del now["target"]
 
     return change
 

@@ -16,12 +16,14 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.visit import Form, Visit
-from almoner.portal.care_flows import changes, view
+from almoner.portal.care_flows import changes, goal_form, view
 from almoner.portal.care_flows.changes import At, Change, Merging, Part
 from almoner.portal.editing import ConflictSide, EditConflictPage, last_change
+from almoner.portal.measures.progress import aim
 from almoner.portal.patient import Patient
 from almoner.portal.values import names_of
 from almoner.portal.workers import Worker
+from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import iso
 
@@ -34,11 +36,13 @@ _NEEDED: Final = {
 }
 # The form that each button of a form belongs to.
 _SAVES: Final = {"save": "step", "add": "new", "goal": "goal", "rename": "rename", "about": "about"}
+_OF_GOALS: Final = ("goal", "rename")
 # From where each form was opened: what gets the focus back.
 _LEADS: Final = {"step": "step-{}", "rename": "goal-{}", "about": "about"}
 _BLANK: Final = {"title": "", "due": "", "worker_id": "", "instructions": ""}
 _TITLES: Final = {
     "title": "Title",
+    "target": "Target",
     "reminder_date": "Due",
     "worker_id": "Assigned to",
     "instructions": "Instructions",
@@ -52,8 +56,9 @@ _TITLES: Final = {
 @dataclass(frozen=True)
 class OpenFlowForm:
     """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or
-    ``about``, at a place of ``base``. ``workers`` are those to choose from, ``own`` the controls of
-    what a site has added, and ``own_base`` what those were made from.
+    ``about``, at a place of ``base``. ``workers`` are those to choose from, ``measures`` what a
+    goal can be measured by, ``own`` the controls of what a site has added, and ``own_base`` what
+    those were made from.
     """
 
     what: str
@@ -62,6 +67,7 @@ class OpenFlowForm:
     base: str
     errors: Mapping[str, str] = field(default_factory=dict)
     workers: Sequence[Worker] = ()
+    measures: Sequence[tuple[str, str]] = ()
     own: Sequence[FieldView] = ()
     own_base: Sequence[tuple[str, str]] = ()
 
@@ -69,6 +75,23 @@ class OpenFlowForm:
     def assigns(self) -> bool:
         """Whether workers can be chosen in it."""
         return self.what in ("step", "new")
+
+    @property
+    def is_of_goal(self) -> bool:
+        """Whether it is the form of a goal."""
+        return self.what in _OF_GOALS
+
+    @property
+    def was_measured_by(self) -> str:
+        """What the goal was measured by, as a form sends it; blank where by nothing."""
+        at = At.read(self.at)
+        if self.what != "rename" or at is None:
+            return ""
+        try:
+            goal = msgspec.json.decode(self.base)["goals"][at.goal]
+        except (msgspec.DecodeError, LookupError, TypeError):
+            return ""
+        return goal_form.texts_of(goal)["measure"]
 
     @property
     def assigned(self) -> str | None:
@@ -83,6 +106,8 @@ class OpenFlowForm:
         name, sentence = _NEEDED[self.what]
         if not self.values[name].strip():
             errors[name] = sentence
+        if self.is_of_goal:
+            errors |= goal_form.wrong(self.values, self.measures)
         if self.assigns:
             if self.values["due"].strip() and _day(self.values["due"]) is None:
                 errors["due"] = "Choose a day, or leave it blank."
@@ -127,12 +152,12 @@ def open_form(text: str, whole: Part, timezone: str) -> OpenFlowForm | None:
             base,
         )
     if what == "goal":
-        return OpenFlowForm(what, "", {"title": ""}, base)
+        return OpenFlowForm(what, "", goal_form.BLANK, base)
     if what not in ("step", "new", "rename") or at is None or at.goal >= len(whole["goals"]):
         return None
     goal = whole["goals"][at.goal]
     if what == "rename":
-        return OpenFlowForm(what, place, {"title": goal["title"]}, base)
+        return OpenFlowForm(what, place, goal_form.texts_of(goal), base)
     if what == "new":
         return OpenFlowForm(what, place, _BLANK, base)
     if at.step is None or at.step >= len(goal["interventions"]):
@@ -243,6 +268,8 @@ class _ConflictWords:
         if path == "reminder_date":
             day = view.day_of(value, self.timezone)
             return "nothing" if day is None else f"{day.day} {day:%B %Y}"
+        if path == "target":
+            return aim(value, value["from"], clocks.today(self.timezone))
         if isinstance(value, dict):
             return "\n".join(
                 [value["title"], *(f"· {step['title']}" for step in value.get("interventions", ()))]
@@ -252,10 +279,8 @@ class _ConflictWords:
 
 def _saving(opened: OpenFlowForm, at: At, timezone: str) -> Change:
     values = {name: value.strip() for name, value in opened.values.items()}
-    if opened.what == "goal":
-        return changes.add_goal(values["title"])
-    if opened.what == "rename":
-        return changes.rename_goal(at, values["title"])
+    if opened.is_of_goal:
+        return _saving_goal(opened, at, values)
     if opened.what == "about":
         return changes.describe(
             {"description": values["description"], "diagnosis": values["diagnosis"] or None}
@@ -279,6 +304,19 @@ def _saving(opened: OpenFlowForm, at: At, timezone: str) -> Change:
         if before.get(name, "").strip() == values[name]:
             fields[name] = was.get(name)
     return changes.edit(at, fields)
+
+
+def _saving_goal(opened: OpenFlowForm, at: At, values: Mapping[str, str]) -> Change:
+    """Saves a goal as its form states it, once nothing is wrong with that."""
+
+    def change(merging: Merging) -> None:
+        target = goal_form.target_of(values)
+        if opened.what == "goal":
+            changes.add_goal(values["title"], target)(merging)
+        else:
+            changes.edit_goal(at, values["title"], target)(merging)
+
+    return change
 
 
 def _was(opened: OpenFlowForm) -> Part:
@@ -307,9 +345,7 @@ def _texts(what: str, form: Form) -> dict[str, str]:
     if what == "about":
         names: tuple[str, ...] = ("description", "diagnosis")
     else:
-        names = (
-            ("title", "due", "worker_id", "instructions") if what in ("step", "new") else ("title",)
-        )
+        names = goal_form.NAMES if what in _OF_GOALS else tuple(_BLANK)
     return {name: form.text(name) for name in names}
 
 

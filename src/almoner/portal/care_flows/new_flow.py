@@ -14,6 +14,7 @@ from almoner.portal.care_flows import view
 from almoner.portal.care_flows.changes import Part, step
 from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker
+from almoner.workshop import goal_target
 from almoner.workshop.design import CareFlowTemplate
 
 NOBODY = "nobody"
@@ -168,7 +169,7 @@ def planned(
 
 def flow(template: CareFlowTemplate | None, plan: NewFlowForm, timezone: str) -> Part:
     """The care flow that the form states. ``timezone`` is the patient's. A goal of which nothing is
-    taken is left out.
+    taken is left out, but where it has a number.
     """
     goals = []
     for g, goal in enumerate(template.goals if template else ()):
@@ -190,8 +191,9 @@ def flow(template: CareFlowTemplate | None, plan: NewFlowForm, timezone: str) ->
                     instructions=intervention.instructions.strip() or None,
                 )
             )
-        if steps or not goal.interventions:
-            goals.append({"title": goal.title, "interventions": steps})
+        if steps or goal.target or not goal.interventions:
+            target = goal_target.begun(goal.target, plan.start)
+            goals.append({"title": goal.title, "interventions": steps, **target})
     return {
         "description": plan.description.strip(),
         "diagnosis": plan.diagnosis.strip() or None,

@@ -23,6 +23,7 @@ from almoner.portal.care_flows.flow_form import OpenFlowForm
 from almoner.portal.care_flows.queries import MOST, OWN, OWN_OF_NEW, CareFlow
 from almoner.portal.care_flows.view import FlowView
 from almoner.portal.editing import EditConflict
+from almoner.portal.measures.measure import Measure, choices, title
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
 from almoner.portal.workers import to_choose
@@ -272,6 +273,8 @@ async def _ready(
     if opened.assigns:
         workers = await to_choose(connection, visit.environment_id, [opened.assigned])
         return replace(opened, workers=workers)
+    if opened.is_of_goal:
+        return replace(opened, measures=await _measures(visit, connection, opened))
     if opened.what == "about":
         return replace(
             opened,
@@ -279,6 +282,17 @@ async def _ready(
             own_base=OWN.base_fields(flow.updated_at, flow.row),
         )
     return opened
+
+
+async def _measures(
+    visit: Visit, connection: Connection, opened: OpenFlowForm
+) -> list[tuple[str, str]]:
+    """What a goal can be measured by; with what it is measured by already, shown or not."""
+    measures = await choices(visit, connection)
+    key = opened.was_measured_by
+    if key and key not in dict(measures):
+        measures.append((key, title(visit, Measure.of_key(key))))
+    return measures
 
 
 def _notice(visit: Visit, text: str) -> Response:

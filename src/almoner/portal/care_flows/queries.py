@@ -18,10 +18,13 @@ from almoner.pages.visit import Form, Visit
 from almoner.portal import patient_access
 from almoner.portal.care_flows.changes import STEP_FIELDS, Change, Merging, Part
 from almoner.portal.care_flows.view import FlowReader, FlowView, workers_of
+from almoner.portal.measures import readings
+from almoner.portal.measures.measure import Measure, rows, title
+from almoner.portal.measures.progress import GoalReader
 from almoner.portal.own_fields import OwnFields
 from almoner.portal.patient import Patient
 from almoner.portal.values import names_of
-from almoner.resources.care_flows import CARE_FLOW, care_flows
+from almoner.resources.care_flows import CARE_FLOW, TARGET, care_flows
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid, Problems
 
@@ -35,7 +38,8 @@ OWN: Final = OwnFields(care_flows)
 OWN_OF_NEW: Final = OwnFields(care_flows, "own.")
 
 _FLOWS = f"""
-SELECT f.id::text, f.care_flow::text, f.updated_at, {OWN.row_sql("f")} FROM care_flows f
+SELECT f.id::text, f.care_flow::text, f.created_at, f.updated_at, {OWN.row_sql("f")}
+FROM care_flows f
 WHERE f.environment_id = $1 AND f.user_id = $2 AND ($3::uuid IS NULL OR f.id = $3)
 ORDER BY f.created_at DESC, f.id DESC LIMIT {MOST}
 """
@@ -48,6 +52,7 @@ class CareFlow:
 
     id: str
     flow: Part
+    created_at: datetime
     updated_at: datetime
     row: Row
 
@@ -85,17 +90,38 @@ async def in_words(
         names=names,
         now=now,
         today=clocks.day_of(now, patient.timezone),
+        goals=await _goals(visit, connection, patient, [stored.flow for stored in flows]),
     )
     facts = await OWN.facts(visit, connection, patient, [stored.row for stored in flows])
     return [
-        reader.flow(stored.id, stored.flow, stored.updated_at, of_flow)
+        reader.flow(stored.id, stored.flow, stored.created_at, stored.updated_at, of_flow)
         for stored, of_flow in zip(flows, facts, strict=True)
     ]
 
 
+async def _goals(
+    visit: Visit, connection: Connection, patient: Patient, flows: Sequence[Part]
+) -> GoalReader:
+    """What puts goals with a number in words: their numbers are read once for all flows."""
+    measures = {
+        Measure.of_target(goal["target"]): None
+        for flow in flows
+        for goal in flow["goals"]
+        if "target" in goal
+    }
+    here = f"/patients/{patient.id}"
+    return GoalReader(
+        timezone=patient.timezone,
+        today=clocks.today(patient.timezone),
+        titles={measure: title(visit, measure) for measure in measures},
+        measured=await readings.read(visit, connection, patient, measures),
+        rows={measure: f"{here}{rows(visit, measure)}" for measure in measures},
+    )
+
+
 def _care_flow(row: Mapping[str, Any]) -> CareFlow:
     flow = _whole(msgspec.json.decode(row["care_flow"]))
-    return CareFlow(row["id"], flow, row["updated_at"], OWN.row(row))
+    return CareFlow(row["id"], flow, row["created_at"], row["updated_at"], OWN.row(row))
 
 
 def base_of(form: Form) -> Part:
@@ -159,7 +185,7 @@ async def change(
             if refused.status != 412:
                 raise
             continue
-        return merging, CareFlow(now.id, merging.flow, written.updated_at, now.row)
+        return merging, CareFlow(now.id, merging.flow, now.created_at, written.updated_at, now.row)
     raise changed_since()
 
 
@@ -177,7 +203,7 @@ async def start(
 
 def _whole(flow: Part) -> Part:
     """The flow with every field of the contract in its order, so that one written with less
-    compares with one that has nulls.
+    compares with one that has nulls. A goal has a target where it has a number alone.
     """
     return {
         "description": flow["description"],
@@ -188,10 +214,15 @@ def _whole(flow: Part) -> Part:
                 "interventions": [
                     {name: step.get(name) for name in STEP_FIELDS} for step in goal["interventions"]
                 ],
+                **_target(goal.get("target")),
             }
             for goal in flow["goals"]
         ],
     }
+
+
+def _target(target: Part | None) -> Part:
+    return {"target": {name: target.get(name) for name in TARGET.by_name}} if target else {}
 
 
 def _decided(form: Form) -> Any:

@@ -14,6 +14,7 @@ import msgspec
 from almoner.pages.filters import counted
 from almoner.pages.notation import time_of_day, to_the_second
 from almoner.portal.care_flows.changes import Part
+from almoner.portal.measures.progress import GoalReader, Progress
 from almoner.portal.own_fields import Facts
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import IsoDateTime, iso
@@ -48,11 +49,14 @@ class StepView:
 
 @dataclass(frozen=True)
 class GoalView:
-    """A goal with its interventions, and what would be lost with it, in words."""
+    """A goal with its interventions, how far it is where it has a number, and what would be lost
+    with it, in words.
+    """
 
     at: str
     title: str
     steps: tuple[StepView, ...]
+    progress: Progress | None = None
 
     @property
     def lost(self) -> str:
@@ -168,14 +172,18 @@ class FlowReader:
     names: Mapping[str, str]
     now: datetime
     today: date
+    goals: GoalReader
 
-    def flow(self, flow_id: str, flow: Part, updated_at: datetime, facts: Facts) -> FlowView:
+    def flow(
+        self, flow_id: str, flow: Part, began_at: datetime, updated_at: datetime, facts: Facts
+    ) -> FlowView:
         """The flow in words."""
         goals = tuple(
             GoalView(
                 str(g),
                 goal["title"],
                 tuple(self._step(f"{g}.{s}", step) for s, step in enumerate(goal["interventions"])),
+                self.goals.progress(goal["target"], began_at) if "target" in goal else None,
             )
             for g, goal in enumerate(flow["goals"])
         )

@@ -11,23 +11,17 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-import msgspec
-
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.portal.measures.measure import Measure
+from almoner.portal.measures.readings import EVER, read
 from almoner.portal.panels import Card
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
-from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Severity
-from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.assessment_design import Assessment, Band
-from almoner.workshop.design import CustomDataType
-from almoner.workshop.score import score
 
 RECENT_DAYS: Final = 90
-# The newest so many; what lies before is too dense to be read.
-_MOST: Final = 120
 _MOST_DOTS: Final = 40
 # The drawing, in its own units. Text stands at the right of what is drawn.
 WIDTH, HEIGHT = 268, 112
@@ -36,19 +30,6 @@ _LABEL: Final = 12
 # How wide a letter of a name is at most, on average; of the scripts whose letters are square.
 _LETTER, _WIDE = 6, 10
 _HALF: Final = 0.5
-
-_RESPONSES = f"""
-SELECT created_at AS at, version, model AS body FROM assessment_responses
-WHERE environment_id = $1 AND user_id = $2 AND spec_id = $3 AND created_at >= $4
-    AND entered_in_error_at IS NULL
-    ORDER BY created_at DESC, id DESC LIMIT {_MOST}
-"""
-_RECORDS = f"""
-SELECT created_at AS at, version, body FROM custom_data_type_records
-WHERE environment_id = $1 AND user_id = $2 AND type_name = $3 AND created_at >= $4
-    ORDER BY created_at DESC, id DESC LIMIT {_MOST}
-"""
-_EVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -132,32 +113,18 @@ async def chart(visit: Visit, connection: Connection, patient: Patient, card: Ca
     """The chart of a card; None where the visitor may not see what it is of, or the program has it
     no more.
     """
-    rights, program = visit.rights, visit.program
     everything = visit.query("all") == "1"
-    since = _EVER if everything else datetime.now(UTC) - timedelta(days=RECENT_DAYS)
-    if card.of in program.newest_specs and card.of not in rights.hidden_assessments:
-        rows = await connection.fetch(_RESPONSES, visit.environment_id, patient.id, card.of, since)
-        newest = program.newest_specs[card.of].version
-        kind = "assessment"
-    elif card.of in program.custom_data_types and card.of not in rights.hidden_data:
-        rows = await connection.fetch(_RECORDS, visit.environment_id, patient.id, card.of, since)
-        newest = program.custom_data_types[card.of].version
-        kind = "custom_data_type"
-    else:
+    since = EVER if everything else datetime.now(UTC) - timedelta(days=RECENT_DAYS)
+    measure = Measure(card.of, card.field)
+    measured = await read(visit, connection, patient, [measure], since)
+    if measure not in measured:
         return None
-    keys = {(kind, card.of, row["version"] or newest) for row in rows} | {(kind, card.of, newest)}
-    known = await designs(connection, visit.environment_id, keys)
-    points = []
-    for row in reversed(rows):
-        design, body = (
-            known.get((kind, card.of, row["version"] or newest)),
-            msgspec.json.decode(row["body"]),
-        )
-        number = _number(design, body, card.field)
-        if number is not None:
-            points.append((_when(design, body, row["at"]), *number))
-    bands = () if card.field else _bands(known.get((kind, card.of, newest)))
-    return drawn(card.title, sorted(points, key=lambda point: point[0]), everything, bands)
+    bands: tuple[Band, ...] = ()
+    if not card.field:
+        newest = ("assessment", card.of, visit.program.newest_specs[card.of].version)
+        bands = _bands((await designs(connection, visit.environment_id, [newest])).get(newest))
+    points = [(reading.at, reading.value, reading.band) for reading in measured[measure]]
+    return drawn(card.title, points, everything, bands)
 
 
 def drawn(
@@ -236,35 +203,3 @@ def _crossed(points: Sequence[Point], left: float, right: float, top: float, bot
         if min(heights) <= bottom and max(heights) >= top:
             return True
     return False
-
-
-def _number(design: Any, body: dict[str, Any], name: str) -> tuple[int | float, str] | None:
-    """The number to draw and what it means; None where there is none."""
-    if name:
-        value = body.get(name)
-        return (value, "") if type(value) in (int, float) else None  # type: ignore[return-value]
-    scored = score(design, body) if isinstance(design, Assessment) else None
-    return (scored.total, scored.band or "") if scored else None
-
-
-def _when(design: Any, body: dict[str, Any], entered: datetime) -> datetime:
-    """When a record was true: the first day or moment that its type requires, else when it was
-    entered.
-    """
-    if isinstance(design, CustomDataType):
-        for field in design.fields:
-            value = body.get(field.name)
-            if field.required and field.kind in ("date", "datetime") and isinstance(value, str):
-                return _moment(value) or entered
-    return entered
-
-
-def _moment(value: str) -> datetime | None:
-    try:
-        return (
-            clocks.start_of(IsoDate().parse(value), "UTC")
-            if len(value) == 10
-            else IsoDateTime().parse(value)
-        )
-    except (ValueError, OverflowError):
-        return None

@@ -5,9 +5,11 @@ rescheduled, assigned, done.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from almoner.merging.pairing import pair
+from almoner.pages.forms.controls import number
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.value_words import day
 from almoner.vocabulary import clocks
@@ -34,6 +36,12 @@ def flow_changes(
             continue
         if before["title"] != after["title"]:
             yield "Goal", before["title"], after["title"]
+        if before.get("target") != after.get("target"):
+            yield (
+                f"Target of “{after['title']}”",
+                _target(before.get("target")),
+                _target(after.get("target")),
+            )
         for earlier, later in _paired(before["interventions"], after["interventions"]):
             yield from _step(earlier, later, names, zone)
 
@@ -89,6 +97,17 @@ def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | N
     before = {match[0]: part for part, match in zip(was, after, strict=True) if match}
     yield from ((before.get(place), part) for place, part in placed)
     yield from ((part, None) for part, match in zip(was, after, strict=True) if match is None)
+
+
+def _target(target: Part | None) -> str:
+    if target is None:
+        return "none"
+    of = target.get("choice") or target.get("field") or target["of"]
+    by = target.get("by")
+    return (
+        f"{of} {target['direction']} to {number(target['value'])}"
+        f"{f' by {day(date.fromisoformat(by))}' if by else ''}"
+    )
 
 
 def _day(moment: Any, zone: str) -> str:

@@ -21,6 +21,7 @@ from almoner.portal import editing
 from almoner.portal.collections import forms
 from almoner.portal.collections.forms import RefusedForm, RowForm
 from almoner.portal.editing import EditConflict
+from almoner.portal.measures.measure import choosing
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
 from almoner.portal.records import queries
@@ -61,11 +62,14 @@ class RecordGroup:
 
 @dataclass(frozen=True)
 class RecordsPage:
-    """All types, or one where ``only`` names it by its title."""
+    """All types, or one where ``only`` names it by its title. ``choice`` is what the records are
+    of, in words, where those of that alone are listed.
+    """
 
     patient: Patient
     groups: Sequence[RecordGroup]
     only: str
+    choice: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,8 @@ class RecordFormPage:
 async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Response:
     only, before = visit.query("type"), Cursor.parse(visit.query("before"))
     types = [_type(visit, only)] if only else queries.types(visit)
+    coded_by = choosing(types[0]) if only else None
+    choice = visit.query("only") if coded_by else ""
     limit = _MOST if only else _FEW
     by_type = await queries.rows(
         visit,
@@ -96,13 +102,23 @@ async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Re
         names=[data_type.name for data_type in types],
         limit=limit + 1,
         before=before if only else None,
+        only=(coded_by.name, choice) if coded_by and choice else ("", ""),
     )
     rows = [record.values for of_type in by_type.values() for record in of_type]
     words = await speaking(visit, connection, patient, queries.BESIDE, *rows)
     groups = [
-        _group(data_type, by_type[data_type.name], limit, words, bool(only)) for data_type in types
+        _group(
+            data_type,
+            by_type[data_type.name],
+            limit,
+            words,
+            alone=bool(only),
+            choice=choice,
+        )
+        for data_type in types
     ]
-    page = RecordsPage(patient, groups, types[0].title if only else "")
+    in_choice = in_words(coded_by, choice, words) if coded_by and choice else ""
+    page = RecordsPage(patient, groups, types[0].title if only else "", in_choice)
     return visit.page(f"{_FOLDER}/list.html", page)
 
 
@@ -232,6 +248,7 @@ def _group(
     limit: int,
     words: Speaking,
     alone: bool,
+    choice: str,
 ) -> RecordGroup:
     fields = queries.column_fields(data_type)
     rows = [
@@ -246,7 +263,8 @@ def _group(
     if len(records) > limit:
         last = rows[-1].record
         before = f"&before={Cursor(last.updated_at, UUID(last.id)).text()}" if alone else ""
-        older = f"{_of_type(data_type)}{before}"
+        of_choice = f"&only={quote(choice, safe='')}" if choice else ""
+        older = f"{_of_type(data_type)}{of_choice}{before}"
     columns = [(field, is_numeric(field.kind)) for field in fields]
     return RecordGroup(data_type, columns, rows, older)
 

@@ -30,6 +30,7 @@ SELECT t.name, r.* FROM unnest($3::text[]) t(name) CROSS JOIN LATERAL (
   SELECT {_FIELDS} FROM custom_data_type_records r
   WHERE r.environment_id = $1 AND r.user_id = $2 AND r.type_name = t.name
     AND ($5::timestamptz IS NULL OR (r.updated_at, r.id) < ($5, $6::uuid))
+    AND ($7 = '' OR r.body ->> $7 = $8)
   ORDER BY r.updated_at DESC, r.id DESC LIMIT $4
 ) r
 """
@@ -91,14 +92,15 @@ async def rows(
     names: Sequence[str],
     limit: int,
     before: Cursor | None = None,
+    only: tuple[str, str] = ("", ""),
 ) -> dict[str, list[PatientRecord]]:
     """The newest records of each of these types, at most ``limit`` of each, older than ``before``
-    (time and id of a record).
+    (time and id of a record); those alone that say in a field what ``only`` has beside it.
     """
     at, row_id = before or (None, None)
     by_type: dict[str, list[PatientRecord]] = {name: [] for name in names}
     for row in await connection.fetch(
-        _ROWS, visit.environment_id, patient_id, list(names), limit, at, row_id
+        _ROWS, visit.environment_id, patient_id, list(names), limit, at, row_id, *only
     ):
         by_type[row["name"]].append(_record(row))
     return by_type

@@ -1,5 +1,5 @@
 """What names a part of an assessment goes on naming it under its new name: follow-ups, charts,
-roles.
+goals, roles.
 """
 
 from __future__ import annotations
@@ -8,32 +8,49 @@ from msgspec.structs import replace
 
 from almoner.workshop.assessment_design import Assessment, Condition, Question
 from almoner.workshop.design import ProgramDesign, Role, SidebarModule
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.shape import mapped
 
 
 def renamed_assessment(design: ProgramDesign, before: str, after: str) -> ProgramDesign:
-    """Charts of an assessment and roles that hide it name it by its new id."""
+    """Charts of an assessment, goals that it measures and roles that hide it name its new id."""
 
     def chart(card: SidebarModule) -> SidebarModule:
         return replace(card, of=after) if card.shows == "chart" and card.of == before else card
+
+    def target(target: GoalTarget) -> GoalTarget:
+        return replace(target, of=after) if target.of == before else target
 
     def role(role: Role) -> Role:
         hidden = tuple(after if name == before else name for name in role.hidden_assessments)
         return replace(role, hidden_assessments=hidden)
 
-    return mapped(mapped(design, SidebarModule, chart), Role, role) if before != after else design
+    if before == after:
+        return design
+    design = mapped(mapped(design, SidebarModule, chart), GoalTarget, target)
+    return mapped(design, Role, role)
 
 
 def charted(design: ProgramDesign, assessment_id: str, before: str, after: str) -> ProgramDesign:
-    """Charts that draw a question of an assessment under the one name draw it under the other."""
-    drawn = ("chart", assessment_id, before)
-    return mapped(
+    """Charts that draw a question of an assessment under the one name, and goals that it measures,
+    name it by the other."""
+    if before == after:
+        return design
+    measured = (assessment_id, before)
+    design = mapped(
         design,
         SidebarModule,
         lambda card: (
             replace(card, field=after)
-            if (card.shows, card.of, card.field) == drawn and before != after
+            if card.shows == "chart" and (card.of, card.field) == measured
             else card
+        ),
+    )
+    return mapped(
+        design,
+        GoalTarget,
+        lambda target: (
+            replace(target, field=after) if (target.of, target.field) == measured else target
         ),
     )
 

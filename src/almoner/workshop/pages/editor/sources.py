@@ -10,8 +10,10 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from almoner.workshop.assessment_design import FieldDesign
-from almoner.workshop.design import ProgramDesign, SidebarModule, roles
+from almoner.workshop.design import CustomDataType, ProgramDesign, SidebarModule, roles
 from almoner.workshop.field_kinds import FIELD_KINDS, kind_title
+from almoner.workshop.goal_target import PATIENT, GoalTarget, choosing
+from almoner.workshop.measure_checks import PATIENT_NUMBERS
 from almoner.workshop.process_design import ProcessAction
 from almoner.workshop.shape import Member
 
@@ -45,6 +47,7 @@ def sources(design: ProgramDesign) -> Sources:
         (item.name, item.questions) for item in design.assessments
     ]
     parts += [(item.title or item.name, item.fields) for item in design.custom_data_types]
+    theirs = tuple(Option(name, label(name)) for name in PATIENT_NUMBERS)
     return {
         **{
             group: tuple(
@@ -61,6 +64,13 @@ def sources(design: ProgramDesign) -> Sources:
         f"{ProcessAction.__name__}.rule": _RULES,
         f"{SidebarModule.__name__}.of": assessments + types,
         f"{SidebarModule.__name__}.field": tuple(_numbers(parts)),
+        f"{GoalTarget.__name__}.of": (
+            *assessments,
+            *types,
+            *((Option(PATIENT, label(PATIENT)),) if theirs else ()),
+        ),
+        f"{GoalTarget.__name__}.field": (*_numbers(parts), *theirs),
+        f"{GoalTarget.__name__}.choice": tuple(_measured(design.custom_data_types)),
     }
 
 
@@ -75,6 +85,16 @@ def _numbers(parts: Iterable[tuple[str, tuple[FieldDesign, ...]]]) -> Iterable[O
         Option(name, f"{name} ({', '.join(dict.fromkeys(titles))})")
         for name, titles in places.items()
     )
+
+
+def _measured(types: Iterable[CustomDataType]) -> Iterable[Option]:
+    """What the records of a type can choose to be of, each with its type."""
+    places: dict[str, list[str]] = {}
+    for data_type in types:
+        coded_by = choosing(data_type.fields)
+        for choice in coded_by.choices if coded_by else ():
+            places.setdefault(choice, []).append(data_type.title or data_type.name)
+    return (Option(name, f"{name} ({', '.join(titles)})") for name, titles in places.items())
 
 
 def label(value: str) -> str:

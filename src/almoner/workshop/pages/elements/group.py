@@ -16,6 +16,7 @@ from msgspec import Struct
 from almoner.pages import parsing
 from almoner.workshop.design import BUILT_IN_ROLES, ProgramDesign, Role, SidebarModule
 from almoner.workshop.design_words import LONGEST_NAME
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.pages.frame import GROUPS, path_of
 from almoner.workshop.pairing import called, label, where, word
 from almoner.workshop.shape import Member, distinct, identity, members, walk
@@ -193,7 +194,9 @@ def _uses(design: ProgramDesign, group: ElementGroup, name: str) -> Iterator[str
         for member in members(type(part)):
             value = getattr(part, member.attribute)
             named = member.names == group.key or (
-                isinstance(part, SidebarModule) and member.key == "of" and _shows_group(part, group)
+                isinstance(part, SidebarModule | GoalTarget)
+                and member.key == "of"
+                and _measures(part, group)
             )
             if (
                 named
@@ -203,10 +206,10 @@ def _uses(design: ProgramDesign, group: ElementGroup, name: str) -> Iterator[str
                 yield where([_root(design, path), label(member)])
 
 
-def _shows_group(module: SidebarModule, group: ElementGroup) -> bool:
-    return group.key == "custom_data_types" or (
-        group.key == "assessments" and module.shows == "chart"
-    )
+def _measures(part: SidebarModule | GoalTarget, group: ElementGroup) -> bool:
+    """Whether what it is ``of`` may be of this group."""
+    is_number = isinstance(part, GoalTarget) or part.shows == "chart"
+    return group.key == "custom_data_types" or (group.key == "assessments" and is_number)
 
 
 def _root(design: ProgramDesign, path: str) -> str:

@@ -27,6 +27,7 @@ from almoner.workshop.design import (
     roles,
 )
 from almoner.workshop.forms import fields_view
+from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.pages.editor.sources import label
 from almoner.workshop.pages.elements.group import ElementGroup, title_of
 from almoner.workshop.placeholders import Piece, pieces
@@ -162,13 +163,24 @@ def _care_flow(design: ProgramDesign, flow: CareFlowTemplate, timezone: str) -> 
             )
             for step in goal.interventions
         ]
-        goals.append((goal.title, steps))
+        goals.append((goal.title, steps, _measured(goal.target, today)))
     return {
         "title": flow.name,
         "description": flow.description,
         "diagnosis": flow.diagnosis,
         "goals": goals,
     }
+
+
+def _measured(target: GoalTarget | None, today: date) -> str:
+    if target is None:
+        return ""
+    day = None if target.in_days is None else today + timedelta(days=target.in_days)
+    begins = "where it is" if target.begins_at is None else f"{target.begins_at:g}"
+    return (
+        f"{target.choice or target.field or target.of}: from {begins} {target.direction} to"
+        f" {target.value:g}{f' by {day.day} {day:%B}' if day else ''}"
+    )
 
 
 def _task_type(design: ProgramDesign, kind: TaskType, timezone: str) -> Any:

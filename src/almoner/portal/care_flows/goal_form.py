@@ -1,0 +1,75 @@
+"""The form of a goal: its title, and the number that it is reached at, where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from almoner.pages import parsing
+from almoner.pages.forms.controls import number
+from almoner.portal.care_flows.changes import Part
+from almoner.portal.measures.measure import Measure
+
+# What the form sends of a goal.
+NAMES: Final = ("title", "measure", "begins", "target", "direction", "by")
+BLANK: Final[Mapping[str, str]] = dict.fromkeys(NAMES, "") | {"direction": "down"}
+_DIRECTIONS: Final = ("down", "up")
+
+
+def texts_of(goal: Part) -> dict[str, str]:
+    """A goal as its form shows it."""
+    target = goal.get("target")
+    if target is None:
+        return {**BLANK, "title": goal["title"]}
+    return {
+        "title": goal["title"],
+        "measure": Measure.of_target(target).key,
+        "begins": "" if target["from"] is None else number(target["from"]),
+        "target": number(target["value"]),
+        "direction": target["direction"],
+        "by": target["by"] or "",
+    }
+
+
+def wrong(values: Mapping[str, str], measures: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What is wrong with what was typed beside the title, by field. ``measures`` are those to
+    choose from.
+    """
+    errors: dict[str, str] = {}
+    if not values["measure"]:
+        return errors
+    if values["measure"] not in {key for key, _ in measures}:
+        errors["measure"] = "The program does not measure this any more. Choose something else."
+    if values["begins"].strip() and _number(values["begins"]) is None:
+        errors["begins"] = "Write a number, or leave it blank."
+    if _number(values["target"]) is None:
+        errors["target"] = "Write the number at which the goal is reached."
+    if values["direction"] not in _DIRECTIONS:
+        errors["direction"] = "Say on which side of the target the goal is reached."
+    if values["by"].strip() and parsing.day(values["by"], 1901, 2199) is None:
+        errors["by"] = "Choose a day, or leave it blank."
+    return errors
+
+
+def target_of(values: Mapping[str, str]) -> Part | None:
+    """The target that a right form states; None where the goal has no number."""
+    if not values["measure"]:
+        return None
+    measure = Measure.of_key(values["measure"])
+    day = parsing.day(values["by"], 1901, 2199)
+    return {
+        "of": measure.of,
+        "field": measure.field or None,
+        "choice": measure.choice or None,
+        "from": _number(values["begins"]),
+        "value": _number(values["target"]),
+        "direction": values["direction"],
+        "by": None if day is None else day.isoformat(),
+    }
+
+
+def _number(text: str) -> Any:
+    try:
+        return parsing.number(text.strip())
+    except ValueError:
+        return None
