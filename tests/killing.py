@@ -84,12 +84,15 @@ class Processes:
         _PROCESSES.set_forkserver_preload([work.__module__, *(do.__module__ for do in others)])
         where = (place.dsn, str(place.home))
         self.port = port
+        # How often each was killed, by its number.
+        self.killed: Counter[int] = Counter()
         self._kinds: list[Any] = [(work, where), (work, where), (serve, (*where, port))]
         self._kinds += [(do, where) for do in others]
         self._processes: list[Any] = [self._started(*kind) for kind in self._kinds]
 
     def kill(self, number: int) -> None:
         """Kills one of them; 2 is the server."""
+        self.killed[number] += 1
         self._processes[number].kill()
         self._processes[number].join()
 

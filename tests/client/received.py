@@ -146,11 +146,21 @@ class ReceivedStates:
         return {(resource, row_id): json.loads(row) for resource, row_id, row in states}
 
     def repeated(self) -> int:
-        """How many states were handed over again."""
+        """How many states were handed over right after themselves. An earlier one may come again where a restored
+        backup has lost what came behind it.
+        """
+        ((count,),) = self._read(
+            "SELECT count(*) FROM (SELECT state, lag(state) OVER (PARTITION BY resource, id ORDER BY rowid) AS"
+            " before FROM states) WHERE state = before"
+        )
+        return int(count)
+
+    def disordered(self) -> int:
+        """How many states came again behind others of their rows."""
         ((count,),) = self._read(
             "SELECT count(*) - count(DISTINCT resource || id || state) FROM states"
         )
-        return int(count)
+        return int(count) - self.repeated()
 
     def _read(self, query: str) -> list[Any]:
         notes = sqlite3.connect(self._notes, timeout=30)

@@ -151,6 +151,17 @@ async def test_broken_servers_fail_each_for_its_own_reason(
     assert not wrong
 
 
+async def test_who_checks_for_the_other_shape_is_told_so(api: Api) -> None:
+    credentials = Credentials(str(api.base_url), api.client_id, api.client_secret)
+
+    def outcomes() -> list[Outcome]:
+        return list(run(credentials, enveloped=True, names="sizes_of_pages".__eq__))
+
+    (outcome,) = await asyncio.to_thread(outcomes)
+    assert outcome.outcome == "failed"
+    assert "--shape documented" in outcome.detail
+
+
 def failed(outcomes: Any, asked: Break, answered: Break) -> dict[str, str]:
     """The checks that fail, each with its reason."""
     return {o.check: o.detail for o in outcomes(asked, answered) if o.outcome == FAILED}

@@ -153,7 +153,9 @@ async def test_what_cannot_be_exported_says_what_to_do(api: Api, tmp_path: Path)
         (("nothing", "--to", "a.csv"), "There is no collection nothing. They are"),
         (("patients", "--to", "a.xlsx"), "Name it .csv or .ndjson"),
         (("patients", "--to", "a.csv", "--where", "intake"), "--where takes NAME=VALUE"),
+        (("patients", "--to", str(tmp_path / "a.csv"), "--where", "age=7"), "Unknown parameter"),
     ]
     for arguments, words in cases:
         ended = await command(api, "export", *arguments, status=2)
         assert words in ended.errors, (arguments, ended.errors)
+    assert os.listdir(tmp_path) == []

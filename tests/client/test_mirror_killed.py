@@ -33,6 +33,8 @@ from tests.client.received import ReceivedStates, receive, send
 from tests.killing import SEEDS, Processes, killable_server
 
 KINDS = ("SQLite", "PostgreSQL", "DuckDB", "Parquet", "dlt")
+# So many of five are killed in each run.
+_VICTIMS = 3
 # Of the processes; the mirrors are the first two.
 NUMBERS = {"server": 2, "worker": 3, "receiver": 4}
 
@@ -77,8 +79,7 @@ def victims_of(seed: int, random: Random) -> list[str]:
     """Who is killed, in which order. Of every kind of copy, one in two runs goes on from a dump that was made
     while it was followed.
     """
-    victims = ["postgres", "server", "mirror", "worker", "receiver"]
-    random.shuffle(victims)
+    victims = random.sample(["postgres", "server", "mirror", "worker", "receiver"], _VICTIMS)
     if seed // len(KINDS) % 2:
         dumped = random.randrange(len(victims))
         victims.insert(dumped, "dump")
@@ -141,7 +142,8 @@ async def test_a_copy_is_whole_whatever_is_killed_or_restored(
         assert len(copy.ids("patients")) == theirs["count"] > 0
         await received.has_all(api, since)
         # Where the receiver is killed, a state may have been handed over and not be noted yet.
-        assert received.repeated() <= 1
+        assert received.repeated() <= processes.killed[NUMBERS["receiver"]]
+        assert since or received.disordered() == 0
         record_property("changes a second", round(writer.reached))
         with capsys.disabled():
             sys.stdout.write(f"{writer.written} changes, {writer.reached:.0f} a second ")

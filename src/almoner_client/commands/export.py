@@ -48,8 +48,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps({"collection": asked.collection, "file": str(asked.to), **asdict(report)}))
     else:
-        print(f"{report.rows:,} rows of {asked.collection} are in {asked.to}.")
-        print(f"Their position in the change feed: {report.after}")
+        print(f"{asked.to} has {report.rows:,} of {asked.collection}.")
+        print(f"Its position in the change feed: {report.after}")
     return 0
 
 

@@ -115,10 +115,17 @@ class Server:
         if not self.enveloped:
             holds(
                 isinstance(value, list) and len(value) == 1,
-                "a Find answers with a list of one page",
+                "a Find answers with a list of one page (to a client of the enveloped shape with an"
+                " object: check with --shape enveloped)",
             )
             value = value[0]
-        holds(isinstance(value, dict) and "data" in value, "a page has data")
+        holds(
+            isinstance(value, dict) and "data" in value,
+            "a page is an object with data (to a client of the documented shape it is in a list:"
+            " check with --shape documented)"
+            if self.enveloped
+            else "a page has data",
+        )
         page: JSON = value
         return page
 

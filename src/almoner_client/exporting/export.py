@@ -87,7 +87,8 @@ class Export:
         known = layout.tables(self._client.openapi())
         if collection not in known:
             raise AlmonerError(f"There is no collection {collection}. They are {', '.join(known)}.")
-        if self._first_page().enveloped:
+        # A filter that is refused is so before there is a file.
+        if next(iter(self._rows.pages({**self._where, _SIZE: 1}))).enveloped:
             known = layout.tables(self._client.openapi("enveloped"))
         return known[collection]
 
