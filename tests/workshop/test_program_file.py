@@ -78,8 +78,8 @@ roles:
         (
             5,
             "phases[2]",
-            "a group of keys is expected here (name, title, description, next, reminders), not a"
-            " list",
+            "a group of keys is expected here (name, title, description, next, reminders, color),"
+            " not a list",
         ),
         (6, "appointment_types", "a list is expected, not text"),
         (7, "", "phases is given twice; it is on line 2 as well"),

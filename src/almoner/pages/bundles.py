@@ -31,7 +31,7 @@ SCRIPTS: Final[Mapping[str, str]] = {
     "portal": (
         "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets mentions"
     ),
-    "workshop": "sort filters suggested_names read_files lines",
+    "workshop": "sort filters suggested_names read_files lines inserts",
     "calendar": "calendar scroll places held ask answer pointer keyboard",
 }
 

@@ -118,6 +118,16 @@ BUILT_IN_RIGHTS: Mapping[str, Rights] = {
     for name, (_, may) in BUILT_IN.items()
 }
 
+# What phases and types of appointment are told apart by, beside their words; in their order where
+# the designer leaves it open.
+COLORS: Final = ("slate", "sky", "indigo", "violet", "pink", "brown", "steel", "olive")
+BY_ORDER: Final = "by_order"
+
+
+def color_number(color: str, place: int) -> int:
+    """Which of ``COLORS``, counted from 1, this is; of ``BY_ORDER`` that of the ``place``."""
+    return (place % len(COLORS) if color == BY_ORDER else COLORS.index(color)) + 1
+
 
 @dataclass(frozen=True)
 class SidebarCard:
@@ -153,7 +163,8 @@ class Program:
     (``("phases", "intake")``); ``terminology`` what the program calls a ``patient``, ``patients``,
     a ``coach`` and ``coaches``, empty where nothing has been published. ``sidebar`` has the cards
     of the profile in their order. ``appointments`` tells how each of the ``appointment_types`` is
-    usually held; ``acts`` whether it has processes. ``completing_outcomes`` are those of a call
+    usually held; ``colors`` which of ``COLORS`` a designer chose for an element, by group and name;
+    ``acts`` whether it has processes. ``completing_outcomes`` are those of a call
     that has taken place; ``note_templates`` has what a note begins with, by its type."""
 
     version: int = 0
@@ -174,6 +185,7 @@ class Program:
     roles: Mapping[str, Rights] = field(default_factory=lambda: BUILT_IN_RIGHTS)
     sidebar: tuple[SidebarCard, ...] = ()
     appointments: Mapping[str, AppointmentKind] = field(default_factory=dict)
+    colors: Mapping[tuple[str, str], str] = field(default_factory=dict)
     acts: bool = False
     completing_outcomes: Collection[str] = (REACHED,)
     note_templates: Mapping[str, str] = field(default_factory=dict)
@@ -204,11 +216,14 @@ class Program:
         return self.titles.get((group, name), built_in)
 
     def dot(self, group: str, title: str) -> int:
-        """Which of eight colours, 1 to 8, what people call this has in a ``group`` of ``names``, by
-        the order of the program; 0 where it is none of them.
+        """Which of ``COLORS``, counted from 1, what people call this has in a ``group`` of
+        ``names``: the one that its designer chose, else by the order of the program; 0 where it is
+        none of them.
         """
-        titles = [self.title(group, name) for name in self.names(group)]
-        return titles.index(title) % 8 + 1 if title in titles else 0
+        for place, name in enumerate(self.names(group)):
+            if self.title(group, name) == title:
+                return color_number(self.colors.get((group, name), BY_ORDER), place)
+        return 0
 
     def role_title(self, name: str) -> str:
         """The program's title of a role, or ours; of a role that is gone, its name in words."""

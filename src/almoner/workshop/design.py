@@ -21,7 +21,7 @@ from typing import Annotated, ClassVar, Final, Literal, Protocol
 from msgspec import Meta, Struct
 
 from almoner.resources import RESOURCES
-from almoner.vocabulary.definitions import BUILT_IN, Permission
+from almoner.vocabulary.definitions import BUILT_IN, BY_ORDER, COLORS, Permission
 from almoner.workshop.assessment_design import Assessment, FieldDesign
 from almoner.workshop.design_words import (
     LONGEST_NAME,
@@ -34,6 +34,15 @@ from almoner.workshop.design_words import (
 )
 from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.process_design import Process, WorkingHours
+
+Color = Annotated[
+    Literal[(BY_ORDER, *COLORS)],  # type: ignore[valid-type]  # the palette is declared once
+    about(
+        "Color",
+        "What it is told apart by, beside its words. By order: the next of the eight.",
+        widget="swatches",
+    ),
+]
 
 
 class CustomDataType(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,6 +85,7 @@ class Phase(Struct, frozen=True, kw_only=True, omit_defaults=True):
             " new. Messages and alerts come up in any phase.",
         ),
     ] = True
+    color: Color = BY_ORDER
 
 
 class AppointmentType(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -99,6 +109,7 @@ class AppointmentType(Struct, frozen=True, kw_only=True, omit_defaults=True):
             " is another word for call.",
         ),
     ] = ()
+    color: Color = BY_ORDER
 
 
 class Intervention(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -22,7 +22,7 @@ Key = tuple[str, int]
 _ALIKE: Final = 0.5
 # So many pairs of items are looked at; it takes about a tenth of a second.
 _MOST_COMPARED: Final = 5_000
-_CALLED: Final = {"sidebar": "sidebar card"}
+_CALLED: Final = {"sidebar": "sidebar card", "processes": "process"}
 
 
 def keyed(items: Sequence[Any]) -> dict[Key, Any]:

@@ -191,6 +191,8 @@ async def load(connection: Connection, environment_id: int) -> Program:
             kind.name: AppointmentKind(kind.minutes, kind.modalities)
             for kind in outline.appointment_types
         },
+        colors={("phases", phase.name): phase.color for phase in outline.phases}
+        | {("appointment_types", kind.name): kind.color for kind in outline.appointment_types},
         acts=bool(outline.processes),
         completing_outcomes=(
             REACHED,

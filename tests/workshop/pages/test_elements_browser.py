@@ -133,7 +133,7 @@ async def test_a_list_is_reordered_by_dragging_and_by_its_buttons(
 ) -> None:
     page = await screens(designer)
     await page.goto("/workshop/phases")
-    first = page.locator("#list li").first
+    first = page.locator("#list [data-item]").first
     await page.locator("[data-item='0'] [data-grip]").drag_to(
         page.locator("[data-item='2']"), target_position={"x": 60, "y": 44}
     )
@@ -210,5 +210,6 @@ async def test_a_long_list_shows_what_holds_the_words_and_keeps_its_order(
     await expect(page.locator("li[data-item]").nth(16)).to_contain_text("task_17")
     await expect(page.locator("li[data-item]:visible")).to_have_count(1)
     assert not await violations(page)
+    await page.get_by_label("More about Task 17", exact=True).click()
     await page.get_by_role("button", name="Duplicate Task 17", exact=True).click()
     await expect(page.locator("#name")).to_have_value("task_17_copy")

@@ -156,7 +156,7 @@ def _text(struct: type[Struct], plain: MemberControl, drawing: Drawing) -> Membe
     member, text = plain.member, plain.text
     options = options_of(struct, member, drawing.sources)
     if options or member.names:
-        if member.choices and len(options) <= _MOST_RADIOS:
+        if member.choices and (len(options) <= _MOST_RADIOS or member.widget == "swatches"):
             return replace(plain, control="radios", chosen=(text,), options=options)
         is_complete = (member.choices and text) or any(not option.value for option in options)
         blank = () if is_complete else (Option("", "Choose" if member.required else "None"),)

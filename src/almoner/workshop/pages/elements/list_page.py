@@ -7,18 +7,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.vocabulary.definitions import color_number
 from almoner.workshop import drafts
 from almoner.workshop.checks import every_problem
-from almoner.workshop.design import ProgramDesign
+from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, title_of, uses
+from almoner.workshop.pages.elements.phase_path import PhasePath, phase_path
 from almoner.workshop.pages.elements.summaries import summary
 from almoner.workshop.pages.frame import Frame, frame
+from almoner.workshop.placeholders import Piece, pieces
 
 LIST = "workshop/pages/elements/list.html"
 
@@ -26,13 +30,14 @@ LIST = "workshop/pages/elements/list.html"
 @dataclass(frozen=True, kw_only=True)
 class ElementRow:
     """An element in the list. ``place`` is where it stands in the revision that the list was made
-    from.
+    from; ``dot`` the number of its colour, 0 where it has none.
     """
 
     place: int
     title: str
     name: str
-    summary: str
+    summary: tuple[Piece, ...]
+    dot: int
     problems: int
     path: str
     remove_path: str
@@ -42,7 +47,7 @@ class ElementRow:
 @dataclass(frozen=True, kw_only=True)
 class ElementListPage:
     """A group's elements. ``notes`` tell what others changed meanwhile, ``focus`` is the id of what
-    gets the focus.
+    gets the focus. ``path`` draws the phases, and is None of all else.
     """
 
     frame: Frame
@@ -52,6 +57,7 @@ class ElementListPage:
     notes: tuple[str, ...]
     message: str
     focus: str
+    path: PhasePath | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +208,7 @@ async def _list(
         notes=notes,
         message=message,
         focus=focus,
+        path=phase_path(draft.design.phases) if group.struct is Phase else None,
     )
     return visit.show(LIST, "workshop/pages/elements/rows.html", page)
 
@@ -219,7 +226,8 @@ def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
             place=index,
             title=title_of(element),
             name=group.name_of(element) if group.name_of(element) != title_of(element) else "",
-            summary=summary(element, phases),
+            summary=tuple(pieces(summary(element, phases))),
+            dot=_dot(element, index),
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),
             remove_path=group.link(design, index, "remove"),
@@ -227,3 +235,8 @@ def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
         )
         for index, element in enumerate(group.items(design))
     )
+
+
+def _dot(element: Struct, place: int) -> int:
+    color: str | None = getattr(element, "color", None)
+    return color_number(color, place) if color else 0

@@ -10,7 +10,7 @@ from typing import Any, Final
 from almoner.pages.forms.controls import FieldView
 from almoner.resources import RESOURCES
 from almoner.vocabulary import clocks
-from almoner.vocabulary.definitions import CALL_OUTCOMES
+from almoner.vocabulary.definitions import CALL_OUTCOMES, color_number
 from almoner.workshop import process_words
 from almoner.workshop.design import (
     AppointmentType,
@@ -118,6 +118,7 @@ def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
     ]
     return {
         "title": title_of(phase),
+        "dot": color_number(phase.color, design.phases.index(phase)),
         "description": phase.description,
         "allowed": [title_of(other) for other in allowed],
     }
@@ -224,6 +225,7 @@ def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) ->
     ]
     return {
         "pieces": filled_in,
+        "length": sum(len(piece.text) for piece in filled_in),
         "channel": "Any conversation" if template.channel == "any" else label(template.channel),
     }
 

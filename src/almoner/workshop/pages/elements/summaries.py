@@ -40,7 +40,12 @@ def summary(element: Struct, phases: Mapping[str, str]) -> str:
     )
     text = summarise(element) if summarise else getattr(element, "description", "")
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    if len(line) <= _LONGEST:
+        return line
+    cut = line[: _LONGEST - 1]
+    # A placeholder is cut off whole.
+    opened = cut.rfind("{{")
+    return f"{cut[:opened] if opened > cut.rfind('}}') else cut}…"
 
 
 def either(words: Sequence[str]) -> str:
