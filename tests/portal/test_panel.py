@@ -104,6 +104,17 @@ async def test_filters_hold_together_and_alternatives_one_of_them(
     assert await fitting(f"{mine}&all=record.medicine.dose:least:400") == {low}
     assert await fitting(f"{mine}&all=record.medicine.form:is:drops") == {low}
     assert await fitting(f"{mine}&all=record.medicine.daily:is:true") == {low}
+    strong, due = f"{SCORE}:least:5", "due:least:3"
+    assert await fitting(f"{mine}&any.1.1={strong}&any.1.1=due:any:&any.1.2={due}") == {high, late}
+    assert await fitting(f"any.1.1={strong}&any.1.1={due}&any.1.2={SCORE}:most:3") == {low}
+    assert await fitting(
+        f"any.1.1={strong}&any.1.2={due}&any.2.1=coach:is:nobody&any.2.2={due}"
+    ) == {stranger, late}
+    assert await fitting(f"any.1.1={strong}&any.1.1=coach:is:me&any.1.2=coach:is:nobody") == {
+        high,
+        stranger,
+    }
+    assert await fitting("all=due:most:5&all=due:least:5") == {late}
     assert await fitting("all=coach:is:nobody") == {stranger}
     assert await fitting(f"all={SCORE}:least:5&all=band.pain:is:strong") == {high, stranger}
     assert await fitting(f"all={SCORE}:least:1&all=due:most:3&all=due:least:0") == set()
@@ -124,16 +135,21 @@ async def test_what_is_written_shows_at_once_and_what_is_taken_away_too(
     task = await practice.chart.make("patient_tasks", user_id=patient, task_type="survey")
     row = (await panel(coach, f"{columns}&all=tasks:is:1")).row("Ada Hopper")
     assert "strong" in row
+    due = {"due_date": "2020-01-06"}
+    await practice.chart.make("worker_tasks", patient_id=patient, title="Ring them", **due)
+    row = (await panel(coach, "?columns=team_tasks,due&all=due:least:9")).row("Ada Hopper")
+    assert "1" in row
+    assert "days late" in row
     by = Actor(practice.chart.environment, "test", "cli", "test")
     await practice.chart.store.delete(by, BY_NAME["patient_tasks"], task, None)
     assert (await coach.get(f"/panel{columns}&all=tasks:is:1")).text.count(patient) == 0
 
 
-@pytest.mark.parametrize("sort", ["name", SCORE, "phase", "added"])
+@pytest.mark.parametrize("sort", ["name", SCORE, "phase", "added", "coach"])
 async def test_pages_show_everybody_once_there_and_back(
     practice: Practice, coach: Person, sort: str
 ) -> None:
-    made = [await practice.patient(f"P{n % 5}") for n in range(57)]
+    made = [await practice.patient(f"P{n % 5}", mine=n % 9 > 0) for n in range(57)]
     for number, patient in enumerate(made):
         if number % 2:
             await practice.pain(patient, (number * 7) % 4)
@@ -158,12 +174,26 @@ async def test_a_filter_is_added_in_two_steps_and_refused_at_its_field(
     refused = await coach.get(f"/panel?columns=phase&filter={SCORE}&test=least&value=much")
     assert refused.status_code == 400
     assert Document(refused).field("value").error
-    added = await coach.get(f"/panel?columns=phase&filter={SCORE}&test=least&value=5&how=any")
-    assert added.status_code == 303
-    assert f"any={SCORE}%3Aleast%3A5" in added.headers["location"]
-    assert (
-        Document(await coach.get(added.headers["location"])).testid("number").words == "0 patients"
+    here = "?columns=phase"
+    for column, test, value, how in (
+        (SCORE, "least", "5", "any.1.1"),
+        ("unread", "least", "1", "any.1.1"),
+        ("due", "any", "", "any.1.2"),
+        ("phase", "is", "intake", "all"),
+    ):
+        path = f"/panel{here}&filter={column}"
+        assert Document(await coach.get(path)).field("how")
+        added = await coach.get(f"{path}&test={test}&value={value}&how={how}")
+        assert added.status_code == 303
+        here = "?" + added.headers["location"].partition("?")[2]
+    page = await panel(coach, here)
+    assert page.testid("number").words == "0 patients"
+    assert page.testid("filter-words").words == (
+        "Phase is intake, and (Pain check: score is at least 5 and Unread messages is at least 1,"
+        " or Due is due)"
     )
+    fewer = page.link("Remove filter: Unread messages is at least 1").attribute("href")
+    assert "any.1.1=score.pain%3Aleast%3A5&any.1.2=due%3Aany%3A" in fewer
 
 
 async def test_what_a_role_hides_is_no_column_no_filter_and_no_shared_view(

@@ -60,7 +60,10 @@ async def test_each_number_is_counted_and_leads_to_those_behind_it(
     await practice.flow(mine[0], days=-1)
     await practice.flow(mine[1], days=-40)
     await practice.flow(free, days=3)
+    day = (datetime.now(UTC) - timedelta(days=5)).date().isoformat()
+    await practice.chart.make("worker_tasks", patient_id=free, title="Ring them", due_date=day)
     counted = await numbers(lead)
+    assert counted["Overdue", "3 to 7 days late"] == 1
     assert counted["Caseload", "Ann Lee"] == 2
     assert counted["Caseload", "nobody"] == 1
     assert (counted["Phases", "intake"], counted["Phases", "active"]) == (2, 1)

@@ -231,6 +231,33 @@ async def test_who_watches_a_task_is_told_what_came_of_it_until_they_say_that_th
         await me.send_form("/inbox/news-noted", htmx=True, **form_of(page, "/inbox/news-noted"))
 
 
+async def test_who_watches_a_task_is_told_of_what_programs_write(clinic: Clinic, api: Api) -> None:
+    me, other = clinic.me, clinic.other
+    watched = {"worker_id": other.worker_id, "watcher_ids": [me.worker_id, other.worker_id]}
+    rows = [await clinic.make("worker_tasks", title=f"Ring {n}", **watched) for n in range(2)]
+    first, second = [row["id"] for row in rows]
+    comment = {"text": "They close at six.", "worker_id": None, "time": "2026-12-01T09:00:00+00:00"}
+    for row, row_id in (
+        ({"priority": "high"}, first),
+        ({"comments": [comment]}, first),
+        (
+            {"completed_at": "2026-12-01T09:00:00Z", "completed_by_worker_id": other.worker_id},
+            second,
+        ),
+    ):
+        assert (await api.put(f"/v1/worker_tasks/{row_id}", json=row)).status_code == 200
+    page = (await me.get("/inbox")).text
+    assert counts(page) == {"watch": "2", "all": "2"}
+    assert "commented by a program" in Document(page).row("Ring 0")
+    assert "done by Otto Other" in Document(page).row("Ring 1")
+    # Who did it is not told, whoever wrote that.
+    assert "Ring 1" not in Document((await other.get("/inbox")).text).row("you watch it")
+    batch = {"update": [{"id": second, "completed_at": None, "completed_by_worker_id": None}]}
+    answer = await api.post("/v1/worker_tasks/batch", json=batch)
+    assert answer.status_code == 200, answer.text
+    assert "reopened by a program" in Document((await me.get("/inbox")).text).row("Ring 1")
+
+
 async def test_a_task_about_no_patient_is_put_off_and_taken_back(clinic: Clinic) -> None:
     today = datetime.now(EASTERN).date().isoformat()
     mine = {"worker_id": clinic.me.worker_id, "due_date": today}

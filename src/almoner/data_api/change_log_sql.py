@@ -34,6 +34,23 @@ def log_cte(
     )
 
 
+def update_ctes(resource: Resource, first: int) -> str:
+    """The CTEs of an update of ``written``, which has the ``differences`` of each row: its change
+    rows, and what the collection runs along. The actor's three parameters begin at ``first``, the
+    names of the fields follow.
+    """
+    log = log_cte(
+        resource,
+        "update",
+        source="written",
+        first=first,
+        fields=True,
+        differences="written.differences",
+    )
+    along = resource.on_update.replace("{by}", f"${first}::text")
+    return f"log AS ({log})" + (f", along AS ({along})" if along else "")
+
+
 def about_patient(resource: Resource, source: str) -> str:
     """The patient whom a row is about, a mapping of a patient's id included."""
     if resource.any_reference:

@@ -139,13 +139,12 @@ class Resource:
     patient a row is about (None where it is about no patient). ``settle`` puts what a body names
     in order, before anything else looks at it. ``checks`` run over the whole row on Create and,
     when a field that they read is named, on Update, as ``questions`` do. ``on_create`` tells the
-    rows that a Create writes along, ``ends`` those that end with it; ``finders`` are filters
-    besides those of the fields. ``sections`` are the parts of its forms: the last one has every
-    field that is in no other. ``presented`` is how pages show rows. ``searches`` are indexed for
-    typing errors, ``orders`` are lists that pages walk through, as SQL expressions over the
-    columns; ``parts`` are looked into by themselves. ``marks`` are columns in which pages note
-    something at a row: the API neither takes nor shows them, and writing one is no change of the
-    row, neither by its ``updated_at`` nor in the change log."""
+    rows that a Create writes along, ``ends`` those that end with it; ``on_update`` is run with
+    each Update: SQL over ``written``, the rows with their ``differences``, and ``{by}``, the
+    actor. ``finders`` are filters besides those of the fields. ``sections`` are the parts of its
+    forms: the last one has every field that is in no other. ``presented`` is how pages show rows.
+    ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk, in SQL;
+    ``parts`` are looked into by themselves. ``marks`` are columns of pages alone."""
 
     name: str
     title: str
@@ -160,6 +159,7 @@ class Resource:
     ends: tuple[Ending, ...] = ()
     checked_fields: frozenset[str] = frozenset()
     on_create: Callable[[Row, Program], Sequence[Related]] | None = None
+    on_update: str = ""
     unique: tuple[Unique, ...] = ()
     any_reference: tuple[str, str] | None = None
     finders: tuple[Filter, ...] = ()

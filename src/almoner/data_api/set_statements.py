@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from almoner.data_api.change_log_sql import log_cte, values_json
+from almoner.data_api.change_log_sql import log_cte, update_ctes, values_json
 from almoner.data_api.declare import Resource, Unique
 from almoner.data_api.statements import answer, current_value
 from almoner.vocabulary.fields import NOW, Field, Shape
@@ -85,21 +85,14 @@ def update_each(resource: Resource, shape: Shape, fields: tuple[str, ...]) -> st
         f"almoner_differences({values_json(resource, fields, 'was')},"
         f" {values_json(resource, fields, 'changed')})"
     )
-    log = log_cte(
-        resource,
-        "update",
-        source="written",
-        first=3 + len(columns),
-        fields=True,
-        differences="written.differences",
-    )
+    ctes = update_ctes(resource, 3 + len(columns))
     return (
         f"WITH sent AS (SELECT * FROM unnest($2::uuid[], {arrays}) AS sent(row_id, {aliases})), was"
         f" AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
         f" ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name} AS changed SET"
         f" {named} FROM was JOIN sent ON sent.row_id = was.id WHERE changed.environment_id = $1 AND"
         f" changed.id = was.id RETURNING changed.*, was.updated_at AS before, {differences} AS"
-        f" differences), log AS ({log}) {answer(resource, shape, 'written', 'before, written.id')}"
+        f" differences), {ctes} {answer(resource, shape, 'written', 'before, written.id')}"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from uuid import UUID
 
-from almoner.data_api.change_log_sql import about_patient, log_cte, values_json
+from almoner.data_api.change_log_sql import about_patient, log_cte, update_ctes, values_json
 from almoner.data_api.declare import Filter, Resource, Through, Unique
 from almoner.data_api.idempotency_sql import stored
 from almoner.vocabulary.fields import NOW, Field, Shape
@@ -195,7 +195,7 @@ def update(resource: Resource, shape: Shape, fields: tuple[str, ...], keyed: boo
     """Parameters: environment, id, the ``updated_at``s of which the row must have one (or null),
     the values of ``fields``, the actor's three, and the names of the fields for the change log;
     where the write is ``keyed``, the idempotency key's three."""
-    named, differences, log = _changing(resource, fields, 4)
+    named, differences, ctes_of_log = _changing(resource, fields, 4)
     # The row is locked as it is read, so that what it held before is what this statement replaces.
     ctes = (
         f"was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 AND"
@@ -203,29 +203,22 @@ def update(resource: Resource, shape: Shape, fields: tuple[str, ...], keyed: boo
         f"written AS (UPDATE {resource.name} AS changed SET {named} FROM was WHERE"
         " changed.environment_id = $1 AND changed.id = was.id RETURNING changed.*,"
         f" was.updated_at AS before, {differences} AS differences)",
-        f"log AS ({log})",
+        ctes_of_log,
     )
     rows = answer(resource, shape, "written", "before")
     return stored(ctes, rows, 5 + len(fields) + 3 if keyed else None, before="before")
 
 
 def _changing(resource: Resource, fields: tuple[str, ...], first: int) -> tuple[str, str, str]:
-    """What an update sets, what ``changed`` holds before (``was``) and after, and the CTE of its
+    """What an update sets, what ``changed`` holds before (``was``) and after, and the CTEs of its
     log. The fields' values are the parameters from ``first`` on, then the actor's.
     """
     differences = (
         f"almoner_differences({values_json(resource, fields, 'was')},"
         f" {values_json(resource, fields, 'changed')})"
     )
-    log = log_cte(
-        resource,
-        "update",
-        source="written",
-        first=first + len(fields),
-        fields=True,
-        differences="written.differences",
-    )
-    return _named(resource, fields, first), differences, log
+    ctes = update_ctes(resource, first + len(fields))
+    return _named(resource, fields, first), differences, ctes
 
 
 def _named(resource: Resource, fields: tuple[str, ...], first: int) -> str:
@@ -243,14 +236,14 @@ def update_all(resource: Resource, fields: tuple[str, ...], blank: bool = False)
 
     ``blank``: of those alone in which none of these fields is set."""
     unset = "".join(f" AND {name} IS NULL" for name in fields) if blank else ""
-    named, differences, log = _changing(resource, fields, 3)
+    named, differences, ctes_of_log = _changing(resource, fields, 3)
     # In one order, so that two who change many rows at once wait for each other, and not both for
     # ever.
     return (
         f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY"
         f" ($2::uuid[]){unset} ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name}"
         f" AS changed SET {named} FROM was WHERE changed.environment_id = $1 AND changed.id ="
-        f" was.id RETURNING changed.*, {differences} AS differences), log AS ({log})"
+        f" was.id RETURNING changed.*, {differences} AS differences), {ctes_of_log}"
         " SELECT count(*) FROM written"
     )
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.messages import UNREAD
+from almoner.resources.worker_tasks import IS_OPEN
 from almoner.vocabulary import json_values
 from almoner.vocabulary.clocks import DatabaseZones
 from almoner.vocabulary.times import TIMEZONES
@@ -24,6 +25,7 @@ NEXT: Final = "next"
 DUE: Final = "due"
 FLOW: Final = "flow"
 TASKS: Final = "tasks"
+TEAM_TASKS: Final = "team_tasks"
 UNREAD_MESSAGES: Final = "unread"
 NO_SHOW: Final = "no_show"
 WAITING: Final = "waiting"
@@ -57,12 +59,17 @@ SELECT 'next', extract(epoch FROM {_NEXT_AT})::float8, e.appointment_type, NULL:
 FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = p.id AND e.outcome IS NULL
   AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {_ZONE})::date)
 """
-# A due day is counted in days since 1970, as it is where the patient lives.
+# A due day is counted in days since 1970, as it is where the patient lives. Steps of care flows are
+# due, and what workers have to do about the patient.
 _DUE: Final = f"""
-SELECT 'due', ((min({OPEN_SINCE}) AT TIME ZONE {_ZONE})::date - date '1970-01-01')::float8,
-  NULL::text, NULL::float8, min({OPEN_SINCE}), NULL::timestamptz
-FROM care_flows WHERE environment_id = $1 AND user_id = p.id AND {OPEN_SINCE} IS NOT NULL
-HAVING count(*) > 0
+SELECT 'due', (min(d.day) - date '1970-01-01')::float8, NULL::text, NULL::float8, min(d.at),
+  NULL::timestamptz FROM (
+  SELECT ({OPEN_SINCE} AT TIME ZONE {_ZONE})::date AS day, {OPEN_SINCE} AS at FROM care_flows
+  WHERE environment_id = $1 AND user_id = p.id AND {OPEN_SINCE} IS NOT NULL
+  UNION ALL SELECT coalesce(due_date, (due_time AT TIME ZONE {_ZONE})::date),
+    coalesce(due_time, greatest(due_date, '0001-01-02')::timestamp AT TIME ZONE {_ZONE})
+  FROM worker_tasks WHERE environment_id = $1 AND patient_id = p.id AND {IS_OPEN}
+) AS d WHERE d.day IS NOT NULL HAVING count(*) > 0
 """
 _FLOW: Final = """
 SELECT 'flow', (count(s.value ->> 'completed_at')::float8 / count(*)),
@@ -90,8 +97,14 @@ HAVING count(*) > 0
 """
 _COUNT: Final = """
 SELECT '{figure}', count(*)::float8, NULL::text, NULL::float8, NULL::timestamptz, NULL::timestamptz
-FROM {table} WHERE environment_id = $1 AND user_id = p.id AND {condition} HAVING count(*) > 0
+FROM {table} WHERE environment_id = $1 AND {patient} = p.id AND {condition} HAVING count(*) > 0
 """
+
+
+def _count(figure: str, table: str, condition: str, patient: str = "user_id") -> str:
+    return _COUNT.format(figure=figure, table=table, condition=condition, patient=patient)
+
+
 _PARTS: Final = " UNION ALL ".join(
     f"({part})"
     for part in (
@@ -101,8 +114,9 @@ _PARTS: Final = " UNION ALL ".join(
         _FLOW,
         _NO_SHOW,
         _WAITING,
-        _COUNT.format(figure=TASKS, table="patient_tasks", condition="dismissed IS NOT TRUE"),
-        _COUNT.format(figure=UNREAD_MESSAGES, table="messages", condition=UNREAD),
+        _count(TASKS, "patient_tasks", "dismissed IS NOT TRUE"),
+        _count(TEAM_TASKS, "worker_tasks", IS_OPEN, "patient_id"),
+        _count(UNREAD_MESSAGES, "messages", UNREAD),
     )
 )
 # Patient by patient through indexes of (environment, patient): as a join the planner would read the

@@ -21,6 +21,36 @@ from almoner.vocabulary.times import IsoDate, IsoDateTime
 PRIORITIES = ("low", "medium", "high", "urgent")
 IS_OPEN = "completed_at IS NULL"
 
+COMMENTED = "commented"
+DONE = "done"
+REOPENED = "reopened"
+# The watchers of a task are told what came of it, but for who did it. The newest is what matters:
+# of a task there is one row for each watcher. A program says by the row who did it, if it does.
+_TELL_WATCHERS = f"""
+INSERT INTO task_news (environment_id, worker_id, task_id, what, by_worker_id)
+SELECT t.environment_id, w.id, t.id, t.what, b.id FROM (
+  SELECT n.*, CASE WHEN {{by}} ~ '^worker:[0-9a-f-]{{36}}$' THEN substr({{by}}, 8)::uuid
+    WHEN n.what = '{DONE}' THEN n.completed_by_worker_id
+    WHEN n.what = '{COMMENTED}' THEN (n.comments #>> '{{-1,worker_id}}')::uuid END AS by_id
+  FROM (SELECT *, CASE
+      WHEN differences -> 'completed_at' IS NOT NULL THEN
+        CASE WHEN completed_at IS NULL THEN '{REOPENED}'
+          WHEN differences #>> '{{completed_at,0}}' IS NULL THEN '{DONE}' END
+      WHEN json_typeof(differences #> '{{comments,1}}') = 'array'
+        AND json_array_length(differences #> '{{comments,1}}') > CASE
+          WHEN json_typeof(differences #> '{{comments,0}}') = 'array'
+          THEN json_array_length(differences #> '{{comments,0}}') ELSE 0 END THEN '{COMMENTED}'
+      END AS what FROM written) AS n
+  WHERE n.what IS NOT NULL AND json_typeof(n.watcher_ids) = 'array'
+) AS t
+LEFT JOIN workers b ON b.environment_id = t.environment_id AND b.id = t.by_id
+JOIN workers w ON w.environment_id = t.environment_id AND w.id IS DISTINCT FROM b.id
+  AND w.id IN (SELECT watcher::uuid FROM json_array_elements_text(t.watcher_ids) AS watcher)
+ORDER BY w.id, t.id
+ON CONFLICT (environment_id, worker_id, task_id) DO UPDATE SET what = excluded.what,
+  by_worker_id = excluded.by_worker_id, happened_at = clock_timestamp(), noted_at = NULL
+"""
+
 
 def due_once(row: Row, program: Program, problems: Problems) -> None:
     """A task is due on a day or at a time of day."""
@@ -54,6 +84,7 @@ worker_tasks = Resource(
     patient="patient_id",
     checks=(due_once,),
     checked_fields=frozenset({"due_date", "due_time"}),
+    on_update=_TELL_WATCHERS,
     parts=(
         IndexedPart("of_worker", ("worker_id", "id"), IS_OPEN),
         IndexedPart("of_role", ("role", "id"), f"{IS_OPEN} AND worker_id IS NULL"),

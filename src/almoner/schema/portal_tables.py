@@ -86,7 +86,8 @@ def _work_tables(metadata: MetaData) -> None:
         *worker_key("task_news"),
         guid("task_id"),
         string("what"),
-        guid("by_worker_id"),
+        # Null where a program wrote it, and did not say who did it.
+        Column("by_worker_id", UUID),
         moment("happened_at"),
         # When they said that they know; null until then.
         Column("noted_at", MOMENT),

@@ -33,7 +33,8 @@ from almoner.portal.inbox.rows import (
 )
 from almoner.portal.inbox.task_wording import TaskWording
 from almoner.portal.inbox.today import CalendarDay
-from almoner.portal.tasks.news import COMMENTED, TaskNews
+from almoner.portal.tasks.news import TaskNews
+from almoner.resources.worker_tasks import COMMENTED
 from almoner.vocabulary import clocks
 
 CHANNELS: Final[Mapping[str | None, str]] = {

@@ -166,6 +166,7 @@ def _of_patients(program: Program, coaches: Iterable[Worker]) -> Iterator[PanelC
         group=group,
         sort="choice",
         sql="p.coach_id::text",
+        keys=("coach_id", NAME_ORDER, "id"),
         choices=((ME, "me"), (NOBODY, "nobody"), *(coach.choice for coach in coaches)),
     )
     yield PanelColumn(
@@ -185,6 +186,7 @@ def _of_care() -> Iterator[PanelColumn]:
         ("due", "Due", "late", rows.DUE),
         ("flow", "Care flow", "share", rows.FLOW),
         ("tasks", "Open tasks", "number", rows.TASKS),
+        ("team_tasks", "Team tasks", "number", rows.TEAM_TASKS),
         ("unread", "Unread messages", "number", rows.UNREAD_MESSAGES),
         ("waiting", "Waiting for an answer since", "past", rows.WAITING),
         ("no_show", "Last no-show", "past", rows.NO_SHOW),

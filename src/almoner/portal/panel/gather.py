@@ -133,10 +133,11 @@ async def table(visit: Visit, looked_at: PanelAsked) -> PanelTable:
     async with visit.connection() as connection:
         page = await listing.page(connection, about, view, after, before)
         # A page that holds all of them has counted them.
-        is_all = not (page.has_before or page.has_after)
-        number = len(page.patients)
-        if not is_all:
-            number = await listing.count(connection, about, view, page.is_dense)
+        number = page.number
+        if not (page.has_before or page.has_after):
+            number = len(page.patients)
+        if number is None:
+            number = await listing.count(connection, about, view)
     chosen = [about.columns[key] for key in view.columns]
     return PanelTable(
         lines=[

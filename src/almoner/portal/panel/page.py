@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.portal.panel import act_page, listing, saved_views
+from almoner.portal.panel import act_page, filter_words, listing, saved_views
 from almoner.portal.panel.columns import WITHOUT_VALUE
 from almoner.portal.panel.export import export
 from almoner.portal.panel.gather import PanelAsked, asked
@@ -42,8 +42,7 @@ async def show(visit: Visit) -> Response:
     adding = _adding(visit, looked_at)
     if adding is not None and adding.test and not adding.problem:
         new = PanelFilter(adding.column.key, adding.test, adding.value)
-        more = {"some": (*view.some, new)} if adding.how == "any" else {"every": (*view.every, new)}
-        return visit.go(replace(view, **more).address(looked_at.tab.id))
+        return visit.go(view.beside(adding.how, new).address(looked_at.tab.id))
     return await draw(visit, looked_at, adding=adding)
 
 
@@ -51,16 +50,16 @@ def _adding(visit: Visit, looked_at: PanelAsked) -> NewFilter | None:
     column = looked_at.about.columns.get(visit.query("filter"))
     if column is None:
         return None
-    adding = NewFilter(
-        column, visit.query("test"), visit.query("value").strip(), visit.query("how") or "all"
-    )
-    if not adding.test:
-        return adding
-    problem = PanelFilter(column.key, adding.test, adding.value).problem(column)
+    places = filter_words.places(looked_at)
+    how = visit.query("how") if visit.query("how") in dict(places) else "all"
+    test, value = visit.query("test"), visit.query("value").strip()
+    if not test:
+        return NewFilter(column, how=how, places=places)
+    problem = PanelFilter(column.key, test, value).problem(column)
     if not problem and len(looked_at.view.filters) >= MOST_FILTERS:
         problem = f"A view has {MOST_FILTERS} filters at most. Take one away first."
-    value = "" if adding.test in WITHOUT_VALUE else adding.value
-    return NewFilter(column, adding.test, value, adding.how, problem)
+    value = "" if test in WITHOUT_VALUE else value
+    return NewFilter(column, test, value, how=how, problem=problem, places=places)
 
 
 async def show_counts(visit: Visit) -> Response:

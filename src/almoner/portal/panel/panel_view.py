@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlencode
@@ -65,20 +66,35 @@ class PanelFilter(Struct, frozen=True):
 
 
 MINE: Final = PanelFilter("coach", "is", ME)
+# Sets of filters of which one must hold, each whole.
+Alternatives = tuple[tuple[PanelFilter, ...], ...]
+# Where a filter stands in an address: ``all``, or one of the alternatives of a group. A group that
+# is not numbered is the first, and a filter in it an alternative of its own.
+_PLACE: Final = re.compile(r"any(?:\.(\d{1,2})\.(\d{1,2}))?")
 
 
 class PanelView(Struct, frozen=True, kw_only=True):
-    """What is shown of whom: each of ``every`` must hold, and one of ``some`` if there are any."""
+    """What is shown of whom: each of ``every`` must hold, and of each group of ``some`` one of its
+    alternatives, which are filters that hold together.
+    """
 
     columns: tuple[str, ...] = DEFAULT_COLUMNS
     sort: str = "name"
     descends: bool = False
     every: tuple[PanelFilter, ...] = ()
-    some: tuple[PanelFilter, ...] = ()
+    some: tuple[Alternatives, ...] = ()
+
+    @property
+    def placed(self) -> Iterator[tuple[str, PanelFilter]]:
+        """Each filter with where it stands, as an address has that."""
+        yield from (("all", each) for each in self.every)
+        for group, alternatives in enumerate(self.some, 1):
+            for number, together in enumerate(alternatives, 1):
+                yield from ((f"any.{group}.{number}", each) for each in together)
 
     @property
     def filters(self) -> tuple[PanelFilter, ...]:
-        return (*self.every, *self.some)
+        return tuple(each for _, each in self.placed)
 
     def fitting(self, known: Columns) -> PanelView:
         """The same with the columns alone that there are, and that the visitor's role shows. Not
@@ -97,8 +113,7 @@ class PanelView(Struct, frozen=True, kw_only=True):
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters of an address."""
         pairs = [("columns", ",".join(self.columns))]
-        pairs += [("all", each.text) for each in self.every]
-        pairs += [("any", each.text) for each in self.some]
+        pairs += [(place, each.text) for place, each in self.placed]
         if self.sort != "name":
             pairs.append(("sort", self.sort))
         if self.descends:
@@ -110,13 +125,17 @@ class PanelView(Struct, frozen=True, kw_only=True):
         pairs = [*([("view", tab)] if tab else []), *self.pairs(), *more.items()]
         return f"{path}?{urlencode(pairs)}"
 
-    def without(self, gone: PanelFilter) -> PanelView:
-        """The same without a filter."""
-        return replace(
-            self,
-            every=tuple(each for each in self.every if each != gone),
-            some=tuple(each for each in self.some if each != gone),
-        )
+    def without(self, place: str, gone: PanelFilter) -> PanelView:
+        """The same without the filter that stands there."""
+        return self._of(each for each in self.placed if each != (place, gone))
+
+    def beside(self, place: str, new: PanelFilter) -> PanelView:
+        """The same with one filter more, which stands there."""
+        return self._of((*self.placed, (place, new)))
+
+    def _of(self, placed: Iterable[tuple[str, PanelFilter]]) -> PanelView:
+        every, some = _placed(placed)
+        return replace(self, every=every, some=some)
 
 
 def _in_table(known: Columns, key: str) -> bool:
@@ -136,20 +155,42 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> PanelView | None:
     """What an address asks for by its parameters; None where it names no columns, and so nothing of
     its own.
     """
-    query: dict[str, list[str]] = {"sort": ["name"], "way": [""], "all": [], "any": []}
-    for name, value in pairs:
+    query = {"sort": "name", "way": ""}
+    placed = []
+    for name, text in pairs:
         # No page is to fail for a NUL, which PostgreSQL holds none of.
-        query.setdefault(name, []).append(value.replace("\x00", ""))
+        value = text.replace("\x00", "")
+        query[name] = value
+        if name == "all" or _PLACE.fullmatch(name):
+            placed.append((name, PanelFilter.parse(value)))
     if "columns" not in query:
         return None
+    every, some = _placed(placed)
     return PanelView(
-        columns=tuple(key for key in query["columns"][-1].split(",") if key),
-        sort=query["sort"][-1],
-        descends=query["way"][-1] == "down",
-        every=tuple(_filters(query["all"])),
-        some=tuple(_filters(query["any"])),
+        columns=tuple(key for key in query["columns"].split(",") if key),
+        sort=query["sort"],
+        descends=query["way"] == "down",
+        every=every,
+        some=some,
     )
 
 
-def _filters(texts: Iterable[str]) -> Iterator[PanelFilter]:
-    return (PanelFilter.parse(text) for text in dict.fromkeys(texts))
+def _placed(
+    placed: Iterable[tuple[str, PanelFilter]],
+) -> tuple[tuple[PanelFilter, ...], tuple[Alternatives, ...]]:
+    """Filters by where they stand, each once in its place, with no gap in the numbers."""
+    every: list[PanelFilter] = []
+    groups: dict[int, dict[int, list[PanelFilter]]] = {}
+    for place, asked in dict.fromkeys(placed):
+        where = _PLACE.fullmatch(place)
+        if where is None:
+            every.append(asked)
+            continue
+        group = groups.setdefault(int(where[1] or 1), {})
+        number = int(where[2]) if where[2] else max(group, default=0) + 1
+        group.setdefault(number, []).append(asked)
+    some = (
+        tuple(tuple(together) for _, together in sorted(group.items()))
+        for _, group in sorted(groups.items())
+    )
+    return tuple(every), tuple(some)

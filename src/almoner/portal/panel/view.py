@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from starlette.responses import Response
 
 from almoner.pages.visit import Visit
+from almoner.portal.panel import filter_words
 from almoner.portal.panel.acts import ActPreview
 from almoner.portal.panel.columns import WITHOUT_VALUE, PanelColumn
-from almoner.portal.panel.gather import PanelAsked, PanelTable, filter_words, table
+from almoner.portal.panel.filter_words import FilterChips
+from almoner.portal.panel.gather import PanelAsked, PanelTable, table
 from almoner.portal.panel.panel_view import PanelView
 from almoner.portal.panel.saved_views import SavedView
 
@@ -21,25 +23,17 @@ FOLDER: Final = "portal/panel"
 
 
 @dataclass(frozen=True)
-class FilterChip:
-    """A filter that is on: its words, and where the panel is without it. ``is_alternative``: one of
-    those of which any must hold.
-    """
-
-    words: str
-    without: str
-    is_alternative: bool
-
-
-@dataclass(frozen=True)
 class NewFilter:
-    """The filter that is being added: its column, what was typed, and what is wrong with that."""
+    """The filter that is being added: its column, what was typed, at which of the ``places`` it is
+    to stand, and what is wrong with that.
+    """
 
     column: PanelColumn
     test: str = ""
     value: str = ""
     how: str = "all"
     problem: str = ""
+    places: Sequence[tuple[str, str]] = ()
 
     @property
     def tests(self) -> list[tuple[str, str]]:
@@ -79,7 +73,7 @@ class PanelDrawing:
 
     asked: PanelAsked
     table: PanelTable
-    chips: Sequence[FilterChip]
+    chips: FilterChips
     adding: NewFilter | None
     places: Sequence[ColumnPlace]
     problem: str = ""
@@ -94,6 +88,11 @@ class PanelDrawing:
         """The tabs before they are counted: of the one that is looked at it is known."""
         number = "" if self.asked.is_changed else self.table.number_words
         return [(tab, number if tab == self.asked.tab else "") for tab in self.asked.tabs]
+
+    @property
+    def sentence(self) -> str:
+        """What is filtered by, where that takes more than reading one chip after the other."""
+        return filter_words.sentence(self.asked) if self.view.some else ""
 
     @property
     def columns(self) -> list[PanelColumn]:
@@ -160,7 +159,7 @@ async def draw(
     panel = PanelDrawing(
         asked=looked_at,
         table=await table(visit, looked_at),
-        chips=_chips(looked_at),
+        chips=filter_words.chips(looked_at),
         adding=adding,
         places=_places(looked_at),
         problem=problem,
@@ -168,18 +167,6 @@ async def draw(
     )
     refused = problem or (adding is not None and adding.problem)
     return visit.page(f"{FOLDER}/panel.html", PanelContext(panel), 400 if refused else 200)
-
-
-def _chips(looked_at: PanelAsked) -> list[FilterChip]:
-    view = looked_at.view
-    return [
-        FilterChip(
-            filter_words(looked_at, each),
-            view.without(each).address(looked_at.tab.id),
-            each in view.some,
-        )
-        for each in view.filters
-    ]
 
 
 def _places(looked_at: PanelAsked) -> list[ColumnPlace]:

@@ -73,7 +73,7 @@ def charts(
         _chart(
             "late",
             "Overdue",
-            "Patients by how long their oldest open step is late.",
+            "Patients by how long the oldest open step or team task is late.",
             [
                 (_age(place), number, _late_filters(place), "")
                 for place, number in enumerate(numbers.late)

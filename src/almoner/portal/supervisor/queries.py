@@ -16,7 +16,7 @@ from almoner.database import Connection
 from almoner.portal.care_flows.view import days_late
 from almoner.portal.inbox.queries import moment
 from almoner.portal.panel.columns import NOBODY
-from almoner.vocabulary import json_values
+from almoner.vocabulary import clocks, json_values
 from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import published_programs
 from almoner.workshop.assessment_design import Assessment
@@ -56,6 +56,13 @@ _PHASES: Final = f"{_THEN} SELECT phase AS key, count(*) AS number FROM those GR
 _FLOWS: Final = f"""{_THEN}
 SELECT t.id::text, t.timezone, f.care_flow::text AS body FROM care_flows f
 JOIN those t ON t.id = f.user_id WHERE f.environment_id = $1 AND f.created_at < $3
+"""
+# What workers had to do about somebody, on the day where the patient lives.
+_TASKS: Final = f"""{_THEN}
+SELECT t.id::text, t.timezone, w.due_date, w.due_time FROM worker_tasks w
+JOIN those t ON t.id = w.patient_id WHERE w.environment_id = $1 AND w.created_at < $3
+  AND coalesce(w.completed_at >= $3, true)
+  AND (w.due_time < $3 OR w.due_date <= ($3 AT TIME ZONE 'UTC')::date)
 """
 _ANSWERS: Final = f"""{_THEN}
 SELECT r.spec_id, r.version, r.model::text FROM those t CROSS JOIN LATERAL (
@@ -159,7 +166,9 @@ _FLOW: Final = msgspec.json.Decoder(_FlowSteps)
 
 
 async def _late(connection: Connection, of: CountedOf) -> list[int]:
-    """Patients by how long their oldest open step was late, by the day where they live."""
+    """Patients by how long the oldest open step or worker's task about them was late, by the day
+    where they live.
+    """
     oldest: dict[str, int] = {}
     async with connection.transaction():
         basis = (of.environment_id, of.only, of.end)
@@ -170,6 +179,10 @@ async def _late(connection: Connection, of: CountedOf) -> list[int]:
                         continue
                     late = days_late(moment(step.reminder_date), row["timezone"], of.end)
                     oldest[row["id"]] = max(late, oldest.get(row["id"], 0))
+        async for row in connection.cursor(_TASKS, *basis, prefetch=_AT_ONCE):
+            due = row["due_date"] or clocks.day_of(row["due_time"], row["timezone"])
+            late = (clocks.day_of(of.end, row["timezone"]) - due).days
+            oldest[row["id"]] = max(late, oldest.get(row["id"], 0))
     counts = [0] * len(AGES)
     for late in oldest.values():
         reached = [place for place, age in enumerate(AGES) if late >= age]

@@ -18,19 +18,8 @@ from almoner.portal.tasks.queries import WholeTask, whole
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
-COMMENTED: Final = "commented"
-DONE: Final = "done"
-REOPENED: Final = "reopened"
 # So many of them stand in an inbox at once; the rest follow as they are noted.
 _MOST: Final = 100
-# The newest is what matters: of a task there is one row for each watcher.
-_TELL: Final = """
-INSERT INTO task_news (environment_id, worker_id, task_id, what, by_worker_id)
-SELECT $1, w.id, $2, $3, $4 FROM workers w
-WHERE w.environment_id = $1 AND w.id = ANY ($5::uuid[]) AND w.id <> $4
-ON CONFLICT (environment_id, worker_id, task_id) DO UPDATE SET what = excluded.what,
-  by_worker_id = excluded.by_worker_id, happened_at = clock_timestamp(), noted_at = NULL
-"""
 _UNNOTED: Final = f"""
 SELECT t.id::text, t.title, n.what, n.happened_at, {full_name_sql("b")} AS by,
   t.comments #>> '{{-1,text}}' AS comment, p.id::text AS patient_id, p.first_name, p.last_name,
@@ -69,18 +58,11 @@ class TaskNews:
     timezone: str | None
 
 
-async def tell(visit: Visit, connection: Connection, task: WholeTask, what: str) -> None:
-    """Tells the watchers of the task, but for the visitor, who did it."""
-    if task.watcher_ids:
-        of = (visit.environment_id, task.id, what, visit.worker.worker_id)
-        await connection.execute(_TELL, *of, list(task.watcher_ids))
-
-
 async def unnoted(visit: Visit, connection: Connection) -> list[TaskNews]:
     """What the visitor has not said yet that they know, the newest first."""
     of = (visit.environment_id, patient_access.only_of(visit), visit.worker.worker_id)
     rows: list[Mapping[str, Any]] = await connection.fetch(_UNNOTED, *of)
-    return [TaskNews(**(dict(row) | {"by": row["by"] or "somebody"})) for row in rows]
+    return [TaskNews(**(dict(row) | {"by": row["by"] or "a program"})) for row in rows]
 
 
 async def note(visit: Visit, connection: Connection, task_id: str, known: bool = True) -> WholeTask:

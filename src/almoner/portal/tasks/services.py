@@ -13,7 +13,7 @@ from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages.visit import Visit
-from almoner.portal.tasks import news, queries
+from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import WholeTask
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
@@ -35,7 +35,7 @@ async def complete(visit: Visit, connection: Connection, task_id: str) -> WholeT
             raise Faster(f"{task.completed_by or 'Somebody'} has done this already.")
         return {"completed_at": _now(), "completed_by_worker_id": visit.worker.worker_id}
 
-    return await _write(visit, connection, task_id, row, news.DONE)
+    return await _write(visit, connection, task_id, row)
 
 
 async def reopen(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
@@ -46,7 +46,7 @@ async def reopen(visit: Visit, connection: Connection, task_id: str) -> WholeTas
             raise Faster("This task is open.")
         return {"completed_at": None, "completed_by_worker_id": None}
 
-    return await _write(visit, connection, task_id, row, news.REOPENED)
+    return await _write(visit, connection, task_id, row)
 
 
 async def take(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
@@ -82,7 +82,7 @@ async def comment(visit: Visit, connection: Connection, task_id: str, text: str)
     def row(task: WholeTask) -> Row:
         return {"comments": [*task.stored_comments, words]}
 
-    return await _write(visit, connection, task_id, row, news.COMMENTED)
+    return await _write(visit, connection, task_id, row)
 
 
 async def watch(visit: Visit, connection: Connection, task_id: str) -> WholeTask:
@@ -108,18 +108,14 @@ async def _write(
     connection: Connection,
     task_id: str,
     values: Callable[[WholeTask], Row],
-    what: str = "",
 ) -> WholeTask:
-    """Writes it; ``what`` is what its watchers are told, nothing where that is blank."""
+    """Writes it; its watchers are told with the write."""
     task = await queries.whole(visit, connection, task_id)
     store = visit.parts.store.within(connection)
     version = frozenset({task.updated_at})
     row = values(task)
     try:
-        async with connection.transaction():
-            await store.update(visit.actor, worker_tasks, task.id, row, version)
-            if what:
-                await news.tell(visit, connection, task, what)
+        await store.update(visit.actor, worker_tasks, task.id, row, version)
     except ApiError as error:
         if error.status != 412:
             raise
