@@ -210,6 +210,13 @@ class Known:
             *(owner, import_id, patient, f"{word} note"),
         )
         await execute(
+            "INSERT INTO panel_views (environment_id, id, worker_id, title, view) SELECT $1,"
+            " gen_random_uuid(), w.id, 'As ' || p.last_name || ', ' || p.first_name,"
+            " json_build_object('value', $3::text) FROM workers w, patients p"
+            " WHERE w.environment_id = $1 AND p.environment_id = $1 AND p.id = $2 LIMIT 1",
+            *(owner, patient, f"{word} of the panel"),
+        )
+        await execute(
             "INSERT INTO integration_tasks (environment_id, id, status, job_id, task_name, errors)"
             " VALUES ($1, $2, 'failed', 'x', 'x', $3)",
             *(owner, new_id(), f'[{{"message": "{word}, who is {patient}"}}]'),

@@ -7,8 +7,9 @@ import asyncio
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,13 +22,20 @@ from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.cli import app
 from almoner.commands import pooler
+from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
+from almoner.workshop.programs import PublishedPrograms
 from tests import debian
+from tests.access.door import PASSWORD, Door, Worker
+from tests.changes.writing import PATIENCE
 from tests.conftest import ServerThread, free_port
 from tests.operations.conftest import PATIENT
+from tests.people import Person
 from tests.plain_http import PlainHttp
+from tests.portal.test_live import events_of
 from tests.programs import published
 
 OLDEST = (1, 21)
@@ -139,29 +147,81 @@ def test_a_migration_goes_to_postgresql_itself(pooled: str, own_dsn: str, home: 
     assert types(pooled, home, "migrate", own_dsn).exit_code == 0
 
 
-async def test_the_api_works_through_it(pooled: str, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Clinic:
+    """A server whose database is behind PgBouncer, a token of the API, and a coach who has a password."""
+
+    url: str
+    token: str
+    coach: Worker
+
+
+@pytest.fixture
+async def clinic(pooled: str, tmp_path: Path) -> AsyncIterator[Clinic]:
     settings = Settings(
-        home=tmp_path / "home", port=free_port(), database_url=pooled, connections=8
+        home=tmp_path / "home",
+        port=free_port(),
+        database_url=pooled,
+        connections=8,
+        second_factor_for="none",
     )
     settings.home.mkdir()
     database = await Database.connect(pooled, size=2)
+    box = SecretBox(*KeySource("", settings.home).first())
     async with database.connection() as connection:
         environment = await environments.create(connection, "clinic")
         await published(connection, environment, kiwi_health.source())
-        box = SecretBox(*KeySource("", settings.home).first())
         client = await clients.create(
             connection, box, environment_id=environment, name="x", scope="all", shape="documented"
         )
         token = await clients.long_lived_token(connection, client.client_id)
+    store = Store(database, PublishedPrograms(database), RESOURCES)
+    coach = await Door(database, store, box).worker(environment, "coach")
     await database.close()
-    headers = {"Authorization": f"Bearer {token}"}
-    with ServerThread(replace(settings)) as server:
-        async with PlainHttp(base_url=server.url, headers=headers) as caller:
-            for number in range(20):
-                written = await caller.post("/v1/patients", json=PATIENT)
-                assert written.status_code == 200, written.text
-                path = f"/v1/patients/{written.json()['id']}"
-                assert (await caller.put(path, json={"city": f"Rye {number}"})).status_code == 200
-                assert (await caller.get(path)).json()["city"] == f"Rye {number}"
-                assert (await caller.get("/v1/patients")).status_code == 200
-                assert (await caller.get("/v1/changes")).status_code == 200
+    with ServerThread(settings) as server:
+        yield Clinic(server.url, token, coach)
+
+
+async def test_the_api_works_through_it(clinic: Clinic) -> None:
+    headers = {"Authorization": f"Bearer {clinic.token}"}
+    async with PlainHttp(base_url=clinic.url, headers=headers) as caller:
+        for number in range(20):
+            written = await caller.post("/v1/patients", json=PATIENT)
+            assert written.status_code == 200, written.text
+            path = f"/v1/patients/{written.json()['id']}"
+            assert (await caller.put(path, json={"city": f"Rye {number}"})).status_code == 200
+            assert (await caller.get(path)).json()["city"] == f"Rye {number}"
+            assert (await caller.get("/v1/patients")).status_code == 200
+            assert (await caller.get("/v1/changes")).status_code == 200
+
+
+async def test_a_worker_works_through_it(clinic: Clinic) -> None:
+    headers = {"Authorization": f"Bearer {clinic.token}"}
+    entered = {
+        "environment": clinic.coach.environment,
+        "email": clinic.coach.email,
+        "password": PASSWORD,
+    }
+    async with (
+        PlainHttp(base_url=clinic.url, headers=headers) as caller,
+        Person(base_url=clinic.url, timeout=30) as coach,
+    ):
+        patient = (await caller.post("/v1/patients", json=PATIENT)).json()["id"]
+        assert (await coach.post("/sign-in", data=entered)).status_code == 303
+        coach.token = coach.cookies["almoner_session"]
+        for path in ("/inbox", "/patients", "/calendar", f"/patients/{patient}"):
+            assert (await coach.get(path)).status_code == 200, path
+        # More pages are open than PgBouncer has sessions, and each hears of what changes.
+        async with AsyncExitStack() as stack:
+            pages = [
+                await stack.enter_async_context(events_of(coach, f"/patients/{patient}/live"))
+                for _ in range(5)
+            ]
+            noted = await coach.send_form(
+                f"/patients/{patient}/note", note_type="progress", text="Sleeps.", do="save"
+            )
+            assert noted.status_code < 400, noted.text
+            for page in pages:
+                assert "notes" in (await asyncio.wait_for(anext(page), PATIENCE))["resources"]  # type: ignore[operator]
+        listed = (await caller.get("/v1/notes")).json()
+        assert [note["text"] for note in listed[0]["data"]] == ["Sleeps."]

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,13 +94,19 @@ def certificate(folder: Path) -> None:
 def nginx(folder: Path, port: int, upstream: int) -> list[str]:
     program = debian.program("nginx", "nginx-light")
     sample = (OPERATING / "nginx" / "almoner.conf").read_text(encoding="utf-8")
-    sample = _replaced(
+    sample = replaced(
         sample,
         ("127.0.0.1:8000", f"127.0.0.1:{upstream}"),
         ("listen 80;", f"listen 127.0.0.1:{free_port()};"),
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
         (f"/etc/ssl/{HOST}", str(folder)),
     )
+    (folder / "nginx.conf").write_text(main_configuration(folder, sample), encoding="utf-8")
+    return [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def main_configuration(folder: Path, sample: str) -> str:
+    """What a sample is included by, which writes nowhere but into the folder."""
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -108,16 +115,13 @@ def nginx(folder: Path, port: int, upstream: int) -> list[str]:
         f"daemon off;\npid {folder}/pid;\nerror_log {folder}/errors warn;\n"
         f"events {{}}\nhttp {{\n{temporary}{sample}\n}}\n"
     )
-    if os.getuid() == 0:
-        main = f"user root;\n{main}"
-    (folder / "nginx.conf").write_text(main, encoding="utf-8")
-    return [program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    return f"user root;\n{main}" if os.getuid() == 0 else main
 
 
 def caddy(folder: Path, port: int, upstream: int) -> list[str]:
     program = debian.program("caddy", "caddy")
     sample = (OPERATING / "caddy" / "Caddyfile").read_text(encoding="utf-8")
-    sample = _replaced(
+    sample = replaced(
         sample,
         ("127.0.0.1:8000", f"127.0.0.1:{upstream}"),
         (
@@ -134,7 +138,8 @@ def caddy(folder: Path, port: int, upstream: int) -> list[str]:
     return [program, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
 
 
-def _replaced(sample: str, *pairs: tuple[str, str]) -> str:
+def replaced(sample: str, *pairs: tuple[str, str]) -> str:
+    """A sample with other words in it, each of which is there."""
     for before, after in pairs:
         assert before in sample, before
         sample = sample.replace(before, after)
@@ -156,21 +161,28 @@ def proxied(
     with Process(folder, settings, **environ) as server:
         words = command(folder, port, server.port)
         trusted = ssl.create_default_context(cafile=str(folder / "fullchain.pem"))
-        output = folder / "output"
-        with output.open("wb") as log:
-            proxy = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)},
-            )
-        try:
-            _wait(proxy, port, output)
+        with running(words, folder, port):
             yield Proxied(port, server, trusted)
-        finally:
-            proxy.terminate()
-            proxy.wait(SECONDS)
+
+
+@contextmanager
+def running(words: list[str], folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A proxy that listens at this port, until the block ends."""
+    output = folder / "output"
+    with output.open("wb") as log:
+        proxy = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)},
+        )
+    try:
+        _wait(proxy, port, output)
+        yield proxy
+    finally:
+        proxy.terminate()
+        proxy.wait(SECONDS)
 
 
 def _wait(proxy: subprocess.Popen[bytes], port: int, output: Path) -> None:

@@ -36,6 +36,7 @@ BLANKED: Final = {
     ("import_parts", "sealed"),
     ("import_parts", "problems_sealed"),
     ("import_results", "note"),
+    ("panel_views", "view"),
 }
 # What stays although it names the record: ids, which say that there was somebody and not who.
 IDS: Final = {
@@ -94,7 +95,6 @@ OF_NOBODY: Final = {
     ("changes", "fields"): "the names of fields",
     ("chain_batches", "columns"): "the names of columns",
     ("chain_batches", "to_key"): "the place in a log",
-    ("panel_views", "view"): "how a list is shown",
     ("deliveries", "resources"): "the names of collections",
     ("subscriptions", "resources"): "the names of collections",
     ("erasures", "counts"): "numbers by the names of tables",

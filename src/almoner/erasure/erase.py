@@ -6,6 +6,7 @@ that speaks of the person is not looked for: that is for who wrote it."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -64,6 +65,13 @@ _NOTES: Final = """
 UPDATE import_results SET note = NULL WHERE environment_id = $1 AND row_id = ANY ($2::uuid[])
   AND note IS NOT NULL
 """
+# Views of the panel that are of the person: by what only they have, by both names, or with a filter
+# that asks for the last name.
+_VIEWS: Final = """
+DELETE FROM panel_views WHERE environment_id = $1
+  AND (title || ' ' || view::text ~* ANY ($2::text[]) OR view::text ~* ANY ($3::text[]))
+"""
+_EDGE: Final = "[^[:alnum:]]"
 _PAUSES: Final = (
     "DELETE FROM process_pauses WHERE environment_id = $1 AND kind = 'patient'"
     " AND name = ANY ($2::text[])"
@@ -113,6 +121,8 @@ async def erase(
     rows = [*records, *gone]
     counts["idempotency_keys"] = _number(await connection.execute(_ANSWERS, owner, rows, records))
     counts["import_results"] = _number(await connection.execute(_NOTES, owner, rows))
+    statement, *patterns = views_of(known)
+    counts["panel_views"] = _number(await connection.execute(statement, owner, *patterns))
     counts["import_parts"] = await _uploaded(connection, box, owner, known)
     touched["changes"] += await _keys(connection, _LOGGED_MAPPINGS, owner, mappings, since)
     await connection.execute(_FORGET, owner, records, mappings, since)
@@ -255,6 +265,20 @@ async def _uploaded(connection: Connection, box: SecretBox, owner: int, known: T
             await connection.execute(_DELETE_PART, owner, row["import_id"], row["place"])
             number += 1
     return number
+
+
+def views_of(known: Terms) -> tuple[str, list[str], list[str]]:
+    """The statement that deletes the saved views of a person, whose first parameter is the
+    environment, and the others.
+    """
+    names = [tuple(re.escape(name.strip('"')) for name in pair) for pair in known.pairs]
+    both = [
+        f"(^|{_EDGE}){before}{_EDGE}(.*{_EDGE})?{after}($|{_EDGE})"
+        for first, last in names
+        for before, after in ((first, last), (last, first))
+    ]
+    asked = [rf'"value": ?"([^"]*{_EDGE})?{last}({_EDGE}[^"]*)?"' for _, last in names]
+    return _VIEWS, [*known.patterns, *both], asked
 
 
 def _number(tag: str) -> int:
