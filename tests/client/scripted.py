@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,9 +37,9 @@ class Scripted:
 
 
 @contextmanager
-def scripted(answers: Sequence[Any]) -> Iterator[Scripted]:
-    """Serves until the block ends. An answer is ``(status, JSON)``, ``(status, JSON, headers)`` or
-    ``BROKEN``.
+def scripted(answers: Sequence[Any], context: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    """Serves until the block ends, by TLS where there is a ``context``; asked as a proxy, it answers for
+    everybody. An answer is ``(status, JSON)``, ``(status, JSON, headers)`` or ``BROKEN``.
     """
     script = Scripted(list(answers))
 
@@ -47,7 +48,7 @@ def scripted(answers: Sequence[Any]) -> Iterator[Scripted]:
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            if self.path == "/v1/token":
+            if self.path.endswith("/v1/token"):
                 script.tokens += 1
                 token = {"access_token": f"token-{script.tokens}", "expires_in": 3600}
                 return self._send(200, token, {})
@@ -74,9 +75,11 @@ def scripted(answers: Sequence[Any]) -> Iterator[Scripted]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    script.url = f"http://127.0.0.1:{server.server_port}"
+    script.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield script
     finally:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
 import asyncpg
+import duckdb
 import pytest
 
 from almoner.access.key_file import KeySource
@@ -18,12 +22,15 @@ from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
+from tests.client.copies import environment
 from tests.client.mirrored import Writer
 from tests.client.piped import EVERY, Pipeline
 from tests.client.test_mirror import patient
-from tests.conftest import Callers, ServerThread, free_port, new_environment
+from tests.conftest import Api, Callers, ServerThread, free_port, new_environment
 from tests.contract.rows import Place
 from tests.programs import published
+
+README = Path(__file__).parents[2] / "client/README.md"
 
 
 @pytest.mark.slow
@@ -48,9 +55,11 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
         place = Place(api, Actor(number, "test", "cli", "test", whole=True), store)
         for name in EVERY:
             await place.make(name)
+        digest = (await api.get("/v1/digest", params={"resource": "patients"})).json()["data"]
+        assert await asyncio.to_thread(_readme_loaded, api, tmp_path) == digest["count"] > 0
         pipeline = Pipeline(tmp_path)
         request.addfinalizer(pipeline.close)
-        writer = Writer(api, Random(1))
+        writer = Writer(api, Random(1), rate=60)
         writing = asyncio.create_task(writer.run())
         for _ in range(3):
             await writer.until_more(50)
@@ -71,3 +80,18 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
         await pipeline.becomes_equal(api)
         assert kept in pipeline.ids("patients")
         await api.aclose()
+
+
+def _readme_loaded(api: Api, folder: Path) -> int:
+    """How many patients the README's pipeline has loaded."""
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (program,) = (block for block in blocks if "dlt.pipeline" in block)
+    variables = {
+        **environment(api),
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "DLT_DATA_DIR": str(folder),
+    }
+    subprocess.run([sys.executable, "-c", program], env=variables, cwd=folder, check=True)
+    with duckdb.connect(folder / "almoner.duckdb") as connection:
+        ((count,),) = connection.execute("SELECT count(*) FROM care.patients").fetchall()
+    return int(count)

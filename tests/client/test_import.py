@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from almoner.database import Database
-from tests.client.copies import command
+from tests.changes.writing import until_true
+from tests.client.copies import command, started
 from tests.conftest import Api
 
 HEADER = "MRN,First name,Surname,DOB,Time zone,Phase,ZIP,E-mail"
@@ -90,6 +91,32 @@ async def test_a_row_that_a_file_has_again_far_below_comes_after_the_one_above(
     assert (said["outcomes"], said["errors"]) == ({"created": 1101, "updated": 2}, [])
     answer = await api.get("/v1/patients", params={"first_name": "Grace"})
     assert [row["zip_code"] for row in answer.json()[0]["data"]] == ["94112"]
+
+
+# Two thousand rows, so that there is time to end it.
+@pytest.mark.slow
+async def test_an_import_that_is_killed_goes_on_where_it_was_and_each_row_is_there_once(
+    api: Api, connection: Any, program: int, tmp_path: Path
+) -> None:
+    rows = [f"K-{n},Grace,N{n},1906-12-09,US/Pacific,intake" for n in range(2000)]
+    path = written(tmp_path, "many.csv", "MRN,First name,Surname,DOB,Time zone,Phase", *rows)
+    noted = path.with_name("many.csv.progress")
+    process = started(api, *asked(path))
+
+    async def is_under_way() -> bool:
+        return noted.exists() or process.poll() is not None
+
+    await until_true(is_under_way, "some rows are written")
+    process.kill()
+    process.communicate(timeout=30)
+    was_ended = noted.exists()
+    said = (await command(api, *asked(path))).json
+    assert (said["rows"], sum(said["outcomes"].values()), said["errors"]) == (2000, 2000, [])
+    # Unless it was done already.
+    assert (said["outcomes"].get("done before", 0) >= 500) is was_ended
+    assert not noted.exists()
+    counts = "SELECT count(*), count(DISTINCT last_name) FROM patients WHERE environment_id = $1"
+    assert tuple(await connection.fetchrow(counts, program)) == (2000, 2000)
 
 
 async def test_what_every_row_needs_and_no_column_has_is_said_beside_the_mapping(

@@ -8,6 +8,7 @@ import threading
 import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ from almoner_client import (
 )
 from almoner_client.options import accepted_encoding, seconds_of, wait_before
 from tests.client.scripted import BROKEN, Scripted, scripted
+from tests.notifications.test_tls import certified
 
 HASTY = Options(longest_wait=0.01, retries=3)
 PATIENT_ID = "f2baaf15-94d2-415d-b3e6-7409b643d297"
@@ -182,3 +184,30 @@ async def test_an_answer_that_was_read_needs_no_collector_to_be_forgotten() -> N
             assert (for_threads(), for_tasks()) == (None, None)
     finally:
         gc.enable()
+
+
+def test_a_server_of_a_private_authority_is_trusted_where_its_certificate_is_named(
+    tmp_path: Path,
+) -> None:
+    authority = certified("House CA", is_ca=True)
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    context = certified("care.example.org", by=authority).context(tmp_path)
+    trusting = Options(longest_wait=0.01, retries=0, ca=str(tmp_path / "ca.pem"))
+    with scripted([(200, ROW)], context) as script:
+        with client(script, trusting) as caller:
+            assert caller.patient_tasks.get(PATIENT_ID).id == PATIENT_ID
+        with (
+            client(script, Options(longest_wait=0.01, retries=0)) as stranger,
+            pytest.raises(ConnectionFailed, match="CERTIFICATE_VERIFY_FAILED"),
+        ):
+            stranger.patient_tasks.get(PATIENT_ID)
+
+
+def test_a_proxy_is_asked_for_what_is_behind_it() -> None:
+    with scripted([(200, ROW)]) as script:
+        behind = Options(longest_wait=0.01, retries=0, proxy=script.url)
+        with Client("http://care.example.org", "client", "secret", behind) as caller:
+            caller.patient_tasks.get(PATIENT_ID)
+    assert script.tokens == 1
+    (request,) = script.requests
+    assert request.path == f"http://care.example.org/v1/patient_tasks/{PATIENT_ID}"

@@ -294,7 +294,9 @@ class Place:
 
     def reach(self, line: int) -> None:
         """All is done up to this line."""
-        self._path.write_text(json.dumps({"of": self._digest, "line": line}))
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.write_text(json.dumps({"of": self._digest, "line": line}))
+        fresh.replace(self._path)
 
     def forget(self) -> None:
         """The import is done."""
