@@ -27,6 +27,7 @@ from almoner.operations import logs
 from almoner.operations.metrics import Metrics
 from almoner.operations.systemd import Systemd
 from almoner.outbound.http import PATIENCE, HttpClient, trusting
+from almoner.portal.bulk_messages.handler import BulkMessageHandler
 from almoner.processes.handler import ProcessHandler
 from almoner.processes.reader import EventReader
 from almoner.processes.webhooks import WebhookCaller
@@ -110,18 +111,14 @@ async def working(
         async with database.connection() as connection:
             await connection.execute("SELECT almoner_epoch()")
             box = await keys.box(connection, settings.key_source)
-        store = Store(database, PublishedPrograms(database), RESOURCES)
+        store = Store(database, programs := PublishedPrograms(database), RESOURCES)
         parts = IntegrationParts(
             database=database, store=store, resources=BY_NAME, audit=audit, box=box, client=client
         )
         known = installed() if integrations is None else integrations
         handlers: dict[str, Handler] = {
             name: IntegrationHandler(integration, parts) for name, integration in known.items()
-        }
-        acting = ProcessHandler(database, store, caller=WebhookCaller(database, box, client))
-        handlers[acting.queue] = acting
-        importing = ImportHandler(database, store, box)
-        handlers[importing.queue] = importing
+        } | _own_handlers(parts, programs)
         stop = asyncio.Event()
         tasks = jobs.tasks_of(BY_NAME)
         running = (
@@ -144,6 +141,17 @@ async def working(
         await client.close()
         await audit.aclose()
         await database.close()
+
+
+def _own_handlers(parts: IntegrationParts, programs: PublishedPrograms) -> dict[str, Handler]:
+    """Those of the house, by their queues: of processes, imports and messages to many."""
+    database, store, box = parts.database, parts.store, parts.box
+    handlers: tuple[Handler, ...] = (
+        ProcessHandler(database, store, caller=WebhookCaller(database, box, parts.client)),
+        ImportHandler(database, store, box),
+        BulkMessageHandler(database, store, programs),
+    )
+    return {handler.queue: handler for handler in handlers}
 
 
 async def work(

@@ -207,6 +207,9 @@ async def test_whoever_a_page_shows_is_in_the_trail(
             await walk.person.send_form(
                 f"/patients/{patient}/note", note_type="progress", text="Walks.", do="save"
             )
+        bulk = {"id": SOMETHING, "channel": "phone", "contents": "We close at noon."}
+        chosen = [("patient", patient) for patient in walk.patients]
+        await walk.person.send_form("/panel/message/send", *chosen, **bulk)
         for page in (p for p in PAGES if "GET" in p.methods and not _ENDS.match(p.path)):
             await walk.open(page)
         await _asked_with_something(walk)
@@ -285,6 +288,8 @@ async def _every_form(walk: Walk, stranger: Person) -> None:
     await walk.send("/admin/audit/patients", [("find", "Zq")])
     await walk.send("/calendar/new/patients", [("find", "Zq")])
     await walk.send(f"/patients/{patient}/merge/find", [("other", "Zq")])
+    text = [("channel", "phone"), ("contents", "We close at noon.")]
+    await walk.send("/panel/message", [*text, ("patient", patient)])
     for kind in ("csv", "ndjson"):
         await walk.send("/admin/audit/export", [("format", kind)])
         await walk.send(

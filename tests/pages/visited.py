@@ -171,6 +171,9 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
             environment,
             patient,
         )
+    bulk = {"id": SOMETHING, "channel": "phone", "contents": "We close at noon."}
+    queued = await person.send_form("/panel/message/send", patient=patient, **bulk)
+    assert queued.status_code == 303, queued.text
     firing = await started(store, environment, callers.database, patient)
     async with callers.database.transaction() as connection:
         erasure = await erasure_requests.ask(
@@ -196,6 +199,7 @@ async def visited_by(person: Person, callers: Callers, store: Store) -> Visited:
         "/patients/{id}/undo/{": firing,
         "/patients/{id}/errors/{": note,
         "/calendar/feed/{": SOMETHING,
+        "/panel/messages/{": SOMETHING,
         "/admin/workers/": colleague,
         "/admin/import/{": taken.headers["location"].rpartition("/")[2],
         "/admin/personal-data/of/{": third,

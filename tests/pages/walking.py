@@ -70,9 +70,13 @@ _WORKER_TASKS = (
     "SELECT id::text FROM worker_tasks WHERE environment_id = $1 ORDER BY patient_id IS NULL, id"
     " LIMIT 2"
 )
+_BULK_MESSAGES = (
+    "SELECT id::text FROM bulk_messages WHERE environment_id = $1 ORDER BY id DESC LIMIT 1"
+)
 _IMPORTS = "SELECT id::text FROM imports WHERE environment_id = $1 ORDER BY id DESC LIMIT 1"
 _AT = {
     "/admin/import/": _IMPORTS,
+    "/panel/messages/{": _BULK_MESSAGES,
     "/inbox/failures/{": _JOBS,
     "/admin/personal-data/of/": ("SELECT patient_id::text FROM erasures WHERE environment_id = $1"),
     "/admin/personal-data/": "SELECT id::text FROM erasures WHERE environment_id = $1",

@@ -132,6 +132,18 @@ class Records:
                     " starred_by) VALUES ($1, $2, $3, $4, 'x')",
                     *(environment, patient, resource, row),
                 )
+            for bulk in (0, number):
+                bulk_id = f"00000000-0000-4000-8000-{bulk:012}"
+                await connection.execute(
+                    "INSERT INTO bulk_messages (environment_id, id, worker_id, channel, contents,"
+                    " request_id) VALUES ($1, $2, $3, 'phone', 'x', 'x') ON CONFLICT DO NOTHING",
+                    *(environment, bulk_id, worker),
+                )
+                await connection.execute(
+                    "INSERT INTO bulk_recipients (environment_id, bulk_message_id, patient_id, part,"
+                    " state) VALUES ($1, $2, $3, 0, 'sent')",
+                    *(environment, bulk_id, patient),
+                )
             for spec in ("mood_check", f"only_{number}"):
                 await connection.execute(
                     "INSERT INTO assessment_drafts (environment_id, patient_id, spec_id, worker_id,"

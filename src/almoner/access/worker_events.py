@@ -45,6 +45,8 @@ Kind = Literal[
     "data import begun",
     "data import taken back",
     "audit trail exported",
+    "messages queued",
+    "messages taken back",
     "client made",
     "client changed",
     "client disabled",

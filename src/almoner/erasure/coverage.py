@@ -20,6 +20,7 @@ ROWS: Final = {
     "process_firings": "patient_id",
     "patient_merges": "patient_id",
     "patient_figures": "patient_id",
+    "bulk_recipients": "patient_id",
 }
 # What rows hold besides, which is blanked, or goes with the row, where it tells of the patient.
 BLANKED: Final = {

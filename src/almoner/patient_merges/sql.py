@@ -104,6 +104,11 @@ UPDATE assessment_drafts o SET patient_id = $3
 WHERE environment_id = $1 AND patient_id = $2 AND NOT EXISTS ({_SAME_DRAFT.format(kept="$3")})
 """,
     "UPDATE patient_merges SET kept_id = $3 WHERE environment_id = $1 AND kept_id = $2",
+    """
+UPDATE bulk_recipients o SET patient_id = $3 WHERE environment_id = $1 AND patient_id = $2
+  AND NOT EXISTS (SELECT FROM bulk_recipients k WHERE k.environment_id = $1 AND k.patient_id = $3
+    AND k.bulk_message_id = o.bulk_message_id)
+""",
 )
 # What stays with the other record, by table and column, and how it is reached from the kept one.
 STAYING: Final = {
@@ -115,6 +120,10 @@ STAYING: Final = {
         "audit_reads",
         "patients",
     ): "who read what is never rewritten; the audit trail has it under the id that it was read by",
+    (
+        "bulk_recipients",
+        "patient_id",
+    ): "both were chosen for one message to many; its page has them both",
     (
         "changes",
         "differences",

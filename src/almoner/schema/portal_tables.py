@@ -20,6 +20,7 @@ from almoner.schema.columns import (
     binary,
     guid,
     integer,
+    key,
     moment,
     numbered,
     refers,
@@ -32,6 +33,7 @@ from almoner.schema.columns import (
 def portal_tables(metadata: MetaData) -> None:
     _care_tables(metadata)
     _work_tables(metadata)
+    _bulk_tables(metadata)
     _calendar_tables(metadata)
 
 
@@ -105,6 +107,39 @@ def _work_tables(metadata: MetaData) -> None:
         moment("merged_at"),
         PrimaryKeyConstraint("environment_id", "patient_id"),
         Index("patient_merges_kept_id_idx", "environment_id", "kept_id"),
+    )
+
+
+def _bulk_tables(metadata: MetaData) -> None:
+    """Messages to many, and what came of them for each."""
+    table(
+        metadata,
+        "bulk_messages",
+        guid(),
+        # In whose name it is sent.
+        *worker_key("bulk_messages"),
+        string("channel"),
+        # With the placeholders that are filled in for each.
+        string("contents"),
+        # Of the request that put it into the queue: the change log has it beside each message.
+        string("request_id"),
+        moment(),
+        *key("bulk_messages", "environment_id", "id"),
+        Index("bulk_messages_created_at_idx", "environment_id", "created_at"),
+    )
+    table(
+        metadata,
+        "bulk_recipients",
+        *refers("bulk_recipients", "bulk_message_id", "bulk_messages"),
+        *refers("bulk_recipients", "patient_id", "patients"),
+        # Those of one part are sent in one transaction.
+        integer("part"),
+        string("state"),
+        string("reason", nullable=True),
+        Column("message_id", UUID),
+        moment("settled_at", now=False),
+        PrimaryKeyConstraint("environment_id", "bulk_message_id", "patient_id"),
+        Index("bulk_recipients_patient_id_idx", "environment_id", "patient_id"),
     )
 
 

@@ -6,22 +6,24 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from almoner.database import Connection
 
 _PHONES: Final = """
-SELECT n.phone_number AS address, n.friendly_name, n.opted_in_to_sms AS consented,
-    n.phone_number AS same FROM phone_numbers n
-WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
+SELECT n.user_id::text AS patient_id, n.phone_number AS address, n.friendly_name,
+    n.opted_in_to_sms AS consented, n.phone_number AS same FROM phone_numbers n
+WHERE n.environment_id = $1 AND n.user_id = ANY ($2::uuid[])
+ORDER BY n.user_id, n.created_at, n.id
 """
 _CALLED: Final = _PHONES.replace("opted_in_to_sms", "opted_in_to_phone")
 _EMAILS: Final = """
-SELECT n.email AS address, n.friendly_name, n.opted_in_to_email AS consented, lower(n.email) AS same
-    FROM email_addresses n
-WHERE n.environment_id = $1 AND n.user_id = $2 ORDER BY n.created_at, n.id
+SELECT n.user_id::text AS patient_id, n.email AS address, n.friendly_name,
+    n.opted_in_to_email AS consented, lower(n.email) AS same FROM email_addresses n
+WHERE n.environment_id = $1 AND n.user_id = ANY ($2::uuid[])
+ORDER BY n.user_id, n.created_at, n.id
 """
 
 
@@ -54,11 +56,12 @@ class Address:
 @dataclass(frozen=True)
 class ChannelConsent:
     """Every number or address; ``refusal`` says why none of them may be written to or called, blank
-    where one may.
+    where one may, and ``why`` the same without naming one.
     """
 
     addresses: tuple[Address, ...] = ()
     refusal: str = ""
+    why: str = ""
 
     @property
     def usable(self) -> tuple[Address, ...]:
@@ -77,33 +80,49 @@ async def consent(
 
     ``hold``: it stays as it is until the transaction of the connection ends.
     """
+    of = (connection, environment_id, [patient_id])
+    return (await consents_of(*of, conversation_type, hold))[patient_id]
+
+
+async def consents_of(
+    connection: Connection,
+    environment_id: int,
+    patient_ids: Sequence[str],
+    conversation_type: str | None,
+    hold: bool = False,
+) -> Mapping[str, ChannelConsent]:
+    """The same of each of these patients."""
     channel = _CHANNELS.get(conversation_type or "")
-    return (
-        await _consent(connection, environment_id, patient_id, channel, hold)
-        if channel
-        else ChannelConsent()
-    )
+    if channel is None:
+        return dict.fromkeys(patient_ids, ChannelConsent())
+    return await _consents(connection, environment_id, patient_ids, channel, hold)
 
 
 async def to_calls(connection: Connection, environment_id: int, patient_id: str) -> ChannelConsent:
     """The consent to be called at each phone number of the patient."""
-    return await _consent(connection, environment_id, patient_id, _CALLS)
+    return (await _consents(connection, environment_id, [patient_id], _CALLS))[patient_id]
 
 
-async def _consent(
+async def _consents(
     connection: Connection,
     environment_id: int,
-    patient_id: str,
+    patient_ids: Sequence[str],
     channel: _Channel,
     hold: bool = False,
-) -> ChannelConsent:
+) -> dict[str, ChannelConsent]:
     rows = await connection.fetch(
-        channel.addresses + ("FOR SHARE" if hold else ""), environment_id, patient_id
+        channel.addresses + ("FOR SHARE" if hold else ""), environment_id, list(patient_ids)
     )
+    of_each: dict[str, list[Mapping[str, Any]]] = {each: [] for each in patient_ids}
+    for row in rows:
+        of_each[row["patient_id"]].append(row)
+    return {each: _consent(of_patient, channel) for each, of_patient in of_each.items()}
+
+
+def _consent(rows: Sequence[Mapping[str, Any]], channel: _Channel) -> ChannelConsent:
     if not rows:
-        return ChannelConsent(
-            (), f"The patient has no {channel.noun}, so none is opted in to {channel.name}."
-        )
+        refusal = f"The patient has no {channel.noun}, so none is opted in to {channel.name}."
+        return ChannelConsent((), refusal, f"no {channel.noun}")
     refused = {row["same"] for row in rows if not row["consented"]}
     known = tuple(dict.fromkeys(_address(row, row["same"] not in refused, channel) for row in rows))
     if any(address.consented for address in known):
@@ -112,6 +131,7 @@ async def _consent(
     return ChannelConsent(
         known,
         f"{_joined([address.words for address in known])} {are} not opted in to {channel.name}.",
+        f"not opted in to {channel.name}",
     )
 
 

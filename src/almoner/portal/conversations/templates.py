@@ -4,8 +4,9 @@ placeholders.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.pages.notation import time_of_day
@@ -13,12 +14,14 @@ from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient import Patient
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
 from almoner.workshop import published_programs
 from almoner.workshop.design import MessageTemplate
 from almoner.workshop.placeholders import filled
 
 _KNOWN: Final = f"""
-SELECT w.first_name, w.last_name, w.phone_number, e.appointment_type, e.start_time, e.day
+SELECT w.first_name AS coach_first_name, w.last_name AS coach_last_name,
+  w.phone_number AS coach_phone_number, e.appointment_type, e.start_time, e.day
 FROM (SELECT) AS nothing
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $3::uuid
 LEFT JOIN LATERAL ({next_of("$2", "$4::text", "e.appointment_type, e.start_time, e.day")}) AS e
@@ -55,28 +58,43 @@ async def begun(
     row = await connection.fetchrow(
         _KNOWN, visit.environment_id, patient.id, patient.coach_id, zone
     )
-    words = {
-        "patient.first_name": patient.first_name,
-        "patient.last_name": patient.last_name,
-        "patient.full_name": patient.name,
-        "program.name": visit.program.name,
+    of_patient = {
+        "first_name": patient.first_name,
+        "last_name": patient.last_name,
+        "full_name": patient.name,
+        "timezone": patient.timezone,
     }
-    if row["first_name"] is not None:
-        words |= {"coach.first_name": row["first_name"], "coach.last_name": row["last_name"]}
-        words["coach.full_name"] = f"{row['first_name']} {row['last_name']}"
-    if row["phone_number"]:
-        words["coach.phone_number"] = row["phone_number"]
-    if row["appointment_type"] is not None:
-        kind = row["appointment_type"]
-        words["appointment.type"] = visit.program.title("appointment_types", kind)
-        day = row["day"] or clocks.day_of(row["start_time"], patient.timezone)
-        words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
-    if row["appointment_type"] is not None and row["start_time"] is not None:
-        words["appointment.time"] = time_of_day(clocks.local(row["start_time"], patient.timezone))
-    text, unknown = filled(template.body, words)
+    text, unknown = filled(template.body, known_words(of_patient | dict(row), visit.program))
     return FilledTemplate(
         text.strip("\n"), _unknown_words(unknown, patient, row["appointment_type"] is not None)
     )
+
+
+def known_words(row: Mapping[str, Any], program: Program) -> dict[str, str]:
+    """What stands for each placeholder, as far as it is known. ``row`` has a patient's names and
+    ``timezone``, their coach's as ``coach_first_name`` and so on, and the next appointment.
+    """
+    words = {
+        "patient.first_name": row["first_name"],
+        "patient.last_name": row["last_name"],
+        "patient.full_name": row["full_name"],
+        "program.name": program.name,
+    }
+    first, last = row["coach_first_name"], row["coach_last_name"]
+    if first is not None:
+        words |= {"coach.first_name": first, "coach.last_name": last}
+        words["coach.full_name"] = f"{first} {last}"
+    if row["coach_phone_number"]:
+        words["coach.phone_number"] = row["coach_phone_number"]
+    if row["appointment_type"] is not None:
+        words["appointment.type"] = program.title("appointment_types", row["appointment_type"])
+        day = row["day"] or clocks.day_of(row["start_time"], row["timezone"])
+        words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
+        if row["start_time"] is not None:
+            words["appointment.time"] = time_of_day(
+                clocks.local(row["start_time"], row["timezone"])
+            )
+    return words
 
 
 def _unknown_words(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from almoner.errors import ApiError
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Form, Visit
+from almoner.portal.bulk_messages.page import compose
 from almoner.portal.panel import acts, listing
 from almoner.portal.panel.acts import MOST, ActPreview
 from almoner.portal.panel.gather import PanelAsked, asked
@@ -38,6 +39,8 @@ async def preview(visit: Visit) -> Response:
     if len(ids) > MOST[act.do]:
         problem = f"That is done to {MOST[act.do]:,} at once at most. Filter further."
         return await draw(visit, looked_at, problem=problem)
+    if act.do == "message":
+        return await compose(visit, ids)
     async with visit.connection() as connection:
         would = await acts.preview(visit, connection, act, ids)
     tab, view = looked_at.tab.id, looked_at.view
@@ -62,7 +65,7 @@ async def perform(visit: Visit) -> Response:
     """Does what was looked at, to those of them to whom it still can be done."""
     form, looked_at = await visit.form(), await asked(visit)
     act, ids = looked_at.acts.of(form.text("act")), _ticked(form)
-    if act is None or not ids or len(ids) > MOST[act.do]:
+    if act is None or act.do == "message" or not ids or len(ids) > MOST[act.do]:
         return await draw(visit, looked_at, problem="Choose what is to be done, and to whom.")
     try:
         done = await acts.perform(visit, act, ids)

@@ -24,7 +24,13 @@ from almoner.workshop.design import CareFlowTemplate
 
 NOBODY: Final = "nobody"
 # So many at once: done before the database gives up. A row for each takes longer than a field.
-MOST: Final[Mapping[str, int]] = {"phase": 10_000, "coach": 10_000, "task": 2_000, "flow": 1_000}
+MOST: Final[Mapping[str, int]] = {
+    "phase": 10_000,
+    "coach": 10_000,
+    "task": 2_000,
+    "flow": 1_000,
+    "message": 2_000,
+}
 _NAMED: Final = 5
 # Kept from changing before they are looked at, in the order in which everybody locks several.
 _LOCK: Final = (
@@ -46,8 +52,8 @@ FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = ANY ($3::
 @dataclass(frozen=True)
 class PanelAct:
     """What is done: ``phase``, ``coach``, ``task`` or ``flow``, with what, which people call
-    ``title``; ``words`` say it of the patients, as ``move to Active``, and ``done`` what they then
-    are.
+    ``title``, or ``message``, which has a form of its own; ``words`` say it of the patients, as
+    ``move to Active``, and ``done`` what they then are.
     """
 
     do: str
@@ -113,6 +119,7 @@ async def offered(visit: Visit, connection: Connection, coaches: Sequence[Worker
                 [_act("flow", flow.name, flow.name, "start", "now have") for flow in flows],
             ),
             ("Give task", [_act("task", *each, "give the task", "now have") for each in tasks]),
+            ("Write to them", [_act("message", "", "Message…", "", "")]),
         ]
     )
 
