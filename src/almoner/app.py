@@ -34,6 +34,7 @@ from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
 from almoner.changes.standby import standby_at
 from almoner.changes.watch import Watch
+from almoner.commands.health import InstallationHealth
 from almoner.data_api import digest
 from almoner.data_api.describe import Addition, openapi
 from almoner.data_api.serve import ApiAnswer, ApiRequest, DataApi
@@ -362,6 +363,7 @@ def _pages(
         query_cache=QueryCache(database),
         inactive_days=settings.inactive_days,
         sent_forms=SentForms(database),
+        health=InstallationHealth(settings, database),
     )
     routes = [
         *health.routes(

@@ -281,11 +281,46 @@ async def test_the_list_tells_how_each_stands_and_narrows(admin: Person, people:
         page = Document(await admin.get(PATH))
         assert page.link("No Role")
         assert page.link("Noise Here")
-        assert page.row("Administrator ·")
+        assert "Administrator" in page.row("Ada Admin")
         waiting = Document(await admin.get(f"{PATH}?show=waiting"))
         assert Document(await admin.get(f"{PATH}?show=roleless")).link("No Role")
     assert waiting.link("Noise Here")
     assert not waiting.mentions("Ada Admin</a>")
+
+
+async def test_the_list_says_of_each_the_caseload_and_the_absence_and_is_searched(
+    admin: Person, people: People, database: Database, store: Store
+) -> None:
+    environment = admin.environment_id
+    by = Actor(environment, "test", "cli", "test", whole=True)
+    fields = {"birthday": "1950-12-09", "timezone": "US/Eastern", "phase": "intake"}
+    async with await people(environment, "coach", first_name="Zoë", last_name="Ångström") as coach:
+        for number in range(3):
+            name = {"first_name": f"P{number}", "last_name": "Q", "coach_id": coach.worker_id}
+            await store.create(by, patients, fields | name)
+        page = Document(await admin.get(PATH))
+        assert page.row("Zoë Ångström").all("cell")[3].words == "3"
+        assert page.row("Noise Here").all("cell")[3].words == ""
+        assert page.row("Zoë Ångström").all("cell")[4].words == ""
+        async with database.connection() as connection:
+            await connection.execute(
+                "INSERT INTO absences (environment_id, id, worker_id, from_time, to_time, reason)"
+                " SELECT $1, gen_random_uuid(), $2::uuid, now() + n * interval '1 day',"
+                " now() + (n + 2) * interval '1 day', '' FROM unnest(ARRAY[-1, 7]) n",
+                *(environment, coach.worker_id),
+            )
+        row = Document(await admin.get(PATH)).row("Zoë Ångström")
+        assert "until" in row.all("cell")[4].words
+        assert row.link("Hand over the caseload of Zoë Ångström")
+        for text, there in (("zoe ang", True), ("COACH zoe", True), ("administrator", False)):
+            page = Document(await admin.get(PATH, params={"q": text}))
+            assert bool(page.all("link", "Zoë Ångström")) == there, text
+            assert page.lacks("link", "Noise Here")
+        assert Document(await admin.get(f"{PATH}?q=nobody-at-all")).testid("empty")
+        # From its row, as from its page.
+        path = f"{PATH}/{coach.worker_id}"
+        disable = Document(await admin.get(PATH)).form(to=f"{path}/disable")
+        assert disable.attribute("data-confirm")
 
 
 async def test_older_events_are_fetched_a_page_at_a_time(

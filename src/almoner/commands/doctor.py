@@ -38,8 +38,10 @@ _SECONDS = 5.0
 
 
 # A night that was missed is seen in the morning.
-_BACKUP_AGE: Final = timedelta(hours=26)
+BACKUP_AGE: Final = timedelta(hours=26)
 _MUCH_LOG: Final = 1 << 30
+# So many connections to the database are to be free.
+FEWEST_CONNECTIONS: Final = 5
 _LOG_WAITING: Final = """
 SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
 FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
@@ -180,7 +182,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     )
     yield Finding(
         "connections",
-        room >= 5,
+        room >= FEWEST_CONNECTIONS,
         f"{room} free",
         "Raise max_connections, or lower ALMONER_CONNECTIONS.",
     )
@@ -222,7 +224,7 @@ async def _backed_up(connection: Any, settings: Settings) -> Finding:
     if waiting > _MUCH_LOG:
         mend = f"Run: {called()} backup wal (a timer that does it each five minutes is best)"
         return Finding("backups", False, text, mend)
-    return Finding("backups", datetime.now(UTC) - ended < _BACKUP_AGE, text, make)
+    return Finding("backups", datetime.now(UTC) - ended < BACKUP_AGE, text, make)
 
 
 def _home(settings: Settings) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from almoner.data_api.writes import Actor, Programs
 from almoner.database import Connection, Database, guard_wait
 from almoner.database.query_cache import QueryCache
 from almoner.errors import problem
+from almoner.pages.health_looks import Health
 from almoner.pages.moment_fields import canonical
 from almoner.pages.render import Renderer
 from almoner.pages.security import HEADERS, Cookies, packed
@@ -42,13 +43,12 @@ NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
 
 @dataclass(frozen=True, kw_only=True)
 class PageParts:
-    """What pages work with. ``url`` is the public address of the server, without a slash at the
-    end.
+    """What pages work with. ``url`` is the public address of the server, without a final slash.
 
     ``private_targets``: whether notifications may go to private addresses and without TLS;
     ``trusted``: the certificates that their receivers may have. ``oidc`` is None where workers sign
     in with a password only. ``inactive_days``: after so many without anything happening a patient
-    comes up in the inbox."""
+    comes up in the inbox. ``health`` looks at the installation."""
 
     database: Database
     store: Store
@@ -70,6 +70,7 @@ class PageParts:
     query_cache: QueryCache
     inactive_days: int
     sent_forms: SentForms
+    health: Health
 
     @property
     def import_bytes(self) -> int:

@@ -28,9 +28,9 @@ class ObjectPages(Generic[T]):
     """The pages of a kind of object; made for each request. A subclass declares what the kind is.
 
     ``may`` opens all of them, ``key`` is the open part of an object's address, ``layout`` the
-    template around them. ``form_template`` and ``page_template`` draw what the common ones cannot
-    know. What is sent is done in one transaction, and shown again with what is wrong where it is
-    refused.
+    template around them. ``list_template``, ``form_template`` and ``page_template`` draw what the
+    common ones cannot know. What is sent is done in one transaction, and shown again with what is
+    wrong where it is refused.
 
     ``actions`` are by the end of their address what is said once they are done; the method of the
     same name does it, and answers by itself where nothing is said. They are for what is in use, but
@@ -47,6 +47,7 @@ class ObjectPages(Generic[T]):
     noun: ClassVar[str]
     missing: ClassVar[str] = "There is no such {} in your environment."
     key: ClassVar[str] = "id"
+    list_template: ClassVar[str] = "pages/objects/list.html"
     form_template: ClassVar[str] = "pages/objects/form.html"
     page_template: ClassVar[str] = ""
     edit: ClassVar[str] = "edit"
@@ -159,7 +160,7 @@ class ObjectPages(Generic[T]):
         """The list."""
         new = Link(f"{self.path}/new", f"New {self.noun}", tone="primary")
         return await self._page(
-            "pages/objects/list.html",
+            self.list_template,
             self.title,
             groups=await self.groups(),
             tabs=await self.tabs(),

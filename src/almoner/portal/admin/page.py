@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.access import created_by
+from almoner.pages.health_looks import HealthLook
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal.first_day.page import FirstDay, first_day
@@ -63,10 +65,12 @@ class AccountCounts:
 
 @dataclass(frozen=True)
 class AdminStartPage:
-    """The page. ``waiting`` is a publish that waits for a second person; ``review`` what disabled
-    workers made that works still: the worker's id, their name, and how much. ``first_day`` has
-    what is to be done before the first call; None where all is, or it was put away."""
+    """The page. ``health`` is how the installation stands. ``waiting`` is a publish that waits for
+    a second person; ``review`` what disabled workers made that works still: the worker's id, their
+    name, and how much. ``first_day`` has what is to be done before the first call; None where all
+    is, or it was put away."""
 
+    health: Sequence[HealthLook]
     counts: AccountCounts
     waiting: PublishRequest | None
     review: tuple[tuple[str, str, int], ...]
@@ -74,6 +78,7 @@ class AdminStartPage:
 
 
 async def show(visit: Visit) -> Response:
+    health = await visit.parts.health()
     async with visit.connection() as connection:
         counts = AccountCounts(**await connection.fetchrow(_COUNTS, visit.environment_id))
         waiting = await publish_requests.waiting(connection, visit.environment_id)
@@ -84,7 +89,7 @@ async def show(visit: Visit) -> Response:
         steps = await first_day(visit, connection)
     review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
     is_open = steps.next_step and not steps.is_away
-    page = AdminStartPage(counts, waiting, review, steps if is_open else None)
+    page = AdminStartPage(health, counts, waiting, review, steps if is_open else None)
     return visit.page("portal/admin/start.html", page)
 
 

@@ -5,6 +5,7 @@ only.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -19,12 +20,18 @@ from almoner.pages import parsing
 from almoner.pages.filters import ago, counted, moment
 from almoner.pages.forms.inputs import Input
 from almoner.pages.objects.pages import Values
-from almoner.pages.objects.views import Chip, ObjectRow, Offer, RowGroup, Tab, dotted
+from almoner.pages.objects.views import Offer, RowGroup, Tab
 from almoner.pages.sign_in.sign_in_cookies import require_passwords
 from almoner.portal import editing
 from almoner.portal.admin.object_pages import AdminPages
 from almoner.portal.admin_workers import queries
 from almoner.portal.admin_workers.invitation import link_secret
+from almoner.portal.admin_workers.listing import (
+    Listing,
+    has_no_way_in,
+    has_password_alone,
+    state,
+)
 from almoner.portal.admin_workers.queries import Profile
 from almoner.portal.admin_workers.view import EventsPage, RoleBoxes, WorkerView
 from almoner.portal.inputs import form_fields, inputs
@@ -40,15 +47,8 @@ _LAST: Final = (
 )
 # What is said of a worker beside the name, which stands above.
 _FACTS: Final = [f for f in value_fields(workers) if f.name not in ("first_name", "last_name")]
+_NOBODY_FITS: Final = ("Nobody fits", "Another word, or all of them, may have who you look for.")
 _EMPTY: Final = ("Nobody here", "No worker of this environment is in this state.")
-
-
-def _has_no_way_in(account: Account) -> bool:
-    return not (account.has_password or account.single_sign_on)
-
-
-def _has_password_alone(account: Account) -> bool:
-    return account.has_password and not (account.second_factor or account.single_sign_on)
 
 
 # The parts of the list by what asks for them: what they are called, and who is in them.
@@ -57,11 +57,11 @@ _TABS: Final[Mapping[str, tuple[str, Callable[[Account], bool]]]] = {
     "active": ("Active", lambda account: bool(account.roles) and not account.disabled_at),
     "waiting": (
         "Not in yet",
-        lambda account: bool(account.roles) and not account.disabled_at and _has_no_way_in(account),
+        lambda account: bool(account.roles) and not account.disabled_at and has_no_way_in(account),
     ),
     "one-factor": (
         "Password alone",
-        lambda account: not account.disabled_at and _has_password_alone(account),
+        lambda account: not account.disabled_at and has_password_alone(account),
     ),
     "disabled": ("Disabled", lambda account: account.disabled_at is not None),
     "roleless": ("No role", lambda account: not account.roles),
@@ -72,6 +72,7 @@ class WorkerPages(AdminPages[Account]):
     path = "/admin/workers"
     title = "Workers"
     noun = "worker"
+    list_template = f"{_FOLDER}/list.html"
     form_template = f"{_FOLDER}/form.html"
     page_template = f"{_FOLDER}/worker.html"
     remarks = ("A calendar is made along.", "")
@@ -95,12 +96,10 @@ class WorkerPages(AdminPages[Account]):
     async def groups(self) -> Sequence[RowGroup]:
         listed, chosen = await self._accounts(), _TABS[self._tab][1]
         sessions = await self.visit.parts.sessions.counted(self.connection, self.owner)
-        rows = [
-            self._row(account, sessions.get(account.worker_id, 0))
-            for account in listed
-            if chosen(account)
-        ]
-        return [RowGroup("Workers", rows, _EMPTY)]
+        at_work = await queries.at_work(self.connection, self.owner, datetime.now(UTC))
+        here = Listing(self.visit, self.path, sessions, at_work, self.visit.query("q"))
+        rows = [here.row(each) for each in listed if chosen(each) and here.is_sought(each)]
+        return [RowGroup("Workers", rows, _NOBODY_FITS if self.visit.query("q") else _EMPTY)]
 
     async def tabs(self) -> Sequence[Tab]:
         listed = await self._accounts()
@@ -200,7 +199,7 @@ class WorkerPages(AdminPages[Account]):
             more=more,
             created=created,
             is_visitor=key == self.visit.worker.worker_id,
-            state=_state(account) if account.disabled_at or _has_no_way_in(account) else None,
+            state=state(account) if account.disabled_at or has_no_way_in(account) else None,
         )
 
     def offers(self, view: WorkerView) -> Iterator[Offer]:
@@ -310,21 +309,6 @@ class WorkerPages(AdminPages[Account]):
     async def _accounts(self) -> list[Account]:
         return await accounts.list_accounts(self.connection, self.owner)
 
-    def _row(self, account: Account, sessions: int) -> ObjectRow:
-        titles = ", ".join(map(self.visit.program.role_title, account.roles))
-        activity = "never signed in"
-        if account.last_seen_at:
-            activity = "last seen " + ago(account.last_seen_at, self.visit.worker.timezone)
-        open_sessions = counted(sessions, "open session") if sessions else ""
-        return ObjectRow(
-            name=account.name,
-            path=f"{self.path}/{account.worker_id}",
-            aside=account.email,
-            lines=[dotted(titles or "No role, so nothing to sign in to", activity, open_sessions)],
-            chips=[_state(account)],
-            person=(account.first_name, account.last_name),
-        )
-
     def _way_in(self, account: Account, profile: Profile) -> Offer:
         if not self.visit.parts.sign_in.by_password:
             about = (
@@ -369,18 +353,6 @@ class WorkerPages(AdminPages[Account]):
         listed = ", ".join(unknown)
         text = f"There is no role {listed} any more. Choose from those that are shown."
         return [Problem("bad_request", text, {"path": ".roles"})] if unknown else []
-
-
-def _state(account: Account) -> Chip:
-    if account.disabled_at:
-        return Chip("disabled", "bad")
-    if not account.roles:
-        return Chip("no role")
-    if _has_no_way_in(account):
-        return Chip("not in yet", "warn")
-    if account.second_factor:
-        return Chip("second factor", "good")
-    return Chip("single sign-on", "good") if account.single_sign_on else Chip("password alone")
 
 
 ROUTES: Final = (

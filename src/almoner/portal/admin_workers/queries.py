@@ -38,6 +38,16 @@ SELECT {statements.body(workers, Shape.STORED, "w")}, w.created_at, w.updated_at
     AND l.expires_at > clock_timestamp()) AS link_until
 FROM workers w WHERE w.environment_id = $1 AND w.id = $2
 """
+# As many of a coach's patients are counted.
+_MOST_COUNTED: Final = 1000
+_AT_WORK: Final = f"""
+SELECT w.id::text,
+  (SELECT count(*) FROM (SELECT FROM patients p WHERE p.environment_id = $1 AND p.coach_id = w.id
+      LIMIT {_MOST_COUNTED + 1}) AS counted) AS patients,
+  (SELECT max(a.to_time) FROM absences a WHERE a.environment_id = $1 AND a.worker_id = w.id
+      AND a.from_time <= $2 AND a.to_time > $2) AS away_until
+FROM workers w WHERE w.environment_id = $1
+"""
 _EVENTS: Final = f"""
 SELECT id, happened_at, event, detail, CASE WHEN actor = 'worker:' || $2::text THEN ''
   WHEN actor = 'operator' THEN 'whoever runs the server'
@@ -83,6 +93,16 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class AtWork:
+    """How many patients have a worker as coach, in words (blank: none), and until when the worker
+    is away, in UTC; None where they are here.
+    """
+
+    caseload: str
+    away_until: datetime | None
+
+
+@dataclass(frozen=True)
 class AccountEvent:
     """Something that happened to an account. ``by`` is empty where the worker did it;
     ``happened_at`` is in UTC.
@@ -117,6 +137,20 @@ async def profile(connection: Connection, environment_id: int, worker_id: str) -
     """The profile of a worker who is there."""
     record = dict(await connection.fetchrow(_PROFILE, environment_id, worker_id))
     return Profile(row=msgspec.json.decode(record.pop("body")), **record)
+
+
+async def at_work(
+    connection: Connection, environment_id: int, now: datetime
+) -> Mapping[str, AtWork]:
+    """Each worker of the environment, by id."""
+    rows = await connection.fetch(_AT_WORK, environment_id, now)
+    return {key: AtWork(_caseload(patients), away) for key, patients, away in rows}
+
+
+def _caseload(patients: int) -> str:
+    if patients > _MOST_COUNTED:
+        return f"{_MOST_COUNTED:,}+"
+    return f"{patients:,}" if patients else ""
 
 
 async def events(

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from almoner.access.accounts import Account
 from almoner.access.created_by import CreatedAccess
 from almoner.access.sessions import OpenSession
-from almoner.pages.objects.views import Chip
+from almoner.pages.objects.views import Chip, ObjectRow, Offer
 from almoner.portal.admin_workers.queries import AccountEvent, Profile, RoleChoice
 from almoner.portal.values import Fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRow(ObjectRow):
+    """A worker in the list. ``roles`` are their titles, ``last_active`` says when; the
+    number of ``sessions`` is of those that are open. ``caseload`` is blank where they are nobody's
+    coach, ``away_until`` (UTC) None where they are here. ``offers`` can be done at once;
+    ``handover`` leads to where their caseload is handed over, blank where there is none.
+    """
+
+    roles: str
+    last_active: str
+    sessions: int
+    caseload: str
+    away_until: datetime | None
+    offers: Sequence[Offer]
+    handover: str
 
 
 @dataclass(frozen=True)
