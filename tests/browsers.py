@@ -82,22 +82,22 @@ async def _violations(page: Page, **asked: Any) -> list[str]:
     # It stays in the document until another is loaded.
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(AXE_SCRIPT)
-    found: list[str] = await page.evaluate(
+    violations: list[str] = await page.evaluate(
         _VIOLATIONS, {"runOnly": _WCAG, "resultTypes": ["violations"], **asked}
     )
-    return found
+    return violations
 
 
 async def too_wide(page: Page) -> list[str]:
     """What makes a page wider than its window, where something does."""
     if await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
         return []
-    found: list[str] = await page.evaluate(
+    elements: list[str] = await page.evaluate(
         "[...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right >"
         " innerWidth + 1).map((e) => `${e.tagName}.${e.className}"
         " ${e.getBoundingClientRect().right}`)"
     )
-    return found or ["something"]
+    return elements or ["something"]
 
 
 async def on_every_screen(page: Page) -> list[str]:
@@ -120,12 +120,12 @@ async def _on_screen(page: Page, width: int, dark: bool) -> list[str]:
     await page.emulate_media(color_scheme="dark" if dark else "light")
     # What stays in view lies over what happens to be scrolled below it, which is no fault of either.
     await page.evaluate("scrollTo(0, 0)")
-    found = (
+    faults = (
         await _violations(page, runOnly={"type": "rule", "values": _COLOURS})
         if dark
         else [*await _violations(page), *await too_wide(page)]
     )
-    return [f"{width} pixels{', dark' * dark}: {row}" for row in found]
+    return [f"{width} pixels{', dark' * dark}: {row}" for row in faults]
 
 
 async def fits(page: Page) -> list[str]:
@@ -133,7 +133,7 @@ async def fits(page: Page) -> list[str]:
     wrong = []
     for width in sorted({width for width, _ in SCREENS}):
         await page.set_viewport_size({"width": width, "height": 900})
-        wrong += [f"{width} pixels: {one}" for one in await too_wide(page)]
+        wrong += [f"{width} pixels: {fault}" for fault in await too_wide(page)]
     return wrong
 
 
@@ -142,7 +142,7 @@ async def wrong_with(page: Page, *addresses: str) -> list[str]:
     wrong = []
     for address in addresses:
         await page.goto(address)
-        wrong += [f"{address}: {one}" for one in await on_every_screen(page)]
+        wrong += [f"{address}: {fault}" for fault in await on_every_screen(page)]
     return wrong
 
 

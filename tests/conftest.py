@@ -307,14 +307,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(serving_dsn: str, home: Path) -> Settings:
     # Sessions are put into the database by hand; what asks for a second factor has tests of its
     # own.
-    given = Settings(
+    base_settings = Settings(
         home=home,
         port=free_port(),
         database_url=serving_dsn,
         connections=8,
         second_factor_for="none",
     )
-    return replace(given, metrics_token=METRICS_TOKEN)
+    return replace(base_settings, metrics_token=METRICS_TOKEN)
 
 
 @pytest.fixture(scope="session")

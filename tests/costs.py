@@ -30,7 +30,7 @@ def _processes() -> dict[int, tuple[int, str, float]]:
     """Every process: whose child it is, its name, and the CPU seconds of it and of those children
     it has waited for.
     """
-    found = {}
+    processes = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             try:
@@ -39,8 +39,8 @@ def _processes() -> dict[int, tuple[int, str, float]]:
                 continue
             name = stat[stat.index("(") + 1 : stat.rindex(")")]
             fields = stat[stat.rindex(")") + 2 :].split()
-            found[int(entry)] = int(fields[1]), name, sum(map(int, fields[11:15])) / TICKS
-    return found
+            processes[int(entry)] = int(fields[1]), name, sum(map(int, fields[11:15])) / TICKS
+    return processes
 
 
 class Costs:

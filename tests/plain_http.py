@@ -22,5 +22,5 @@ class PlainHttp(httpx.AsyncClient):
     proxies of this machine.
     """
 
-    def __init__(self, *, timeout: float = 30, **given: Any) -> None:
-        super().__init__(verify=NO_CERTIFICATES, trust_env=False, timeout=timeout, **given)
+    def __init__(self, *, timeout: float = 30, **values: Any) -> None:
+        super().__init__(verify=NO_CERTIFICATES, trust_env=False, timeout=timeout, **values)

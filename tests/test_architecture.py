@@ -51,11 +51,11 @@ def test_tokens_are_what_is_said_and_no_layout(tmp_path: Path) -> None:
         '"""A docstring of many words."""\n\n\n# A comment.\ndef f(x: int) -> int:\n    return x +'
         " 1  # why\n"
     )
-    said = [
+    tokens = [
         '"""A docstring of many words."""',
         *["def", "f", "(", "x", ":", "int", ")", "->", "int", ":", "return", "x", "+", "1"],
     ]
-    assert architecture.tokens(file) == len(said)
+    assert architecture.tokens(file) == len(tokens)
 
 
 def test_a_room_is_a_folder_a_file_or_a_part_that_stands_elsewhere() -> None:

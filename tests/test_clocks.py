@@ -98,15 +98,15 @@ async def test_the_zones_of_the_database_are_read(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("zone", "typed", "count"), [("US/Pacific", (2027, 3, 14), 0), ("US/Eastern", (2026, 11, 1), 2)]
+    ("zone", "day", "count"), [("US/Pacific", (2027, 3, 14), 0), ("US/Eastern", (2026, 11, 1), 2)]
 )
 def test_a_time_that_the_clocks_skip_means_no_moment_and_one_that_they_pass_twice_two(
-    zone: str, typed: tuple[int, int, int], count: int
+    zone: str, day: tuple[int, int, int], count: int
 ) -> None:
     at = time(2, 30) if count == 0 else time(1, 30)
-    found = clocks.moments(date(*typed), at, zone)
-    assert len(found) == count
-    assert all(moment.astimezone(ZoneInfo(zone)).time() == at for moment in found)
+    moments = clocks.moments(date(*day), at, zone)
+    assert len(moments) == count
+    assert all(moment.astimezone(ZoneInfo(zone)).time() == at for moment in moments)
 
 
 def test_nothing_converts_between_zones_but_the_one_place() -> None:
@@ -125,7 +125,7 @@ def _conversions(tree: ast.AST) -> list[tuple[int, str]]:
     """Where a moment is brought into a zone: by ``astimezone``, by a ``ZoneInfo``, or by a clock
     with one.
     """
-    found = []
+    wrong = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in (
             "astimezone",
@@ -133,10 +133,10 @@ def _conversions(tree: ast.AST) -> list[tuple[int, str]]:
             "strptime",
             "utcfromtimestamp",
         ):
-            found.append((node.lineno, node.attr))
+            wrong.append((node.lineno, node.attr))
         if isinstance(node, ast.Name) and node.id == "ZoneInfo":
-            found.append((node.lineno, node.id))
-    return found
+            wrong.append((node.lineno, node.id))
+    return wrong
 
 
 def test_templates_say_times_through_filters() -> None:
@@ -212,8 +212,8 @@ def test_what_people_type_is_read_in_one_place() -> None:
                 and ast.unparse(node.func) in ("int", "float")
                 and node.args
             ):
-                given = ast.unparse(node.args[0])
-                if re.search(r"\.(text|query|path)\(", given):
+                source = ast.unparse(node.args[0])
+                if re.search(r"\.(text|query|path)\(", source):
                     wrong.append(f"{rel}:{node.lineno}: {ast.unparse(node)}")
     assert not wrong
 
@@ -228,7 +228,7 @@ def test_the_year_is_told_where_it_is_not_the_readers_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("text", "meant"),
     [
         ("7,5", 7.5),
         ("0,125", 0.125),
@@ -239,16 +239,16 @@ def test_the_year_is_told_where_it_is_not_the_readers_own() -> None:
         ("+3", 3),
     ],
 )
-def test_a_decimal_comma_is_read_where_it_can_mean_one_thing(typed: str, meant: float) -> None:
-    assert parsing.number(typed) == meant
+def test_a_decimal_comma_is_read_where_it_can_mean_one_thing(text: str, meant: float) -> None:
+    assert parsing.number(text) == meant
 
 
 @pytest.mark.parametrize(
-    "typed", ["²", "٣", "9" * 5000, "1_000", "1e999", "nan", "", "--1", "1,2,3", "0x10", "1,500"]
+    "text", ["²", "٣", "9" * 5000, "1_000", "1e999", "nan", "", "--1", "1,2,3", "0x10", "1,500"]
 )
-def test_what_is_no_number_or_may_be_two_is_told(typed: str) -> None:
+def test_what_is_no_number_or_may_be_two_is_told(text: str) -> None:
     with pytest.raises(ValueError, match=r"number|two ways"):
-        parsing.number(typed)
+        parsing.number(text)
 
 
 def test_a_place_in_a_list_is_a_whole_number_within_it() -> None:
@@ -266,8 +266,8 @@ async def test_the_doctor_names_zones_that_the_database_lacks(
     async with database.connection() as connection:
         assert (await doctor._zones(connection)).well
         monkeypatch.setattr(doctor, "TIMEZONES", TIMEZONES | {"Mars/Olympus"})
-        found = await doctor._zones(connection)
-    assert (found.well, found.seen) == (
+        finding = await doctor._zones(connection)
+    assert (finding.well, finding.seen) == (
         False,
         "PostgreSQL does not know 1 that Almoner takes: Mars/Olympus",
     )

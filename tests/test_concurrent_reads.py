@@ -38,9 +38,9 @@ async def _in_two_steps(connection: Connection) -> Any:
 
 
 async def _nothing(connection: Connection) -> Any:
-    row = await connection.fetchrow("SELECT 1 AS one WHERE $1::boolean", False)
+    row = await connection.fetchrow("SELECT 1 AS number WHERE $1::boolean", False)
     value = await connection.fetchval(
-        "WITH given AS (SELECT $1::integer AS n) SELECT n FROM given", 7
+        "WITH numbers AS (SELECT $1::integer AS n) SELECT n FROM numbers", 7
     )
     return row, value
 
@@ -79,7 +79,7 @@ async def test_what_one_of_them_raises_is_raised_and_the_connection_goes_on(
         return await connection.fetch(wrong, 0)
 
     async def refuses(connection: Connection) -> Any:
-        await connection.fetchval("SELECT 1 AS one")
+        await connection.fetchval("SELECT 1 AS number")
         raise LookupError("there is none")
 
     async with database.connection() as connection:

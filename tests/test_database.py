@@ -169,7 +169,7 @@ async def test_a_transaction_is_rolled_back_when_its_block_raises(
 async def test_a_task_that_holds_a_connection_gets_no_second_one_not_even_in_a_task_of_its_own(
     small: Database, aside: Database
 ) -> None:
-    async with small.connection() as held:
+    async with small.connection() as connection:
         for asking in (
             backend(small),
             asyncio.create_task(backend(small)),
@@ -185,7 +185,7 @@ async def test_a_task_that_holds_a_connection_gets_no_second_one_not_even_in_a_t
         assert await backend(aside), "another database is another matter"
         with pytest.raises(HoldingError):
             small.guard_second()
-        assert await held.fetchval("SELECT 1") == 1
+        assert await connection.fetchval("SELECT 1") == 1
     assert await backend(small)
     guard_wait("a caller")
     assert small.opened == small.idle == 1
@@ -227,13 +227,13 @@ async def test_a_task_that_outlives_the_block_it_was_started_in_holds_nothing_of
 async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where_the_look_is_anothers(
     small: Database, program: int
 ) -> None:
-    programs, kept = PublishedPrograms(small), QueryCache(small)
+    programs, cache = PublishedPrograms(small), QueryCache(small)
     tokens = Tokens(small)
     async with small.connection() as connection:
         for asking in (
             programs.of(program),
             programs.refresh(program),
-            kept.of("x", lambda _: backend(small)),
+            cache.of("x", lambda _: backend(small)),
             tokens.load(TOKEN),
         ):
             with pytest.raises(HoldingError):
@@ -248,16 +248,16 @@ async def test_shared_looks_are_refused_to_whoever_holds_a_connection_also_where
 async def test_a_write_within_a_transaction_reads_the_program_over_its_own_connection(
     dsn: str, inside: Actor
 ) -> None:
-    only_one = await Database.connect(dsn, size=1, on_holding=connection_guard.raised)
+    narrow = await Database.connect(dsn, size=1, on_holding=connection_guard.raised)
     try:
-        store = Store(only_one, PublishedPrograms(only_one, fresh_seconds=-1.0), RESOURCES)
-        async with only_one.transaction() as connection:
+        store = Store(narrow, PublishedPrograms(narrow, fresh_seconds=-1.0), RESOURCES)
+        async with narrow.transaction() as connection:
             written = await store.within(connection).create(
                 inside, BY_NAME["patients"], dict(PATIENT)
             )
         assert written.id
     finally:
-        await only_one.close()
+        await narrow.close()
 
 
 LOST = "It is not known whether this was done; look before you repeat it."
@@ -294,9 +294,12 @@ async def test_a_session_that_ends_leaves_it_open_whether_a_write_was_done_only_
 
     with pytest.raises(UnavailableError) as refused:
         await broken_off()
-    [told] = refused.value.problems
-    assert ("Nothing was changed." in told.detail, LOST in told.detail) == (is_known, not is_known)
-    assert told.extra == ({} if is_known else {"outcome": "unknown"})
+    [problem] = refused.value.problems
+    assert ("Nothing was changed." in problem.detail, LOST in problem.detail) == (
+        is_known,
+        not is_known,
+    )
+    assert problem.extra == ({} if is_known else {"outcome": "unknown"})
 
 
 async def test_a_commit_whose_answer_is_lost_is_not_said_to_have_changed_nothing(

@@ -205,10 +205,10 @@ def test_a_collection_page_has_every_field_and_every_verb(
     with every_case() as cases:
         for path, resource in COLLECTIONS.items():
             with cases.case(path):
-                shown = {line.name for line in content.lines(resource)}
-                assert {f.name for f in resource.fields if f.returned or f.create} <= shown
+                names = {line.name for line in content.lines(resource)}
+                assert {f.name for f in resource.fields if f.returned or f.create} <= names
                 html = drawn[path].replace("\u200b", "")
-                for name in shown:
+                for name in names:
                     assert f"<code>{name}</code>" in html
                 for verb in Verb:
                     assert (verb.name.lower() in outlines[path].ids) is (verb in resource.verbs)

@@ -155,14 +155,14 @@ def test_password_and_log_are_private_and_nothing_of_a_statement_is_logged(
 @pytest.mark.slow
 def test_two_homes_run_side_by_side(tmp_path: Path) -> None:
     with (
-        embedded.EmbeddedServer(tmp_path / "one") as one,
+        embedded.EmbeddedServer(tmp_path / "one") as first,
         embedded.EmbeddedServer(tmp_path / "two") as two,
     ):
-        ask(one, "create table only_here (n int)", "select 1")
-        assert one != two
+        ask(first, "create table only_here (n int)", "select 1")
+        assert first != two
         assert ask(two, "select to_regclass('only_here')") is None
         assert (embedded.running(tmp_path / "one"), embedded.running(tmp_path / "two")) == (
-            one,
+            first,
             two,
         )
 

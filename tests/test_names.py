@@ -90,7 +90,7 @@ async def test_a_name_that_turns_the_direction_is_isolated_on_each_page_and_stay
     people: People, api: Api, program: int
 ) -> None:
     async with await people(program, "coach") as coach:
-        given = {
+        body = {
             "first_name": "Eve",
             "last_name": TURNING,
             "phase": "intake",
@@ -98,7 +98,7 @@ async def test_a_name_that_turns_the_direction_is_isolated_on_each_page_and_stay
             "birthday": "1990-01-02",
         }
         patient = (
-            await api.post("/v1/patients", json=given | {"coach_id": coach.worker_id})
+            await api.post("/v1/patients", json=body | {"coach_id": coach.worker_id})
         ).json()["id"]
         for path in (
             "/patients",
@@ -113,14 +113,14 @@ async def test_a_name_that_turns_the_direction_is_isolated_on_each_page_and_stay
         # The form sends back what it was given, and changes nothing.
         form = (await coach.get(f"/patients/{patient}/contact")).text
         [box] = re.findall(r'<input [^>]*name="last_name"[^>]*>', form)
-        shown = re.search(r'value="([^"]+)"', box)
-        assert shown is not None
+        match = re.search(r'value="([^"]+)"', box)
+        assert match is not None
         hidden = dict(
             re.findall(r'<input type="hidden" name="(updated_at|was\.\w+)" value="([^"]*)"', form)
         )
-        typed = given | {"last_name": shown[1]}
-        typed.pop("phase")
+        fields = body | {"last_name": match[1]}
+        fields.pop("phase")
         sent = {name: html.unescape(value) for name, value in hidden.items()}
-        done = await coach.send_form(f"/patients/{patient}/contact/details", **typed, **sent)
+        done = await coach.send_form(f"/patients/{patient}/contact/details", **fields, **sent)
         assert done.status_code == 303
         assert (await api.get(f"/v1/patients/{patient}")).json()["last_name"] == TURNING

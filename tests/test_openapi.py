@@ -90,14 +90,14 @@ def body_schema(document: dict[str, Any], resource: Resource, suffix: str) -> Dr
 @SHAPES
 def test_every_operation_of_every_declaration_is_described_once(shape: str) -> None:
     document = DOCUMENTS[shape]
-    found = Counter(operation["operationId"] for _, _, operation in operations(document))
-    assert set(found.values()) == {1}
+    counts = Counter(operation["operationId"] for _, _, operation in operations(document))
+    assert set(counts.values()) == {1}
     expected = {operation_id(verb, r) for r in RESOURCES for verb in r.verbs}
     by_body = {f"{operation_id(Verb.FIND, r)}ByBody" for r in RESOURCES}
     batches = {
         f"batch{schemas.plural(r)}" for r in RESOURCES if {Verb.CREATE, Verb.UPDATE} & set(r.verbs)
     }
-    assert found.keys() == expected | by_body | batches | {
+    assert counts.keys() == expected | by_body | batches | {
         "fetchToken",
         "findChanges",
         "digestRows",
@@ -107,7 +107,10 @@ def test_every_operation_of_every_declaration_is_described_once(shape: str) -> N
 @SHAPES
 def test_schemathesis_reads_every_operation_of_the_document(shape: str) -> None:
     loaded = schemathesis.openapi.from_dict(DOCUMENTS[shape])
-    read = [found.ok() if isinstance(found, Ok) else None for found in loaded.get_all_operations()]
+    read = [
+        operation.ok() if isinstance(operation, Ok) else None
+        for operation in loaded.get_all_operations()
+    ]
     assert None not in read
     assert len(read) == len(list(operations(DOCUMENTS[shape])))
 
@@ -209,8 +212,8 @@ def test_every_scope_that_an_operation_needs_is_documented(shape: str) -> None:
     needed = {
         s
         for _, _, o in operations(document)
-        for one in o["security"]
-        for s in one.get("bearer", ())
+        for requirement in o["security"]
+        for s in requirement.get("bearer", ())
     }
     documented = {name for name, _ in scopes(RESOURCES)}
     assert needed | {"all"} == documented
@@ -235,7 +238,7 @@ def test_every_parameter_of_the_contract_is_described(name: str, verb: str) -> N
     path = facts["path"].replace(":id", "{id}")
     operation = document["paths"][path][facts["method"].lower()]
     shared = document["paths"][path].get("parameters", [])
-    found = {
+    parameters = {
         p["name"]: p.get("required", False) for p in [*shared, *operation.get("parameters", [])]
     }
     if "requestBody" in operation:
@@ -243,13 +246,13 @@ def test_every_parameter_of_the_contract_is_described(name: str, verb: str) -> N
             document, operation["requestBody"]["content"]["application/json"]["schema"]
         )
         writable = {key for key, value in schema["properties"].items() if not value.get("readOnly")}
-        found |= {key: key in schema.get("required", ()) for key in writable}
+        parameters |= {key: key in schema.get("required", ()) for key in writable}
     for parameter in facts["params"]:
-        assert parameter["name"] in found
+        assert parameter["name"] in parameters
         if (
             parameter["name"] != "worker_id"
         ):  # needed by outbound messages only, whatever the contract's table says
-            assert found[parameter["name"]] is not parameter["optional"] or verb == "Update"
+            assert parameters[parameter["name"]] is not parameter["optional"] or verb == "Update"
 
 
 @SHAPES
@@ -265,7 +268,9 @@ def test_a_find_by_post_is_described_as_json_and_as_a_form_which_knows_no_null(
         for kind in ("application/json", "application/x-www-form-urlencoded")
     )
     assert as_json["properties"].keys() == form["properties"].keys()
-    assert [name for name, one in form["properties"].items() if "null" in one.get("type", ())] == []
+    assert [
+        name for name, schema in form["properties"].items() if "null" in schema.get("type", ())
+    ] == []
 
 
 @SHAPES
@@ -319,7 +324,9 @@ def test_the_enveloped_shape_leaves_the_birthday_open() -> None:
 def test_every_field_that_filters_is_a_parameter_of_find(shape: str) -> None:
     document = DOCUMENTS[shape]
     for resource in RESOURCES:
-        found = {p["name"] for p in document["paths"][f"/v1/{resource.name}"]["get"]["parameters"]}
+        parameters = {
+            p["name"] for p in document["paths"][f"/v1/{resource.name}"]["get"]["parameters"]
+        }
         in_body = set(
             document["components"]["schemas"][f"{schemas.component(resource)}Find"]["properties"]
         )
@@ -333,7 +340,7 @@ def test_every_field_that_filters_is_a_parameter_of_find(shape: str) -> None:
         if shape == "enveloped":
             expected |= {f.enveloped_name for f in resource.filters if f.enveloped_name}
         paging = {"page[from]", "page[to]", "page[size]", "page[after]"}
-        assert found == in_body == expected | paging
+        assert parameters == in_body == expected | paging
 
 
 WHOLE = {

@@ -24,26 +24,26 @@ WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND column_name = 'e
 
 async def rows_of(connection: Any, environment: int) -> dict[str, list[dict[str, Any]]]:
     """Everything in an environment, by table."""
-    found = {}
+    tables = {}
     for table in [row[0] for row in await connection.fetch(_TABLES)]:
         rows = await connection.fetch(
             f"SELECT * FROM {table} WHERE environment_id = $1", environment
         )
-        kept = [
+        compared = [
             {name: value for name, value in row.items() if name not in _OWN}
             for row in rows
             if row.get("event") != _BEFORE
         ]
-        found[table] = sorted(kept, key=lambda row: json.dumps(row, default=str))
-    return found
+        tables[table] = sorted(compared, key=lambda row: json.dumps(row, default=str))
+    return tables
 
 
 async def test_a_copied_program_is_the_one_that_publishing_makes(database: Database) -> None:
-    copied, made = await new_environment(database), await new_environment(database)
+    copied, environment = await new_environment(database), await new_environment(database)
     async with database.connection() as connection:
         await published(connection, copied, kiwi_health.source())
-        await publish(connection, made, kiwi_health.source(), "test")
-        copy, original = await rows_of(connection, copied), await rows_of(connection, made)
+        await publish(connection, environment, kiwi_health.source(), "test")
+        copy, original = await rows_of(connection, copied), await rows_of(connection, environment)
     assert copy == original
     assert {table for table, rows in copy.items() if rows} == {
         "programs",

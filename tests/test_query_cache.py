@@ -40,19 +40,19 @@ async def asked_by(asked: Asked, *tasks: asyncio.Task[Any]) -> None:
 
 
 async def test_who_asks_the_same_at_once_gets_one_answer(database: Database) -> None:
-    kept, asked, other = QueryCache(database), Asked(), Asked()
+    cache, asked, other = QueryCache(database), Asked(), Asked()
     other.may_answer.set()
-    tasks = [asyncio.create_task(kept.of("inactive", asked)) for _ in range(5)]
+    tasks = [asyncio.create_task(cache.of("inactive", asked)) for _ in range(5)]
     await asked_by(asked, *tasks)
-    assert await kept.of("of another environment", other) == 42
+    assert await cache.of("of another environment", other) == 42
     asked.may_answer.set()
     assert await asyncio.gather(*tasks) == [42] * 5
     assert (asked.times, other.times) == (1, 1)
 
 
 async def test_who_goes_away_takes_the_answer_from_nobody(database: Database) -> None:
-    kept, asked = QueryCache(database), Asked()
-    first, second = (asyncio.create_task(kept.of("inactive", asked)) for _ in range(2))
+    cache, asked = QueryCache(database), Asked()
+    first, second = (asyncio.create_task(cache.of("inactive", asked)) for _ in range(2))
     await asked_by(asked, first, second)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -64,25 +64,25 @@ async def test_who_goes_away_takes_the_answer_from_nobody(database: Database) ->
 
 async def test_an_answer_is_kept_for_a_minute(database: Database) -> None:
     clock, asked = Clock(), Asked()
-    kept = QueryCache(database, clock=clock)
+    cache = QueryCache(database, clock=clock)
     asked.may_answer.set()
     for later, times in ((0, 1), (FRESH_SECONDS - 0.1, 1), (0.2, 2), (1, 2)):
         clock.now += later
-        assert await kept.of("inactive", asked) == 42
+        assert await cache.of("inactive", asked) == 42
         assert asked.times == times
 
 
 async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_at_once(
     database: Database,
 ) -> None:
-    kept, times = QueryCache(database, longest=0.2), 0
+    cache, times = QueryCache(database, longest=0.2), 0
 
     async def asks(connection: Any) -> int:
         nonlocal times
         times += 1
         return int(await connection.fetchval("SELECT 1 FROM pg_sleep(60) AS what_takes_too_long"))
 
-    assert [await kept.of("inactive", asks) for _ in range(3)] == [None, None, None]
+    assert [await cache.of("inactive", asks) for _ in range(3)] == [None, None, None]
     assert times == 1
     running = (
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%what_takes' || '_too_long%' AND"
@@ -97,12 +97,12 @@ async def test_what_takes_too_long_is_ended_in_the_database_and_not_asked_again_
 
 
 async def test_what_fails_is_asked_again(database: Database) -> None:
-    kept, asked = QueryCache(database), Asked()
+    cache, asked = QueryCache(database), Asked()
     asked.may_answer.set()
 
     async def fails(_: Any) -> int:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await kept.of("inactive", fails)
-    assert await kept.of("inactive", asked) == 42
+        await cache.of("inactive", fails)
+    assert await cache.of("inactive", asked) == 42

@@ -64,6 +64,7 @@ DIALECT = re.compile(
 NAMED_ELSEWHERE = {
     "not_found",  # HTTP, 404
     "connection_made",  # asyncio.Protocol
+    "handle_one_request",  # http.server
     *("kept_id", "last_seen_at", "made_by", "seen_at"),  # columns
     *("one_of", "shown_when"),  # the keys of a program's file
     "commands/finding.py: seen",  # what `almoner doctor --json` answers
@@ -134,7 +135,7 @@ def source_file(path: Path) -> SourceFile:
     rooms.imported(path)
     file = SourceFile()
     for node in ast.walk(rooms.tree(path)):
-        file.names.extend(names_given(node))
+        file.names.extend(names_bound(node))
         if isinstance(node, ast.ClassDef):
             file.classes.append(node.name)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -313,6 +314,19 @@ def test_what_scrolls_can_be_reached_by_the_keyboard_and_has_a_name() -> None:
     assert not wrong, f"{'; '.join(wrong)}: give it tabindex, a role and a name (WCAG 2.1.1)."
 
 
+def test_options_are_drawn_by_the_one_filter() -> None:
+    wrong = [
+        f"{path.relative_to(SERVER)}:{number}"
+        for path in sorted(SERVER.rglob("*.html"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "<option" in line
+    ]
+    assert not wrong, (
+        f"{'; '.join(wrong)}: hand what can be chosen to the filter `options` (pages/options.py),"
+        " which keeps a name in the direction of its script."
+    )
+
+
 def test_no_file_is_named_after_nothing_in_particular() -> None:
     vague = re.compile(r"(^|_)(util|utils|helper|helpers|manager|managers|misc|common)($|_)")
     wrong = [str(path.relative_to(SOURCE)) for path in sources() if vague.search(path.stem)]
@@ -325,7 +339,7 @@ SQL_NAME = re.compile(
 )
 
 
-def names_given(node: ast.AST) -> Iterator[tuple[int, str]]:
+def names_bound(node: ast.AST) -> Iterator[tuple[int, str]]:
     """What a node gives a name to: a variable, parameter, attribute, function or class, and what its
     SQL does; with its line.
     """
@@ -353,7 +367,7 @@ def test_names_are_words_of_the_field() -> None:
     # STYLE.md says why; docs/glossary.md has the words.
     beside = [
         path
-        for folder in ("bench", ".ci")
+        for folder in ("bench", ".ci", "tests", "tools", "src/almoner_client", "src/almoner_files")
         for path in (ROOT / folder).rglob("*.py")
         if ".venv" not in path.parts
     ]
@@ -365,6 +379,8 @@ def test_names_are_words_of_the_field() -> None:
         )
         for line, name in source_file(path).names
         if DIALECT.search(name.lower())
+        # The name of a test is a sentence.
+        and not name.startswith("test_")
         and not {name.lstrip("_"), f"{file}: {name}"} & NAMED_ELSEWHERE
     ]
     assert not wrong, (
@@ -448,14 +464,14 @@ def test_a_lock_holds_names_versions_and_hashes_and_no_address(lock: Path) -> No
 
 def locked(name: str) -> dict[str, str]:
     """What a lock pins: the version and hashes of each package."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     package = ""
     for line in (ROOT / name).read_text().splitlines():
         if not line.startswith((" ", "#")):
             package = line.partition("==")[0]
         if not line.lstrip().startswith("#"):
-            found[package] = found.get(package, "") + line.strip(" \\")
-    return found
+            hashes[package] = hashes.get(package, "") + line.strip(" \\")
+    return hashes
 
 
 def test_production_has_what_is_tested_and_nothing_to_test_or_build_with() -> None:
@@ -548,10 +564,10 @@ NO_PAGES = {
 def test_words_of_the_interface_are_looked_up_by_role() -> None:
     tests = ROOT / "tests"
     places = {
-        name: found
+        name: literals_
         for path in sorted(tests.rglob("*.py"))
         if (name := str(path.relative_to(ROOT))) not in NO_PAGES
-        if (found := list(literals.searched(path)))
+        if (literals_ := list(literals.searched(path)))
     }
     assert not places, (
         f"Text that is looked for anywhere in a page: {places}. Look it up by its role, as"

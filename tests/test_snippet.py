@@ -87,9 +87,9 @@ async def test_the_documents_own_program_fetches_a_token_and_creates_a_patient(
             requests.get(url, headers=headers, params={"page[size]": 10}, timeout=30),
         )
 
-    created, read, found = await asyncio.to_thread(program)
-    assert [answer.status_code for answer in (created, read, found)] == [200, 200, 200]
-    assert created.json() == read.json() == found.json()[0]["data"][0]
+    created, read, listed = await asyncio.to_thread(program)
+    assert [answer.status_code for answer in (created, read, listed)] == [200, 200, 200]
+    assert created.json() == read.json() == listed.json()[0]["data"][0]
 
 
 async def test_an_answer_to_an_assertion_is_a_bearer_token_with_its_scope_and_its_life(

@@ -27,8 +27,8 @@ _letters = itertools.product("abcdefghij", repeat=3)
 
 async def patient_of(place: Place, database: Database) -> str:
     """A new patient with a surname of their own."""
-    made = await place.make("patients", last_name="Zq" + "".join(next(_letters)))
-    return str(made["id"])
+    row = await place.make("patients", last_name="Zq" + "".join(next(_letters)))
+    return str(row["id"])
 
 
 async def _own(database: Database, environment: int) -> frozenset[str]:
@@ -66,25 +66,25 @@ async def rows_of(place: Place, database: Database) -> dict[str, list[str]]:
     """Three rows of every collection, each of a patient of its own where it is of one; mappings of
     patients among them.
     """
-    made: dict[str, list[str]] = {}
+    ids_of: dict[str, list[str]] = {}
     for resource in RESOURCES:
-        ids = made.setdefault(resource.name, [])
+        ids = ids_of.setdefault(resource.name, [])
         for _ in range(3):
-            given: dict[str, Any] = {}
+            values: dict[str, Any] = {}
             if resource.patient == "id":
                 ids.append(await patient_of(place, database))
                 continue
             if resource.patient:
-                given["user_id"] = await patient_of(place, database)
+                values["user_id"] = await patient_of(place, database)
             if resource.any_reference:
-                given |= {"resource": "patients", "welkin_id": await patient_of(place, database)}
-            ids.append((await place.make(resource.name, **given))["id"])
+                values |= {"resource": "patients", "welkin_id": await patient_of(place, database)}
+            ids.append((await place.make(resource.name, **values))["id"])
     # Rows that are about nobody, between those that are.
     await place.make(
-        "external_ids", resource="workers", welkin_id=made["workers"][0], namespace="hr"
+        "external_ids", resource="workers", welkin_id=ids_of["workers"][0], namespace="hr"
     )
     await place.make("integration_tasks", user_id=None)
-    return made
+    return ids_of
 
 
 async def walk(
@@ -111,12 +111,12 @@ async def walk(
         await ask("PUT", own, json={}, headers={"If-Match": '"2001-01-01T00:00:00+00:00"'})
         await ask("PUT", own, json={"no such field": 1})
         await ask("PUT", own, content=b"{")
-        held = got.json() if got.status_code == 200 else {}
-        held = held.get("data", held)
+        row = got.json() if got.status_code == 200 else {}
+        row = row.get("data", row)
         await ask(
             "PUT",
             own,
-            json={f.name: held[f.name] for f in resource.fields if f.update and f.name in held},
+            json={f.name: row[f.name] for f in resource.fields if f.update and f.name in row},
         )
         await ask(
             "PUT",
@@ -141,7 +141,7 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(
     await rows_of(elsewhere, database)
     for shape in SHAPES:
         place = await _place(callers, database, store)
-        made = await rows_of(place, database)
+        rows = await rows_of(place, database)
         known = await surnames(database)
         environment = place.inside.environment_id
         for scope in ("all", "*.write"):
@@ -155,9 +155,9 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(
             answers = Answers(environment, own, known)
             for resource in RESOURCES:
                 ids = (
-                    made[resource.name][1:]
+                    rows[resource.name][1:]
                     if scope == "all" and Verb.DELETE in resource.verbs
-                    else made[resource.name]
+                    else rows[resource.name]
                 )
                 await walk(
                     api,
@@ -178,7 +178,7 @@ async def test_whoever_an_answer_tells_of_is_in_the_trail(
             answers.own = await _own(database, environment)
             answers.surnames = await surnames(database)
             assert await answers.faults(database) == []
-            assert sum(len(entry.ids) > 0 for entry in answers.shown) > (
+            assert sum(len(entry.ids) > 0 for entry in answers.disclosures) > (
                 60 if scope == "all" else 3
             )
 

@@ -29,8 +29,8 @@ def test_the_extra_locked_names_exactly_the_versions_of_the_lock(environment: En
     every = {line.partition(" ")[0] for line in lock.splitlines() if "==" in line[:80]}
     assert {line.partition(" ;")[0] for line in pinned(lock)} == every
     locked = environment.requirements("almoner", "locked")
-    wanted = {r.name.lower() for r in environment.requirements("almoner")}
-    assert wanted <= {r.name.lower() for r in locked}
+    expected = {r.name.lower() for r in environment.requirements("almoner")}
+    assert expected <= {r.name.lower() for r in locked}
     assert all(str(r.specifier).startswith("==") for r in locked)
 
 

@@ -27,7 +27,7 @@ SELECT request_id, array_agg(DISTINCT of) AS ids FROM (
 
 
 @dataclass(frozen=True)
-class Shown:
+class Disclosure:
     """Whom an answer shows: by id, or by a surname that nobody else has."""
 
     label: str
@@ -44,21 +44,23 @@ class Answers:
     environment: int
     own: frozenset[str]
     surnames: dict[str, str]
-    shown: list[Shown] = field(default_factory=list)
+    disclosures: list[Disclosure] = field(default_factory=list)
     asked: int = 0
 
     def take(self, label: str, answer: httpx.Response, text: str | None = None) -> None:
         """Takes an answer in, or as much of its text as was read."""
         self.asked += 1
-        told = unpacked(answer) if text is None else text
+        body = unpacked(answer) if text is None else text
         everybody = set(self.surnames.values())
-        ids = {match for match in _GUID.findall(told) if match in everybody}
+        ids = {match for match in _GUID.findall(body) if match in everybody}
         ids |= {
             self.surnames[word]
-            for word in set(re.findall(r"Zq[a-z]+", told)) & self.surnames.keys()
+            for word in set(re.findall(r"Zq[a-z]+", body)) & self.surnames.keys()
         }
-        self.shown.append(
-            Shown(f"{label} {answer.status_code}", answer.headers["x-request-id"], frozenset(ids))
+        self.disclosures.append(
+            Disclosure(
+                f"{label} {answer.status_code}", answer.headers["x-request-id"], frozenset(ids)
+            )
         )
 
     async def faults(self, database: Database) -> list[str]:
@@ -72,18 +74,24 @@ class Answers:
                     row["request_id"]: set(row["ids"])
                     for row in await connection.fetch(_NOTED, self.environment)
                 }
-            missing = [one for one in self.shown if one.ids - noted.get(one.request_id, set())]
+            missing = [
+                disclosure
+                for disclosure in self.disclosures
+                if disclosure.ids - noted.get(disclosure.request_id, set())
+            ]
             if not missing or time.monotonic() > ends_at:
                 break
             await asyncio.sleep(0.1)
-        found = [
-            f"{one.label}: {len(one.ids - noted.get(one.request_id, set()))} shown and not noted"
-            for one in missing
+        faults_ = [
+            f"{disclosure.label}: {len(disclosure.ids - noted.get(disclosure.request_id, set()))} shown and not noted"
+            for disclosure in missing
         ]
-        found += [
-            f"{one.label}: shows another environment's" for one in self.shown if one.ids - self.own
+        faults_ += [
+            f"{disclosure.label}: shows another environment's"
+            for disclosure in self.disclosures
+            if disclosure.ids - self.own
         ]
-        return found + [
+        return faults_ + [
             f"{request_id}: notes another environment's"
             for request_id, ids in noted.items()
             if ids - self.own

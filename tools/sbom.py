@@ -74,12 +74,12 @@ def _component(name: str, version: str, marker: str | None) -> dict[str, Any]:
 def _licence(name: str) -> str | None:
     """What the distribution says of itself; None where it is not installed here or says nothing."""
     try:
-        said = metadata.metadata(name)
+        fields = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return None
-    if "License-Expression" in said:
-        return said["License-Expression"]
-    classes = [c for c in said.get_all("Classifier") or () if c.startswith("License :: OSI")]
+    if "License-Expression" in fields:
+        return fields["License-Expression"]
+    classes = [c for c in fields.get_all("Classifier") or () if c.startswith("License :: OSI")]
     return classes[0].rpartition(":: ")[2] if classes else None
 
 

@@ -55,8 +55,8 @@ def almoner(client: Client | None = None, collections: Sequence[str] = ()) -> Dl
     def source() -> list[DltResource]:
         return [_resource(caller, tables[name]) for name in collections or tables]
 
-    made: DltSource = source()
-    return made
+    declared: DltSource = source()
+    return declared
 
 
 def _resource(client: Client, table: Table) -> DltResource:
@@ -72,8 +72,8 @@ def _resource(client: Client, table: Table) -> DltResource:
         columns=columns,
         write_disposition="merge",
     )
-    made: DltResource = resource(client, table.name)
-    return made
+    declared: DltResource = resource(client, table.name)
+    return declared
 
 
 def _rows(client: Any, name: Any) -> Iterator[Any]:

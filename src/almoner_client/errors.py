@@ -50,8 +50,8 @@ class ApiError(AlmonerError):
     ``status`` is HTTP's. ``request_id`` finds the request in the server's log."""
 
     def __init__(self, status: int, problems: tuple[Problem, ...], request_id: str) -> None:
-        said = "; ".join(problem.detail for problem in problems) or "no reason was given"
-        super().__init__(f"{status}: {said} (request {request_id or 'without an id'})")
+        reasons = "; ".join(problem.detail for problem in problems) or "no reason was given"
+        super().__init__(f"{status}: {reasons} (request {request_id or 'without an id'})")
         self.status = status
         self.problems = problems
         self.request_id = request_id

@@ -169,10 +169,10 @@ def guess(
                 columns[column] = Target(target)
             else:
                 columns.setdefault(column, None)
-    for column, found in columns.items():
-        meant = fields.get(found.field) if found else None
-        if found and meant and meant.kind == kinds.ID:
-            columns[column] = Target(found.field, namespace)
+    for column, chosen in columns.items():
+        meant = fields.get(chosen.field) if chosen else None
+        if chosen and meant and meant.kind == kinds.ID:
+            columns[column] = Target(chosen.field, namespace)
     days = [
         c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
     ]

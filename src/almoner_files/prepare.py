@@ -40,11 +40,11 @@ def body_of(
         cell = source.values.get(column)
         if target is None or target.field == EXTERNAL_ID or cell is None or cell == "":
             continue
-        wanted = fields.get(target.field)
-        assert wanted is not None
+        field = fields.get(target.field)
+        assert field is not None
         try:
             if target.namespace is None:
-                value = value_of(wanted, cell, mapping.dates)
+                value = value_of(field, cell, mapping.dates)
             else:
                 value = look_up(target, str(cell).strip())
         except ValueError as error:

@@ -120,7 +120,9 @@ class Provider:
             "email": self.email,
             "email_verified": True,
         }
-        told = {name: value for name, value in (claims | self.claims).items() if value is not None}
+        payload = {
+            name: value for name, value in (claims | self.claims).items() if value is not None
+        }
         header = {"alg": "RS256", "kid": self.signed_with.kid} | self.header
-        token = jwt.encode(header, told, self.signed_with, algorithms=["RS256", "HS256"])
+        token = jwt.encode(header, payload, self.signed_with, algorithms=["RS256", "HS256"])
         return JSONResponse({"access_token": "x", "token_type": "Bearer", "id_token": token})

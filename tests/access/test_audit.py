@@ -20,7 +20,7 @@ from almoner.access.tokens import Access
 from almoner.database import Database
 from almoner.errors import problem
 
-ONE, TWO = uuid.uuid4(), uuid.uuid4()
+FIRST, TWO = uuid.uuid4(), uuid.uuid4()
 A, B = (str(uuid.UUID(int=number)) for number in (10, 11))
 
 
@@ -72,7 +72,9 @@ async def test_a_read_is_written_down_by_itself_within_a_moment(
     database: Database, environment: int
 ) -> None:
     audit = ReadAudit(database)
-    audit.note(_access(environment), "r1", "find", "patients", ONE.bytes + TWO.bytes + ONE.bytes)
+    audit.note(
+        _access(environment), "r1", "find", "patients", FIRST.bytes + TWO.bytes + FIRST.bytes
+    )
     await _until_written(database, environment, 1)
     async with database.connection() as connection:
         row = await connection.fetchrow(
@@ -80,9 +82,9 @@ async def test_a_read_is_written_down_by_itself_within_a_moment(
             " = $1",
             environment,
         )
-    assert sorted(row["patient_ids"]) == sorted([ONE, TWO])
-    told = (row["actor"], row["through"], row["request_id"], row["verb"], row["resource"])
-    assert told == (f"client:{uuid.UUID(int=12)}", "api", "r1", "find", "patients")
+    assert sorted(row["patient_ids"]) == sorted([FIRST, TWO])
+    entry = (row["actor"], row["through"], row["request_id"], row["verb"], row["resource"])
+    assert entry == (f"client:{uuid.UUID(int=12)}", "api", "r1", "find", "patients")
     assert abs(row["read_at"] - datetime.now(UTC)) < timedelta(seconds=30)
     await audit.aclose()
 
@@ -101,7 +103,7 @@ async def test_closing_writes_all_that_waits_in_more_than_one_batch(
 ) -> None:
     audit = ReadAudit(database)
     for n in range(2 * BATCH + 7):
-        audit.note(_access(environment), f"r{n}", "get", "patients", ONE.bytes)
+        audit.note(_access(environment), f"r{n}", "get", "patients", FIRST.bytes)
     await audit.aclose()
     assert await _count(database, environment) == 2 * BATCH + 7
     assert (audit.waiting, audit.dropped) == (0, 0)
@@ -116,7 +118,7 @@ async def test_reads_wait_while_the_database_is_away_and_keep_their_time(
 ) -> None:
     flaky = Flaky(database)
     audit = ReadAudit(cast(Database, flaky), clock=lambda: 1_700_000_000.25)
-    audit.note(_access(environment), "r1", "get", "patients", ONE.bytes)
+    audit.note(_access(environment), "r1", "get", "patients", FIRST.bytes)
     await asyncio.wait_for(flaky.refused.wait(), 20)
     audit.note(_access(environment), "r2", "get", "patients", TWO.bytes)
     flaky.back.set()
@@ -135,7 +137,7 @@ async def test_beyond_the_limit_the_oldest_are_lost_and_counted(
     flaky = Flaky(database)
     audit = ReadAudit(cast(Database, flaky), limit=10)
     for n in range(25):
-        audit.note(_access(environment), f"r{n}", "get", "patients", ONE.bytes)
+        audit.note(_access(environment), f"r{n}", "get", "patients", FIRST.bytes)
     assert (audit.waiting, audit.dropped) == (10, 15)
     flaky.back.set()
     await audit.aclose()
@@ -150,7 +152,7 @@ async def test_one_read_that_cannot_be_stored_does_not_hold_up_the_others(
     audit = ReadAudit(database)
     for n in range(50):
         audit.note(
-            _access(environment), "bad\0" if n == 17 else f"r{n}", "get", "patients", ONE.bytes
+            _access(environment), "bad\0" if n == 17 else f"r{n}", "get", "patients", FIRST.bytes
         )
     await audit.aclose()
     assert await _count(database, environment) == 49
@@ -159,7 +161,7 @@ async def test_one_read_that_cannot_be_stored_does_not_hold_up_the_others(
 
 async def test_the_trail_is_append_only(database: Database, environment: int) -> None:
     audit = ReadAudit(database)
-    audit.note(_access(environment), "r1", "get", "patients", ONE.bytes)
+    audit.note(_access(environment), "r1", "get", "patients", FIRST.bytes)
     await audit.aclose()
     for statement in (
         "DELETE FROM audit_reads",
@@ -177,7 +179,9 @@ async def test_noting_a_read_takes_a_few_microseconds(database: Database, enviro
     took = (
         min(
             timeit.repeat(
-                lambda: audit.note(access, "r", "get", "patients", ONE.bytes), number=1000, repeat=5
+                lambda: audit.note(access, "r", "get", "patients", FIRST.bytes),
+                number=1000,
+                repeat=5,
             )
         )
         / 1000
@@ -207,7 +211,7 @@ async def history(database: Database, environment: int) -> int:
     row = uuid.uuid4()
     async with database.connection() as connection:
         for hour, kind, patient, actor, fields in (
-            (0, "create", ONE, f"client:{A}", None),
+            (0, "create", FIRST, f"client:{A}", None),
             (2, "update", TWO, f"client:{B}", ["city"]),
             (4, "create", None, "operator", None),
         ):
@@ -223,7 +227,7 @@ async def history(database: Database, environment: int) -> int:
                 f"w{hour}",
                 fields,
             )
-    for hour, patients, client_id in ((1, ONE.bytes, B), (3, ONE.bytes + TWO.bytes, A)):
+    for hour, patients, client_id in ((1, FIRST.bytes, B), (3, FIRST.bytes + TWO.bytes, A)):
         audit = ReadAudit(database, clock=_at(hour).timestamp)
         audit.note(_access(environment, client_id), f"r{hour}", "find", "messages", patients)
         await audit.aclose()
@@ -252,17 +256,17 @@ async def test_a_trail_longer_than_a_part_is_read_to_its_end(
     monkeypatch.setattr(audit_search, "_PART", 2)
     async with database.connection() as connection:
         everything = await newest(connection, history, AuditQuery(), 1_000)
-        of_one = await newest(connection, history, AuditQuery(patient=str(ONE)), 1_000)
+        of_patient = await newest(connection, history, AuditQuery(patient=str(FIRST)), 1_000)
         four = await newest(connection, history, AuditQuery(), 4)
     assert [e.request_id for e in everything] == ["w4", "r3", "w2", "r1", "w0"]
-    assert [e.request_id for e in of_one] == ["r3", "r1", "w0"]
+    assert [e.request_id for e in of_patient] == ["r3", "r1", "w0"]
     assert [e.request_id for e in four] == ["w4", "r3", "w2", "r1"]
 
 
 async def test_a_get_says_which_row_it_was_of(database: Database, environment: int) -> None:
     audit, row_id = ReadAudit(database), str(uuid.uuid4())
-    audit.note(_access(environment, A), "r1", "get", "messages", ONE.bytes, row_id=row_id)
-    audit.note(_access(environment, A), "r2", "find", "messages", ONE.bytes)
+    audit.note(_access(environment, A), "r1", "get", "messages", FIRST.bytes, row_id=row_id)
+    audit.note(_access(environment, A), "r2", "find", "messages", FIRST.bytes)
     await audit.aclose()
     async with database.connection() as connection:
         entries = await newest(connection, environment, AuditQuery(), 1_000)
@@ -271,9 +275,9 @@ async def test_a_get_says_which_row_it_was_of(database: Database, environment: i
 
 async def test_one_patients_trail_names_no_other_patient(database: Database, history: int) -> None:
     async with database.connection() as connection:
-        entries = await newest(connection, history, AuditQuery(patient=str(ONE)), 1_000)
+        entries = await newest(connection, history, AuditQuery(patient=str(FIRST)), 1_000)
     assert [e.request_id for e in entries] == ["r3", "r1", "w0"]
-    assert {e.patient_ids for e in entries} == {(str(ONE),)}
+    assert {e.patient_ids for e in entries} == {(str(FIRST),)}
 
 
 async def test_the_trail_narrows_to_an_actor_and_a_span(database: Database, history: int) -> None:

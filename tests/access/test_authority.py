@@ -87,11 +87,14 @@ async def house(people: People, database: Database, callers: Callers) -> AsyncIt
     # one.
     design = replace(
         whole,
-        roles=(*(replace(one, second_factor=one.name == "nurse") for one in whole.roles), *ROLES),
+        roles=(
+            *(replace(role, second_factor=role.name == "nurse") for role in whole.roles),
+            *ROLES,
+        ),
     )
     async with database.connection() as connection:
         await publish(connection, environment, design, "test")
-        made = await clients.create(
+        issued = await clients.create(
             connection,
             callers.box,
             environment_id=environment,
@@ -103,25 +106,25 @@ async def house(people: People, database: Database, callers: Callers) -> AsyncIt
             connection, callers.box, environment, {"name": "All", **TERMS}, Rules(BY_NAME, False)
         )
     async with AsyncExitStack() as stack:
-        found = {
+        people_of = {
             roles: await stack.enter_async_context(await people(environment, *roles))
             for roles in KINDS
         }
-        yield House(environment, found, made.client_id, hook.id, design)
+        yield House(environment, people_of, issued.client_id, hook.id, design)
 
 
 def asked(page: PageRoute, house: House, person: Person) -> list[str]:
     """The addresses of a page, with each thing in its open part that somebody may reach for."""
     workers = [
         person.worker_id,
-        *(one.worker_id for one in house.people.values() if one is not person),
+        *(worker.worker_id for worker in house.people.values() if worker is not person),
     ]
     reached = {
         "/workshop/clients": [house.client],
         "/workshop/webhooks": [house.webhook],
         "/admin/workers": workers,
     }
-    values = next((found for path, found in reached.items() if page.path.startswith(path)), ["1"])
+    values = next((value for path, value in reached.items() if page.path.startswith(path)), ["1"])
     return list(dict.fromkeys(re.sub(r"\{[^}]*\}", value, page.path) for value in values))
 
 
@@ -129,7 +132,7 @@ def fields(number: int) -> list[tuple[str, str]]:
     """A form that asks for everything; names differ, since two of one name are refused for that
     alone.
     """
-    given = {
+    submitted = {
         "grant": "all",
         "shape": "documented",
         "days": "3650",
@@ -138,25 +141,25 @@ def fields(number: int) -> list[tuple[str, str]]:
         "token": "",
         "lock": "0",
     }
-    given |= {
+    submitted |= {
         "name": f"taken-{number}",
         "first_name": "Eve",
         "last_name": "Taker",
         "timezone": "UTC",
     }
-    given |= {
+    submitted |= {
         "email": f"eve-{number}@example.org",
         "authentication": "token_exchange",
         "number": "0",
         "message": "x",
     }
-    given |= {name: value for name, value in TERMS.items() if isinstance(value, str)}
+    submitted |= {name: value for name, value in TERMS.items() if isinstance(value, str)}
     listed = [("roles", name) for name in ("admin", "designer", "coach", "billing")]
     listed += [("resources", name) for name in BY_NAME] + [
         ("scopes", scope) for scope in ALL_SCOPES
     ]
     return [
-        *given.items(),
+        *submitted.items(),
         *listed,
         *(("accept", word) for word in ("roles", "phases", "records", "responses")),
     ]
@@ -212,7 +215,7 @@ async def widening(database: Database, house: House) -> dict[str, str]:
         }
 
 
-async def given_by(database: Database, person: Person) -> dict[str, list[Any]]:
+async def grants_of(database: Database, person: Person) -> dict[str, list[Any]]:
     """What somebody has handed on: scopes of clients and tokens, the longest token in days, and
     what webhooks tell of.
     """
@@ -229,7 +232,7 @@ async def given_by(database: Database, person: Person) -> dict[str, list[Any]]:
             " made_by = $2",
             *(person.environment_id, actor),
         )
-        told = await connection.fetch(
+        resources = await connection.fetch(
             "SELECT DISTINCT unnest(resources) FROM subscriptions WHERE environment_id = $1 AND"
             " made_by = $2",
             *(person.environment_id, actor),
@@ -238,7 +241,7 @@ async def given_by(database: Database, person: Person) -> dict[str, list[Any]]:
     return {
         "scopes": sorted(every),
         "days": [days.days] if days else [],
-        "told": sorted(row[0] for row in told),
+        "told": sorted(row[0] for row in resources),
     }
 
 
@@ -284,14 +287,14 @@ async def test_after_every_form_of_every_page_nobody_holds_more_than_its_sender_
         for name in program.roles
         if now.get(name, program.roles[name]) != program.roles[name]
     ]
-    given = await given_by(database, person)
-    wrong += [f"gave {scope}" for scope in given["scopes"] if not sees(holder, scope)]
+    grants = await grants_of(database, person)
+    wrong += [f"gave {scope}" for scope in grants["scopes"] if not sees(holder, scope)]
     wrong += [
         f"gave a token of {days} days"
-        for days in given["days"]
+        for days in grants["days"]
         if days > 90 and "administer" not in holder.may
     ]
-    wrong += [f"is told of {name}" for name in given["told"] if not sees(holder, f"{name}.read")]
+    wrong += [f"is told of {name}" for name in grants["told"] if not sees(holder, f"{name}.read")]
     for worker_id, roles in (await accounts(database, house.environment)).items():
         had, has = program.rights(before.get(worker_id, ())), program.rights(roles)
         if has.may - had.may and "administer" not in holder.may:
@@ -324,23 +327,23 @@ async def test_who_integrates_opens_what_the_roles_show_and_for_at_most_ninety_d
         ("billing", "supervisor"): (True, False, True, True, False),
     }
     for kind, (patients, everything, answers, changes, longer) in expected.items():
-        person, made = house.people[kind], {}
+        person, answer_of = house.people[kind], {}
         for scope in ("patients.read", "all", "assessment_responses.read", "changes.read"):
             grant = {"grant": "all"} if scope == "all" else {"grant": "some", "scopes": scope}
-            made[scope] = await person.send_form(
+            answer_of[scope] = await person.send_form(
                 "/workshop/clients", name=scope, shape="documented", **grant
             )
-        given = [
-            made[scope].status_code
+        statuses = [
+            answer_of[scope].status_code
             for scope in ("patients.read", "all", "assessment_responses.read", "changes.read")
         ]
-        assert given == [200 if one else 403 for one in (patients, everything, answers, changes)], (
-            kind
-        )
-        refused = next((one for one in made.values() if one.status_code == 403), None)
+        assert statuses == [
+            200 if allowed else 403 for allowed in (patients, everything, answers, changes)
+        ], kind
+        refused = next((answer for answer in answer_of.values() if answer.status_code == 403), None)
         assert refused is None or "what you do not hold yourself" in Document(refused).main()
         if patients:
-            path = f"/workshop/clients/{id_in(made['patients.read'])}/token"
+            path = f"/workshop/clients/{id_in(answer_of['patients.read'])}/token"
             assert (await person.send_form(path, days="90")).status_code == 200, kind
             assert (await person.send_form(path, days="91")).status_code == (
                 200 if longer else 400
@@ -348,8 +351,8 @@ async def test_who_integrates_opens_what_the_roles_show_and_for_at_most_ninety_d
 
 
 def id_in(page: httpx.Response) -> str:
-    [found] = re.findall(r'id="issued-id" value="([^"]*)"', page.text)
-    return str(found)
+    [value] = re.findall(r'id="issued-id" value="([^"]*)"', page.text)
+    return str(value)
 
 
 async def test_a_wider_client_gives_no_secret_and_no_token_to_who_may_do_less(
@@ -357,8 +360,8 @@ async def test_a_wider_client_gives_no_secret_and_no_token_to_who_may_do_less(
 ) -> None:
     billing = house.people[("billing",)]
     path = f"/workshop/clients/{house.client}"
-    for action, given in (("rotate", {}), ("token", {"days": "1"})):
-        refused = await billing.send_form(f"{path}/{action}", **given)
+    for action, fields in (("rotate", {}), ("token", {"days": "1"})):
+        refused = await billing.send_form(f"{path}/{action}", **fields)
         assert refused.status_code == 403, action
         assert not Document(refused).mentions("alm_")
         assert Document(refused).lacks("field", "Client secret")
@@ -377,10 +380,10 @@ async def test_a_program_subscribes_nobody_to_what_it_may_not_read(
     async with await callers(
         house.environment, "subscriptions.read subscriptions.write patients.read"
     ) as api:
-        told = await api.post(
+        answer = await api.post(
             "/v1/subscriptions", json={"name": "Patients", **TERMS, "resources": ["patients"]}
         )
-        assert told.status_code == 200
+        assert answer.status_code == 200
         wide = await api.post(
             "/v1/subscriptions",
             json={"name": "More", **TERMS, "resources": ["patients", "messages"]},
@@ -401,27 +404,30 @@ def test_scopes_that_are_named_here_are_of_collections_that_there_are() -> None:
     assert named <= BY_NAME.keys()
 
 
-def roles(**given: Rights) -> Mapping[str, Rights]:
-    return given
+def roles(**rights: Rights) -> Mapping[str, Rights]:
+    return rights
 
 
-def held(*may: str, own: bool = False, hides: Collection[str] = (), factor: bool = False) -> Rights:
+def rights_of(
+    *may: str, own: bool = False, hides: Collection[str] = (), factor: bool = False
+) -> Rights:
     return Rights(frozenset(may), not own, frozenset(), frozenset(hides), factor)
 
 
 def test_a_role_that_opens_more_is_told_and_one_that_opens_less_is_not() -> None:
     before = roles(
-        nurse=held("give_care", factor=True),
-        own=held("give_care", own=True, hides=["mood"]),
-        gone=held("design"),
+        nurse=rights_of("give_care", factor=True),
+        own=rights_of("give_care", own=True, hides=["mood"]),
+        gone=rights_of("design"),
     )
     narrower = roles(
-        nurse=held(factor=True, own=True), own=held("give_care", own=True, hides=["mood", "pain"])
+        nurse=rights_of(factor=True, own=True),
+        own=rights_of("give_care", own=True, hides=["mood", "pain"]),
     )
     assert widened(before, narrower, [("nurse",), ("own",), ("gone",)]) == ()
-    wider = roles(nurse=held("give_care", "administer"), own=held("give_care"))
-    told = widened(before, wider, [])
-    assert told == (
+    wider = roles(nurse=rights_of("give_care", "administer"), own=rights_of("give_care"))
+    reason = widened(before, wider, [])
+    assert reason == (
         "The role nurse may also administer.",
         "The role nurse is no longer asked for a second factor.",
         "The role own sees all patients, not only those whose coach the worker is.",
@@ -431,16 +437,16 @@ def test_a_role_that_opens_more_is_told_and_one_that_opens_less_is_not() -> None
 
 def test_a_new_role_opens_something_only_to_those_who_have_its_name_already() -> None:
     before, after = (
-        roles(nurse=held("give_care")),
-        roles(nurse=held("give_care"), king=held("administer")),
+        roles(nurse=rights_of("give_care")),
+        roles(nurse=rights_of("give_care"), king=rights_of("administer")),
     )
     assert widened(before, after, [("nurse",)]) == ()
     assert widened(before, after, [("king", "nurse"), ("nurse",)]) == (
         "Whoever has the roles king, nurse may also administer.",
     )
     # A second role that asked for a second factor and goes takes it away from whoever has both.
-    both = roles(coach=held("give_care"), nurse=held("give_care", factor=True))
-    assert widened(both, roles(coach=held("give_care")), [("coach", "nurse")]) == (
+    both = roles(coach=rights_of("give_care"), nurse=rights_of("give_care", factor=True))
+    assert widened(both, roles(coach=rights_of("give_care")), [("coach", "nurse")]) == (
         "Whoever has the roles coach, nurse is no longer asked for a second factor.",
     )
 
@@ -448,17 +454,22 @@ def test_a_new_role_opens_something_only_to_those_who_have_its_name_already() ->
 def test_whoever_administers_gives_every_permission_and_shows_nothing_that_is_hidden_from_them() -> (
     None
 ):
-    office = Authority(rights=held("administer", hides=["mood"]))
-    assert beyond(office, Grant(rights=held("give_care", "design", hides=["mood"]))) == ()
-    assert beyond(office, Grant(rights=held("give_care"))) == ("answers to mood",)
-    assert beyond(office, Grant(rights=held("give_care", "design"), had=held("give_care"))) == ()
-    assert beyond(office, Grant(rights=held("design"))) == (), "who designs is shown no answers"
-    assert beyond(
-        Authority(rights=held("administer", own=True)), Grant(rights=held("give_care"))
-    ) == ("patients of others",)
-    assert beyond(Authority(rights=held("give_care")), Grant(rights=held("administer"))) == (
-        "administer",
+    office = Authority(rights=rights_of("administer", hides=["mood"]))
+    assert beyond(office, Grant(rights=rights_of("give_care", "design", hides=["mood"]))) == ()
+    assert beyond(office, Grant(rights=rights_of("give_care"))) == ("answers to mood",)
+    assert (
+        beyond(office, Grant(rights=rights_of("give_care", "design"), had=rights_of("give_care")))
+        == ()
     )
+    assert beyond(office, Grant(rights=rights_of("design"))) == (), (
+        "who designs is shown no answers"
+    )
+    assert beyond(
+        Authority(rights=rights_of("administer", own=True)), Grant(rights=rights_of("give_care"))
+    ) == ("patients of others",)
+    assert beyond(
+        Authority(rights=rights_of("give_care")), Grant(rights=rights_of("administer"))
+    ) == ("administer",)
     assert beyond(grants.NOTHING, Grant(scopes=("patients.read",), rights=NO_RIGHTS)) == (
         "patients.read",
     )

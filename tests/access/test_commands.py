@@ -51,10 +51,10 @@ def operator(dsn: str, home: Path) -> Operator:
 
 @pytest.fixture
 def client(operator: Operator) -> dict[str, str]:
-    made: dict[str, str] = operator.gets_here(
+    created: dict[str, str] = operator.gets_here(
         "client", "create", "--name", "warehouse", "--scope", "patients.read messages.read"
     )
-    return made
+    return created
 
 
 def test_a_client_is_created_and_listed_without_its_secret(
@@ -73,10 +73,10 @@ def test_a_client_is_created_and_listed_without_its_secret(
 
 def test_a_person_is_told_the_secret_once_and_what_to_do(operator: Operator) -> None:
     words = ["client", "create", "--name", "x", "--shape", "enveloped", "-e", operator.environment]
-    shown = operator.types(*words)
-    assert shown.exit_code == 0
+    output = operator.types(*words)
+    assert output.exit_code == 0
     for expected in ("client_id:", "client_secret:", "token_url:", "not shown again"):
-        assert expected in shown.stdout
+        assert expected in output.stdout
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_a_second_client_of_one_name_is_told_of_the_first_beside_what_is_piped_o
     assert f"a client of this name already, {client['client_id']}." in again.stderr
     document = json.loads(again.stdout)
     assert document["client_id"] != client["client_id"]
-    for one in (client, document):
-        operator.gets_here("client", "disable", one["client_id"])
+    for client_row in (client, document):
+        operator.gets_here("client", "disable", client_row["client_id"])
     assert (
         operator.types("client", "create", "--name", "warehouse", "-e", operator.environment).stderr
         == ""
@@ -156,10 +156,10 @@ def test_on_a_terminal_events_fit_into_its_lines_and_piped_they_are_whole(
         check=True,
     )
     os.close(follower)
-    shown = os.read(leader, 100_000).decode().splitlines()
+    output = os.read(leader, 100_000).decode().splitlines()
     os.close(leader)
-    assert max(map(len, shown)) <= 80
-    (line,) = [line for line in shown if f"client:{client['client_id'][:8]} " in line]
+    assert max(map(len, output)) <= 80
+    (line,) = [line for line in output if f"client:{client['client_id'][:8]} " in line]
     assert "operator " in line
 
 
@@ -223,7 +223,7 @@ def test_a_token_is_printed_alone_for_scripts(operator: Operator, client: dict[s
     assert printed.exit_code == 0
     assert printed.stdout.startswith("alm_")
     assert printed.stdout.count("\n") == 1
-    made = operator.gets(
+    created = operator.gets(
         "token",
         "create",
         "--client",
@@ -233,7 +233,7 @@ def test_a_token_is_printed_alone_for_scripts(operator: Operator, client: dict[s
         "--scope",
         "messages.read",
     )
-    assert (made["access_token"][:4], made["expires_in"]) == ("alm_", 172_800)
+    assert (created["access_token"][:4], created["expires_in"]) == ("alm_", 172_800)
     assert (
         "access_token:" in operator.types("token", "create", "--client", client["client_id"]).stdout
     )
@@ -294,6 +294,6 @@ def test_what_the_audit_trail_cannot_be_narrowed_to_is_refused_in_words(
     ],
 )
 def test_every_command_has_help_with_an_example(operator: Operator, words: list[str]) -> None:
-    shown = operator.types(*words, "--help")
-    assert shown.exit_code == 0
-    assert f"Example: almoner {' '.join(words)}" in shown.stdout
+    output = operator.types(*words, "--help")
+    assert output.exit_code == 0
+    assert f"Example: almoner {' '.join(words)}" in output.stdout

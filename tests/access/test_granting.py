@@ -111,9 +111,9 @@ class Function:
 def text_of(node: ast.AST) -> str:
     """Every string within, one after the other."""
     return " ".join(
-        one.value
-        for one in ast.walk(node)
-        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        part.value
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
     )
 
 
@@ -123,7 +123,7 @@ def tables_in(text: str) -> set[str]:
 
 def statements(tree: ast.Module) -> dict[str, set[str]]:
     """The tables that each statement of a module writes to, by the name of the statement."""
-    found = {}
+    literals = {}
     for node in tree.body:
         targets = (
             node.targets
@@ -133,8 +133,8 @@ def statements(tree: ast.Module) -> dict[str, set[str]]:
             else []
         )
         if targets and isinstance(targets[0], ast.Name) and tables_in(text_of(node)):
-            found[targets[0].id] = tables_in(text_of(node))
-    return found
+            literals[targets[0].id] = tables_in(text_of(node))
+    return literals
 
 
 def functions(tree: ast.Module, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
@@ -150,11 +150,11 @@ def functions(tree: ast.Module, prefix: str = "") -> Iterator[tuple[str, ast.AST
 
 
 def called(node: ast.AST) -> set[str]:
-    named = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+    named = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
     return {
-        one.id if isinstance(one, ast.Name) else one.attr
-        for one in named
-        if isinstance(one, ast.Name | ast.Attribute)
+        function.id if isinstance(function, ast.Name) else function.attr
+        for function in named
+        if isinstance(function, ast.Name | ast.Attribute)
     }
 
 
@@ -167,26 +167,26 @@ def modules() -> dict[str, dict[str, Function]]:
             continue
         tree = ast.parse(path.read_text())
         known = statements(tree)
-        found = {}
+        functions_of = {}
         for name, node in functions(tree):
-            used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-            written = tables_in(text_of(node)).union(*(known[one] for one in known.keys() & used))
-            found[name] = Function(name, written, called(node))
-        read[str(path.relative_to(SERVER))] = found
+            used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+            written = tables_in(text_of(node)).union(*(known[name] for name in known.keys() & used))
+            functions_of[name] = Function(name, written, called(node))
+        read[str(path.relative_to(SERVER))] = functions_of
     return read
 
 
-def reaches(function: Function, wanted: set[str], module: dict[str, Function]) -> bool:
+def reaches(function: Function, asks: set[str], module: dict[str, Function]) -> bool:
     """Whether a function calls one of these, itself or through another one of its module."""
-    seen: set[str] = set()
+    visited: set[str] = set()
     waiting = [function]
     while waiting:
         now = waiting.pop()
-        if now.calls & wanted:
+        if now.calls & asks:
             return True
-        further = {name for name in module if name.rpartition(".")[2] in now.calls} - seen
-        seen |= further
-        waiting += [module[one] for one in further]
+        further = {name for name in module if name.rpartition(".")[2] in now.calls} - visited
+        visited |= further
+        waiting += [module[name] for name in further]
     return False
 
 
@@ -197,9 +197,9 @@ def test_whoever_writes_to_a_table_of_access_notes_it() -> None:
             if not function.tables:
                 continue
             short = function.name.rpartition(".")[2]
-            callers = [one for one in module.values() if short in one.calls]
+            callers = [function for function in module.values() if short in function.calls]
             noted = reaches(function, NOTES, module) or (
-                callers and all(reaches(one, NOTES, module) for one in callers)
+                callers and all(reaches(caller, NOTES, module) for caller in callers)
             )
             where = f"{path}:{function.name}"
             if where in NOT_NOTED:
@@ -213,12 +213,12 @@ def test_whoever_writes_to_a_table_of_access_notes_it() -> None:
 
 
 def test_whoever_gives_a_right_asks_what_is_held() -> None:
-    found = modules()
+    functions = modules()
     missing = [
         f"{path}:{name} does not ask"
         for path, names in GIVES.items()
         for name in names
-        if not reaches(found[path][name], ASKS, found[path])
+        if not reaches(functions[path][name], ASKS, functions[path])
     ]
     # Nobody else adds to what somebody may do.
     givers = {
@@ -232,7 +232,7 @@ def test_whoever_gives_a_right_asks_what_is_held() -> None:
     }
     missing += [
         f"{path}:{function.name} writes to {', '.join(sorted(givers & function.tables))}"
-        for path, module in found.items()
+        for path, module in functions.items()
         for function in module.values()
         if path not in (*GIVES, *OTHERWISE) and givers & function.tables
     ]
@@ -254,11 +254,11 @@ def test_pages_and_the_api_say_on_whose_authority_they_act() -> None:
                 continue
             if node.func.attr not in SAY_WHO.get(node.func.value.id, ()):
                 continue
-            given = [
-                ast.unparse(one)
-                for one in (*node.args, *(keyword.value for keyword in node.keywords))
+            arguments = [
+                ast.unparse(argument)
+                for argument in (*node.args, *(keyword.value for keyword in node.keywords))
             ]
-            if not {"by", "self.by", "visit.by", "_by(access, request)"} & {*given}:
+            if not {"by", "self.by", "visit.by", "_by(access, request)"} & {*arguments}:
                 unsaid.append(
                     f"{inside}:{node.lineno} {ast.unparse(node.func)} does not say by whom"
                 )

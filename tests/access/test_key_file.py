@@ -96,14 +96,14 @@ def test_a_home_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
 def test_the_home_that_nobody_names_is_the_same_from_every_folder_that_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other, user = tmp_path / "one", tmp_path / "other", str(tmp_path / "user")
-    for folder in (one, other):
+    first, other, user = tmp_path / "one", tmp_path / "other", str(tmp_path / "user")
+    for folder in (first, other):
         folder.mkdir()
-    found = []
-    for folder in (one, other):
+    keys = []
+    for folder in (first, other):
         monkeypatch.chdir(folder)
-        found.append(Settings.read({"HOME": user}).home)
-    assert found == [Path(user) / ".local/share/almoner"] * 2
+        keys.append(Settings.read({"HOME": user}).home)
+    assert keys == [Path(user) / ".local/share/almoner"] * 2
     assert Settings.read({"HOME": user, "XDG_DATA_HOME": "/srv/data"}).home == Path(
         "/srv/data/almoner"
     )

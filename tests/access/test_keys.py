@@ -142,7 +142,7 @@ def test_every_command_that_seals_refuses_a_second_key_and_says_what_to_do(
         "subscription create --name b --url https://b.example.org/ --resources patients --client-id"
         " a --client-secret s"
     )
-    typed = (
+    commands = (
         ["client", "create", "--name", "warehouse"],
         ["client", "rotate", client_id],
         subscribe.split(),
@@ -153,7 +153,7 @@ def test_every_command_that_seals_refuses_a_second_key_and_says_what_to_do(
         ["worker"],
     )
     wrong = []
-    for words in typed:
+    for words in commands:
         for key in ("", other):
             refused = run(own_dsn, second, *words, key=key)
             helps = all(
@@ -269,12 +269,12 @@ async def test_what_is_sealed_with_an_old_key_while_that_one_is_retired_is_not_l
             )
         await database.close()
 
-    def written(self: KeySource, kept: Sequence[bytes]) -> None:
+    def written(self: KeySource, lines: Sequence[bytes]) -> None:
         # A process that nobody started again makes a client in the moment before the old key leaves
         # the file.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, make()).result()
-        write(self, kept)
+        write(self, lines)
 
     monkeypatch.setattr(KeySource, "write", written)
     async with own.connection() as connection:
@@ -328,14 +328,14 @@ async def test_a_lost_key_is_replaced_when_it_is_said_to_be_lost_and_what_it_sea
     assert (await types(own_dsn, home, "key", "rotate")).exit_code == 2
     went = await types(own_dsn, home, "key", "rotate", "--lost")
     assert went.exit_code == 0, went.output
-    for told in (
+    for sentence in (
         "1 of client_secrets",
         "1 of subscriptions",
         "1 of worker_accounts",
         "client rotate",
         "--second-factor",
     ):
-        assert told in went.output
+        assert sentence in went.output
     assert (await types(own_dsn, home, "client", "create", "--name", "warehouse")).exit_code == 0
     looked = {
         f["looked_at"]: f

@@ -56,8 +56,10 @@ async def go(oidc: Oidc, environment: str = "production") -> tuple[str, dict[str
 
 async def test_the_provider_says_who_somebody_is(oidc: Oidc, provider: Provider) -> None:
     cookie, query = await go(oidc)
-    found = await oidc.finish(cookie, query)
-    assert found == Identity(f"{provider.issuer}|7", "emily@example.org", "production", "/workshop")
+    identity = await oidc.finish(cookie, query)
+    assert identity == Identity(
+        f"{provider.issuer}|7", "emily@example.org", "production", "/workshop"
+    )
 
 
 CLASSES: dict[str, tuple[str, ...]] = {"acr": ("silver", "gold")}
@@ -92,11 +94,11 @@ async def test_a_class_or_method_that_is_required_is_vouched_for_or_nobody_comes
             wrong.append((name, asked))
         cookie, query = await go(oidc)
         try:
-            found: bool | None = (await oidc.finish(cookie, query)).second_factor
+            second_factor: bool | None = (await oidc.finish(cookie, query)).second_factor
         except OidcError as refused:
-            found = None if "second factor" in refused.message else True
-        if found is not expected:
-            wrong.append((name, found))
+            second_factor = None if "second factor" in refused.message else True
+        if second_factor is not expected:
+            wrong.append((name, second_factor))
     assert not wrong
 
 
@@ -170,7 +172,7 @@ async def test_keys_that_changed_are_looked_up_again(
 async def test_who_did_not_start_here_or_took_too_long_is_refused(oidc: Oidc, clock: Clock) -> None:
     cookie, query = await go(oidc)
     other_cookie, other_query = await go(oidc)
-    for given, sent in (
+    for state, sent in (
         (cookie, other_query),
         (other_cookie, query),
         ("", query),
@@ -183,7 +185,7 @@ async def test_who_did_not_start_here_or_took_too_long_is_refused(oidc: Oidc, cl
         (cookie, {"state": query["state"], "iss": query["iss"], "error": "access_denied"}),
     ):
         with pytest.raises(OidcError):
-            await oidc.finish(given, sent)
+            await oidc.finish(state, sent)
     clock.ahead = SECONDS
     with pytest.raises(OidcError, match="ten minutes"):
         await oidc.finish(cookie, query)

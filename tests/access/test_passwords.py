@@ -112,8 +112,12 @@ def test_a_server_hashes_at_the_costs_of_today_unless_a_test_hands_in_something_
 async def test_a_password_is_kept_as_argon2id_with_the_costs_of_today() -> None:
     stored = await Passwords().hash("violet tractors at noon")
     assert stored.startswith("$argon2id$")
-    kept = extract_parameters(stored)
-    assert (kept.time_cost, kept.memory_cost, kept.parallelism) == (TIME_COST, MEMORY_KIB, 1)
+    parameters = extract_parameters(stored)
+    assert (parameters.time_cost, parameters.memory_cost, parameters.parallelism) == (
+        TIME_COST,
+        MEMORY_KIB,
+        1,
+    )
 
 
 async def test_the_same_characters_are_the_same_password_however_they_were_typed() -> None:

@@ -29,7 +29,7 @@ async def emily(door: Door, environment: int) -> Worker:
     return await door.worker(environment)
 
 
-async def made(door: Door, worker: Worker) -> str:
+async def new_link(door: Door, worker: Worker) -> str:
     async with door.database.connection() as connection:
         return await reset_links.make(connection, worker.environment_id, worker.id, BY)
 
@@ -50,9 +50,9 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(
 ) -> None:
     before = await door.knock(emily)
     assert isinstance(before, SignedIn)
-    token = await made(door, emily)
-    found = await look(door, token)
-    assert found == ResetLink(
+    token = await new_link(door, emily)
+    link = await look(door, token)
+    assert link == ResetLink(
         environment_id=emily.environment_id,
         environment=emily.environment,
         worker_id=emily.id,
@@ -60,7 +60,7 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(
         first_name="Emily",
         last_name="Smith",
     )
-    assert await use(door, token) == found
+    assert await use(door, token) == link
     assert await door.session(before.token) is None
     assert isinstance(await door.knock(emily, PASSWORD), Refused)
     assert isinstance(await door.knock(emily, NEW), SignedIn)
@@ -74,7 +74,7 @@ async def test_a_link_sets_the_password_once_and_ends_all_sessions(
 
 
 async def test_of_two_who_use_a_link_at_once_one_succeeds(door: Door, emily: Worker) -> None:
-    token = await made(door, emily)
+    token = await new_link(door, emily)
     used = await asyncio.gather(
         *(use(door, token, f"password number {n} of many") for n in range(4))
     )
@@ -82,14 +82,14 @@ async def test_of_two_who_use_a_link_at_once_one_succeeds(door: Door, emily: Wor
 
 
 async def test_a_new_link_ends_the_older_ones_of_its_worker(door: Door, emily: Worker) -> None:
-    other = await made(door, await door.worker(emily.environment_id))
-    tokens = await asyncio.gather(*(made(door, emily) for _ in range(4)))
+    other = await new_link(door, await door.worker(emily.environment_id))
+    tokens = await asyncio.gather(*(new_link(door, emily) for _ in range(4)))
     assert sum([await look(door, token) is not None for token in tokens]) == 1
     assert await look(door, other) is not None
 
 
 async def test_a_link_ends_after_a_day(door: Door, emily: Worker) -> None:
-    token = await made(door, emily)
+    token = await new_link(door, emily)
     await door.execute(
         "UPDATE reset_links SET expires_at = expires_at - interval '23 hours 59 minutes' WHERE"
         " worker_id = $1",
@@ -109,8 +109,8 @@ async def test_a_password_that_its_owner_sets_ends_a_link_that_lies_about(
     door: Door, emily: Worker
 ) -> None:
     token, other = (
-        await made(door, emily),
-        await made(door, await door.worker(emily.environment_id)),
+        await new_link(door, emily),
+        await new_link(door, await door.worker(emily.environment_id)),
     )
     async with door.database.connection() as connection:
         await accounts.set_password(
@@ -123,7 +123,7 @@ async def test_a_password_that_its_owner_sets_ends_a_link_that_lies_about(
 async def test_a_link_from_before_an_account_was_disabled_is_not_brought_back(
     door: Door, emily: Worker
 ) -> None:
-    token = await made(door, emily)
+    token = await new_link(door, emily)
     async with door.database.connection() as connection:
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
         await accounts.enable(connection, emily.environment_id, emily.id, BY)
@@ -131,19 +131,19 @@ async def test_a_link_from_before_an_account_was_disabled_is_not_brought_back(
 
 
 async def test_a_disabled_worker_gets_no_link_and_uses_none(door: Door, emily: Worker) -> None:
-    token = await made(door, emily)
+    token = await new_link(door, emily)
     async with door.database.connection() as connection:
         await accounts.disable(connection, emily.environment_id, emily.id, BY)
     assert await use(door, token) is None
     with pytest.raises(ApiError, match="not_found"):
-        await made(door, emily)
+        await new_link(door, emily)
     emily.environment_id = await new_environment(door.database)
     with pytest.raises(ApiError, match="not_found"):
-        await made(door, emily)
+        await new_link(door, emily)
 
 
 async def test_the_link_itself_is_not_in_the_database(door: Door, emily: Worker) -> None:
-    token = await made(door, emily)
+    token = await new_link(door, emily)
     async with door.database.connection() as connection:
         rows = await connection.fetch(
             "SELECT row_to_json(r)::text FROM reset_links r UNION ALL SELECT row_to_json(e)::text"

@@ -23,7 +23,7 @@ def test_the_same_secret_is_sealed_differently_each_time_and_is_not_to_be_seen()
     box = SecretBox(KEY)
     sealed = {box.seal("correct horse", CLIENT) for _ in range(50)}
     assert len(sealed) == 50
-    assert not any(b"correct" in one for one in sealed)
+    assert not any(b"correct" in ciphertext for ciphertext in sealed)
 
 
 def test_a_secret_cannot_be_moved_to_another_client() -> None:

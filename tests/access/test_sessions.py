@@ -167,9 +167,9 @@ async def test_an_address_is_found_in_any_letters_unless_two_could_be_meant(
 ) -> None:
     small = await door.worker(environment, email="twin@example.org")
     async with taken(door.database, 1) as (connection,):
-        found = await accounts.by_email(connection, environment, " Twin@Example.org ")
-        assert found is not None
-        assert found.worker_id == small.id
+        account = await accounts.by_email(connection, environment, " Twin@Example.org ")
+        assert account is not None
+        assert account.worker_id == small.id
         large = await door.worker(environment, email="Twin@example.org")
         assert await accounts.by_email(connection, environment, "TWIN@example.org") is None
         exact = await accounts.by_email(connection, environment, "Twin@example.org")

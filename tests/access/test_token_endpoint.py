@@ -87,13 +87,13 @@ def _refused(reply: Reply, error: str) -> str:
     status, _, answer = reply
     assert (status, answer["error"]) == (400, error)
     assert set(answer) == {"error", "error_description", "errors"}
-    (shown,) = answer["errors"]
-    assert (shown["status"], shown["code"], shown["detail"]) == (
+    (refusal,) = answer["errors"]
+    assert (refusal["status"], refusal["code"], refusal["detail"]) == (
         400,
         "bad_request",
         answer["error_description"],
     )
-    assert set(shown) == {"status", "code", "title", "detail", "extra"}
+    assert set(refusal) == {"status", "code", "title", "detail", "extra"}
     description: str = answer["error_description"]
     return description
 
@@ -130,7 +130,7 @@ async def test_another_method_is_refused(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (b"", "empty"),
         (b"  \n", "empty"),
@@ -149,9 +149,9 @@ async def test_another_method_is_refused(caller: Caller) -> None:
     ],
 )
 async def test_a_body_that_is_no_request_for_a_token_is_refused(
-    caller: Caller, body: bytes, told: str
+    caller: Caller, body: bytes, text: str
 ) -> None:
-    assert told in _refused(await caller.send(body), "invalid_request")
+    assert text in _refused(await caller.send(body), "invalid_request")
 
 
 async def test_a_multipart_form_is_refused_in_words(caller: Caller) -> None:
@@ -177,11 +177,11 @@ async def test_why_an_assertion_does_not_fit_is_in_the_log_and_nothing_secret(
     caller: Caller, claim: str, value: Any
 ) -> None:
     with structlog.testing.capture_logs() as logs:
-        told = _refused(await caller.ask(**{claim: value}), "invalid_grant")
-    [line] = [one for one in logs if one["event"] == "token refused"]
+        reason = _refused(await caller.ask(**{claim: value}), "invalid_grant")
+    [line] = [entry for entry in logs if entry["event"] == "token refused"]
     assert line["client_id"] == caller.client_id
     assert claim in line["reason"]
-    assert line["reason"] == told
+    assert line["reason"] == reason
     assert caller.secret not in repr(logs)
     assert "elsewhere.example" not in repr(logs)
 
@@ -200,16 +200,16 @@ async def test_no_noise_hides_a_refusal_of_a_client_that_there_is(caller: Caller
         for _ in range(3):
             await caller.guess("10.0.0.2", iss=NOBODY)
         await caller.guess()
-    told = [
+    refusals = [
         (line["client_id"], line["reason"]) for line in logs if line["event"] == "token refused"
     ]
-    assert told == [(NOBODY, "client is unknown or disabled"), (caller.client_id, "signature")]
+    assert refusals == [(NOBODY, "client is unknown or disabled"), (caller.client_id, "signature")]
 
 
 @pytest.mark.house
 async def test_the_scope_that_does_not_exist_is_named(caller: Caller) -> None:
-    told = _refused(await caller.ask(scope="patients.reed invoices.read"), "invalid_scope")
-    assert told.startswith("There is no scope patients.reed. A scope is all,")
+    message = _refused(await caller.ask(scope="patients.reed invoices.read"), "invalid_scope")
+    assert message.startswith("There is no scope patients.reed. A scope is all,")
     strange = _refused(await caller.ask(scope='a"\\b\u00e9'), "invalid_scope")
     assert strange.startswith("There is no scope a??b?.")
 
@@ -320,13 +320,13 @@ async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(
         ("invoices.read", "patients.read", None),
     ]
     wrong = []
-    for claim, parameter, wanted in cases:
+    for claim, parameter, expected in cases:
         body = {"grant_type": GRANT_TYPE, "assertion": caller.assertion(scope=claim)}
         reply = await caller.send(body if parameter is None else body | {"scope": parameter})
-        if wanted is None:
+        if expected is None:
             _refused(reply, "invalid_scope")
-        elif reply[2].get("scope") != wanted or (await _access(database, reply[2])).scopes != set(
-            wanted.split()
+        elif reply[2].get("scope") != expected or (await _access(database, reply[2])).scopes != set(
+            expected.split()
         ):
             wrong.append((claim, parameter, reply))
     assert not wrong

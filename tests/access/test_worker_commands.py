@@ -31,8 +31,8 @@ def _created(operator: Operator, *more: str) -> dict[str, Any]:
         "Smith",
         *more,
     ]
-    made: dict[str, Any] = operator.gets_here(*words)
-    return made
+    created: dict[str, Any] = operator.gets_here(*words)
+    return created
 
 
 def test_a_worker_is_created_with_roles_and_a_link(operator: Operator) -> None:
@@ -42,8 +42,13 @@ def test_a_worker_is_created_with_roles_and_a_link(operator: Operator) -> None:
     assert created["hours"] == 24
     listed = {worker["id"]: worker for worker in operator.gets_here("worker", "list")}
     assert len(listed) == 2
-    shown = listed[created["id"]]
-    assert (shown["roles"], shown["has_password"], shown["disabled_at"], shown["last_seen_at"]) == (
+    invited = listed[created["id"]]
+    assert (
+        invited["roles"],
+        invited["has_password"],
+        invited["disabled_at"],
+        invited["last_seen_at"],
+    ) == (
         ["coach", "designer"],
         False,
         None,
@@ -99,9 +104,9 @@ def test_a_worker_is_disabled_enabled_and_given_a_new_link(operator: Operator) -
     again = operator.gets_here("worker", "reset", created["email"], "--second-factor")
     assert again["link"] != created["link"]
     assert again["second_factor_removed"] is False
-    shown = operator.types("worker", "reset", created["email"], "-e", operator.environment)
-    assert "https://care.example/reset/" in shown.stdout
-    assert "not shown again" in shown.stdout
+    output = operator.types("worker", "reset", created["email"], "-e", operator.environment)
+    assert "https://care.example/reset/" in output.stdout
+    assert "not shown again" in output.stdout
     events = operator.gets_here("worker", "events", "--worker", created["email"])
     assert [event["event"] for event in reversed(events)] == [
         "roles set",
@@ -130,6 +135,6 @@ def test_an_unknown_worker_is_told_so(operator: Operator, words: list[str], name
     "verb", ["create", "list", "roles", "disable", "enable", "reset", "events"]
 )
 def test_every_command_has_help_with_an_example(operator: Operator, verb: str) -> None:
-    shown = operator.types("worker", verb, "--help")
-    assert shown.exit_code == 0
-    assert f"Example: almoner worker {verb}" in shown.stdout
+    output = operator.types("worker", verb, "--help")
+    assert output.exit_code == 0
+    assert f"Example: almoner worker {verb}" in output.stdout

@@ -82,18 +82,16 @@ class Site:
         pairs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', form)
         return [(name, html.unescape(value)) for name, value in pairs]
 
-    def send(self, page: str, action: str, **typed: str) -> httpx.Response:
+    def send(self, page: str, action: str, **text: str) -> httpx.Response:
         """Sends the form of a page that goes to ``action`` as a browser would, with what its
         hidden fields hold.
         """
-        return self.post(action, self.hidden(page, action), **typed)
+        return self.post(action, self.hidden(page, action), **text)
 
-    def post(self, action: str, hidden: list[tuple[str, str]], **typed: str) -> httpx.Response:
+    def post(self, action: str, hidden: list[tuple[str, str]], **text: str) -> httpx.Response:
         """Sends a form whose hidden fields held this."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self.coach.post(
-            action, content=urlencode([*hidden, *typed.items()]), headers=headers
-        )
+        return self.coach.post(action, content=urlencode([*hidden, *text.items()]), headers=headers)
 
 
 def form_of(page: str, action: str) -> str:
@@ -204,5 +202,5 @@ def _enter(site: Site, output: str) -> None:
 
 def document(site: Site) -> dict[str, Any]:
     """The OpenAPI document as it is served."""
-    found: dict[str, Any] = json.loads(site.api.get("/v1/openapi.json").text)
-    return found
+    openapi: dict[str, Any] = json.loads(site.api.get("/v1/openapi.json").text)
+    return openapi

@@ -83,11 +83,11 @@ def test_a_field_of_each_collection_is_in_api_document_reference_demo_and_export
                 # Calendars are made with their workers, of whom alone the demo speaks.
                 assert name == "calendars" or SAYS in {row[NOTE] for row in rows}, "the demo"
                 singular = resource.singular.replace(" ", "").lower()
-                assert any(singular in one.replace("_", "").lower() for one in with_it), with_it
+                assert any(singular in place.replace("_", "").lower() for place in with_it), with_it
                 reference = site.api.get(f"/docs/{name}").text
                 assert "What the site notes of it." in Document(reference).main(), "the reference"
-                typed = {"collections": name, "format": "csv"}
-                exported = site.send("/admin/export", "/admin/export", **typed).text
+                fields = {"collections": name, "format": "csv"}
+                exported = site.send("/admin/export", "/admin/export", **fields).text
                 assert NOTE in exported.partition("\n")[0], exported[:200]
 
 
@@ -106,15 +106,15 @@ def test_a_field_of_each_collection_is_on_its_page_in_its_form_and_in_what_the_t
                 # A table has its titles above.
                 assert re.search(f"Site note.*{SAYS}", read), f"{page}: {read[:1500]}"
                 controls = names_in(form_of(site.html(form), action))
-                assert any(one.split(".")[-1] == NOTE for one in controls), controls
+                assert any(control.split(".")[-1] == NOTE for control in controls), controls
                 if Verb.UPDATE not in BY_NAME[name].verbs or name == "external_ids":
                     continue
                 body = {NOTE: f"else of {name}", **{key: row[key] for key in NAMED.get(name, ())}}
                 changed = site.api.put(f"/v1/{name}/{row['id']}", content=json.dumps(body))
                 assert changed.status_code == 200, changed.text
                 timeline = site.page(place("{of}?show=changes", row))
-                told = rf"Site note:?(?: changed)? {SAYS} →(?: to)? else of {name}"
-                assert re.search(told, timeline), timeline[:1500]
+                expected = rf"Site note:?(?: changed)? {SAYS} →(?: to)? else of {name}"
+                assert re.search(expected, timeline), timeline[:1500]
 
 
 def test_a_care_flow_is_begun_and_changed_with_it_and_two_who_change_it_see_both(
@@ -148,13 +148,13 @@ def test_an_assessment_is_filled_in_with_it_and_a_draft_keeps_it(site: Site) -> 
         for name, value in row["model"].items()
         if value is not None
     }
-    typed = {**answers, "a-.site_note": "read aloud"}
-    kept = site.send(form, action, do="save", **typed)
-    assert kept.status_code == 303, refusals(kept.text)
+    fields = {**answers, "a-.site_note": "read aloud"}
+    answer = site.send(form, action, do="save", **fields)
+    assert answer.status_code == 303, refusals(answer.text)
     control = re.search(r'<input[^>]* name="a-.site_note"[^>]*>', site.html(form))
     assert control
     assert 'value="read aloud"' in control[0]
-    done = site.send(form, action, do="finish", **typed)
+    done = site.send(form, action, do="finish", **fields)
     assert done.status_code == 303, as_read(done.text)[:1500]
     assert "Site note read aloud" in site.page(done.headers["location"])
     timeline = site.page(f"/patients/{row['user_id']}?show=assessments")
@@ -164,9 +164,9 @@ def test_an_assessment_is_filled_in_with_it_and_a_draft_keeps_it(site: Site) -> 
 def test_a_conversation_is_begun_with_it(site: Site) -> None:
     patient = site.find("patients")[2]["id"]
     here = f"/patients/{patient}/conversations/new"
-    typed = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
+    fields = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
     notes = {"conversation.site_note": "for questions", "site_note": "by hand"}
-    sent = site.send(here, here, **typed, **notes)
+    sent = site.send(here, here, **fields, **notes)
     assert sent.status_code == 303, refusals(sent.text)
     page = site.page(sent.headers["location"])
     assert "Site note: for questions" in page

@@ -33,7 +33,7 @@ def noted(site: Site, patient: str, substance: str, **values: Any) -> str:
     return row_id
 
 
-def told(site: Site, patient: str, show: str = "changes") -> str:
+def timeline(site: Site, patient: str, show: str = "changes") -> str:
     return site.page(f"/patients/{patient}?show={show}")
 
 
@@ -69,15 +69,17 @@ def test_it_is_added_changed_and_removed_on_its_page_and_the_timeline_tells_it(s
     assert "Peanuts" in page
     assert "Severity Mild Noted on 2 Mar 2026" in page
     assert re.search(
-        r"Allergy added · Peanuts Severity: Mild · Noted on: 2 Mar 2026", told(site, patient)
-    ), told(site, patient)[:1500]
+        r"Allergy added · Peanuts Severity: Mild · Noted on: 2 Mar 2026", timeline(site, patient)
+    ), timeline(site, patient)[:1500]
     row = next(
-        one for one in site.find("allergies", user_id=patient) if one["substance"] == "Peanuts"
+        allergy
+        for allergy in site.find("allergies", user_id=patient)
+        if allergy["substance"] == "Peanuts"
     )
     worker = site.find("workers")[0]
     values = {"substance": "Peanuts", "severity": "very_severe", "noted_by_id": worker["id"]}
     assert site.send(here, f"{here}/{row['id']}", **values).status_code == 303
-    changed = told(site, patient)
+    changed = timeline(site, patient)
     assert "Allergy Peanuts changed" in changed
     assert re.search(r"Severity:? Mild →(?: to)? Very severe", changed), changed[:1500]
     assert re.search(
@@ -85,7 +87,7 @@ def test_it_is_added_changed_and_removed_on_its_page_and_the_timeline_tells_it(s
     ), changed[:1500]
     assert "Peanuts" in site.page(f"/patients/{patient}")
     assert site.send(here, f"{here}/{row['id']}/remove").status_code == 303
-    assert "Allergy removed · Peanuts" in told(site, patient)
+    assert "Allergy removed · Peanuts" in timeline(site, patient)
     assert "Peanuts" not in site.page(here)
 
 
@@ -130,21 +132,21 @@ def test_nobody_reaches_the_row_of_another_patient(site: Site) -> None:
 
 
 def test_a_merge_moves_it_an_export_has_it_and_the_audit_trail_names_it(site: Site) -> None:
-    given = {
+    body = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "first_name": "Mira",
         "last_name": "Lund",
         "birthday": "1980-02-03",
     }
-    kept, other = (site.api.post("/v1/patients", json=given).json()["id"] for _ in range(2))
+    survivor, other = (site.api.post("/v1/patients", json=body).json()["id"] for _ in range(2))
     noted(site, other, "Sulfites")
-    here = f"/patients/{kept}/merge"
+    here = f"/patients/{survivor}/merge"
     assert "1 Allergies" in site.page(f"{here}/{other}")
     merged = site.send(f"{here}/{other}", here)
     assert merged.status_code == 303, as_read(merged.text)[:600]
-    assert [row["substance"] for row in site.find("allergies", user_id=kept)] == ["Sulfites"]
-    assert "moved: 1 allergy" in told(site, kept, "care")
+    assert [row["substance"] for row in site.find("allergies", user_id=survivor)] == ["Sulfites"]
+    assert "moved: 1 allergy" in timeline(site, survivor, "care")
     exported = site.send("/admin/export", "/admin/export", collections="allergies", format="ndjson")
     assert json.loads(exported.text.splitlines()[0])["substance"]
     assert "an allergy" in site.page("/admin/audit")

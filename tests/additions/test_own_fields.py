@@ -40,7 +40,7 @@ def test_the_api_its_document_and_the_reference_have_both(site: Site) -> None:
 
 
 def test_the_pages_of_a_patient_have_it_and_the_timeline_tells_of_its_change(site: Site) -> None:
-    patient = next(one for one in site.find("patients") if one["preferred_name"])
+    patient = next(row for row in site.find("patients") if row["preferred_name"])
     here = f"/patients/{patient['id']}"
     assert "Preferred name Ada" in site.page(here)
     assert "Preferred name How the patient wants to be called." in site.page(f"{here}/contact")
@@ -52,11 +52,11 @@ def test_the_pages_of_a_patient_have_it_and_the_timeline_tells_of_its_change(sit
         f"{here}/contact", f"{here}/contact/details", **details(patient), preferred_name="Bea"
     )
     assert again.status_code == 303
-    told = site.page(f"{here}?show=changes")
-    assert re.search(r"Preferred name changed nothing →(?: to)? Bea", told), told[:1500]
+    timeline = site.page(f"{here}?show=changes")
+    assert re.search(r"Preferred name changed nothing →(?: to)? Bea", timeline), timeline[:1500]
     assert "Preferred name Bea" in site.page(here)
     other = next(
-        one for one in site.find("patients") if one["id"] != patient["id"] and one["preferred_name"]
+        row for row in site.find("patients") if row["id"] != patient["id"] and row["preferred_name"]
     )
     assert f"Preferred name Bea {other['preferred_name']}" in site.page(
         f"{here}/merge/{other['id']}"
@@ -84,22 +84,22 @@ def test_two_who_change_it_see_both_values(site: Site) -> None:
 def test_a_new_patient_has_it_and_one_like_them_is_compared_in_it(site: Site) -> None:
     assert "preferred_name" in names_in(form_of(site.html("/patients/new"), "/patients/new"))
     there = site.find("patients")[0]
-    typed = {**details(there), "phase": "intake", "is_active": "yes", "preferred_name": "Cleo"}
-    near = site.send("/patients/new", "/patients/new", **typed)
+    fields = {**details(there), "phase": "intake", "is_active": "yes", "preferred_name": "Cleo"}
+    near = site.send("/patients/new", "/patients/new", **fields)
     assert near.status_code == 409
     stored = there["preferred_name"] or "nothing"
     assert Document(near.text).row(f"Preferred name Cleo {stored}")
-    made = site.send("/patients/new", "/patients/new", **typed, anyway="yes")
-    assert made.status_code == 303
+    answer = site.send("/patients/new", "/patients/new", **fields, anyway="yes")
+    assert answer.status_code == 303
     assert (
-        site.find("patients", ids=made.headers["location"].rsplit("/", 1)[1])[0]["preferred_name"]
+        site.find("patients", ids=answer.headers["location"].rsplit("/", 1)[1])[0]["preferred_name"]
         == "Cleo"
     )
 
 
 def test_an_appointment_is_booked_shown_and_changed_with_it(site: Site) -> None:
     assert "room" in names_in(form_of(site.html("/calendar/new"), "/calendar/new"))
-    event = next(one for one in site.find("calendar_events") if one["room"] == "garden")
+    event = next(row for row in site.find("calendar_events") if row["room"] == "garden")
     here = f"/calendar/events/{event['id']}"
     assert "Room Garden" in site.page(here)
     assert site.send(here, here, room="blue_room").status_code == 303
@@ -120,12 +120,12 @@ def test_numbers_addresses_and_tasks_are_added_changed_and_told_with_theirs(site
         "best_time": "after five",
     }
     address = {"email": "own@example.org", "belongs_to": "her sister"}
-    for page, action, typed in (
+    for page, action, fields in (
         (f"{here}/contact", f"{here}/contact/phones", number),
         (f"{here}/contact", f"{here}/contact/emails", address),
         (f"{here}/tasks", f"{here}/tasks", {"task_type": "survey", "is_urgent": "yes"}),
     ):
-        added = site.send(page, action, **typed)
+        added = site.send(page, action, **fields)
         assert added.status_code == 303, (action, as_read(added.text)[:400])
     contact, profile = site.page(f"{here}/contact"), site.page(f"{here}?show=all")
     assert "Best time after five" in contact
@@ -135,9 +135,9 @@ def test_numbers_addresses_and_tasks_are_added_changed_and_told_with_theirs(site
         # In the card and in the timeline.
         assert profile.count(words) == 2, (words, profile[:3000])
     phone = next(
-        one
-        for one in site.find("phone_numbers", user_id=patient)
-        if one["best_time"] == "after five"
+        row
+        for row in site.find("phone_numbers", user_id=patient)
+        if row["best_time"] == "after five"
     )
     changed = site.send(
         f"{here}/contact",
@@ -160,9 +160,9 @@ def test_a_record_has_it_behind_the_fields_of_its_type(site: Site) -> None:
         "body.unit": "mg/dL",
         "body.collected_at": "2 Jan 2026 14:30",
     }
-    made = site.send(new, here, **needed, is_confirmed="yes")
-    assert made.status_code == 303, refusals(made.text)
-    assert "ldl 100 mg/dL" in site.page(made.headers["location"])
+    answer = site.send(new, here, **needed, is_confirmed="yes")
+    assert answer.status_code == 303, refusals(answer.text)
+    assert "ldl 100 mg/dL" in site.page(answer.headers["location"])
     assert "Confirmed" in site.page(f"/patients/{patient}?show=changes")
     rows = site.find("custom_data_type_records", user_id=patient)
     record = max(rows, key=lambda row: row["created_at"])
@@ -176,8 +176,8 @@ def test_a_record_has_it_behind_the_fields_of_its_type(site: Site) -> None:
 def test_a_message_is_recorded_and_shown_with_it(site: Site) -> None:
     patient = site.find("patients")[2]["id"]
     here = f"/patients/{patient}/conversations/new"
-    typed = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
-    sent = site.send(here, here, **typed, tone="cheerful")
+    fields = {"direction": "inbound", "contents": "I am well.", "type": "app", "do": "record"}
+    sent = site.send(here, here, **fields, tone="cheerful")
     assert sent.status_code == 303, refusals(sent.text)
     assert "Tone: cheerful" in site.page(sent.headers["location"])
     for tab in ("timeline", "messages"):

@@ -165,8 +165,8 @@ class _Requests(BaseHTTPRequestHandler):
 
     def _read(self, content: bytes) -> None:
         about = {"ETag": _etag(content), "Last-Modified": "Mon, 30 Nov 2026 12:00:00 GMT"}
-        if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", "")):
-            first, last = int(wanted[1]), int(wanted[2] or len(content) - 1)
+        if span := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", "")):
+            first, last = int(span[1]), int(span[2] or len(content) - 1)
             about["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
             self._send(206, content[first : last + 1], about)
             return

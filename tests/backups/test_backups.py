@@ -217,8 +217,8 @@ asyncio.run(create(sys.argv[1], BackupFolder(FolderStorage(Path(sys.argv[2])), k
             await making.wait()
         left = {b.name for b in folder.backups()}
         backup = await create(dsn, folder)
-        found = {path.name for path in folder.storage.work.glob("*T*Z")}
-        assert found == left | {backup.name}
+        names = {path.name for path in folder.storage.work.glob("*T*Z")}
+        assert names == left | {backup.name}
         assert not list(folder.storage.work.rglob("*.unfinished"))
     report = await rehearse(folder, backup, tmp_path)
     assert report["is_equal"]
@@ -228,17 +228,17 @@ async def test_of_more_than_are_wanted_the_oldest_go_with_their_log(
     server: EmbeddedServer, folder: BackupFolder, tmp_path: Path
 ) -> None:
     async with connected(server) as (dsn, connection):
-        made = []
+        backups = []
         for _ in range(3):
             await connection.execute("SELECT pg_switch_wal()")
             await insert(connection, await environment_of(connection), "Grace")
-            made.append(await create(dsn, folder))
+            backups.append(await create(dsn, folder))
             # One a second.
-            while datetime.now(UTC).replace(microsecond=0) <= made[-1].began_at:
+            while datetime.now(UTC).replace(microsecond=0) <= backups[-1].began_at:
                 await asyncio.sleep(0.05)
         before = {name for _, name in folder.log_files()}
-        assert folder.prune(2) == [made[0].name]
+        assert folder.prune(2) == [backups[0].name]
         after = {name for _, name in folder.log_files()}
     assert after < before
-    assert folder.backups() == made[1:]
-    assert (await rehearse(folder, made[1], tmp_path))["is_equal"]
+    assert folder.backups() == backups[1:]
+    assert (await rehearse(folder, backups[1], tmp_path))["is_equal"]

@@ -71,4 +71,4 @@ def test_every_benchmark_runs_to_its_end(tmp_path: Path) -> None:
         )
         if done.returncode:
             failed[name] = done.stderr[-2000:]
-    assert not failed, "\n\n".join(f"bench.{name}: {said}" for name, said in failed.items())
+    assert not failed, "\n\n".join(f"bench.{name}: {output}" for name, output in failed.items())

@@ -58,7 +58,7 @@ async def test_a_closed_environment_goes_on_where_its_file_is_imported(cells: Ce
     rows = [await insert(here, old, name) for name in ("Grace", "Tab\tand\nline", "\\N")]
     await rename(here, old, rows[0], "Ada")
     await seal.seal_all(here)
-    told = await names_settled(here, old, 4)
+    changes = await names_settled(here, old, 4)
     await closing.close(here, await places.environments_of(here, NAME), lease_seconds=0.0)
     database = await Database.connect(cells.here, size=2)
     with pytest.raises(UnavailableError):
@@ -77,10 +77,10 @@ async def test_a_closed_environment_goes_on_where_its_file_is_imported(cells: Ce
     new = await there.fetchval("SELECT id FROM environments WHERE name = $1", NAME)
     assert new != old
     assert [change.position for change in await follow(there, new)] == [
-        change.position for change in told
+        change.position for change in changes
     ]
     row = await insert(there, new)
-    (last,) = await names_settled(there, new, 1, told[-1].position)
+    (last,) = await names_settled(there, new, 1, changes[-1].position)
     assert last.row_id == row
     names = await there.fetch("SELECT first_name FROM patients WHERE environment_id = $1", new)
     assert {each["first_name"] for each in names} == {"Ada", "Tab\tand\nline", "\\N", "Grace"}

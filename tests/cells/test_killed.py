@@ -106,8 +106,8 @@ async def test_a_move_that_is_killed_at_any_moment_goes_on_or_is_undone(
             else:
                 rows.append(row)
         number = await there.fetchval("SELECT id FROM environments WHERE name = $1", NAME)
-        told = await names_settled(there, number, len(rows))
-        assert [change.row_id for change in told] == rows
+        changes = await names_settled(there, number, len(rows))
+        assert [change.row_id for change in changes] == rows
         rows.append(await insert(there, number))
         old = await here.fetchval("SELECT id FROM environments WHERE name = $1", NAME)
         await removal.remove(here, [old])

@@ -106,22 +106,22 @@ async def test_everything_goes_along_and_goes_on(
         )
         calendar = await calendar_feeds.make(connection, old, worker, False, AT_THE_TERMINAL)
         await seal.seal_all(connection)
-        told = await follow(connection, old, limit=1000)
-    cursor = told[len(told) // 2].position
+        changes = await follow(connection, old, limit=1000)
+    cursor = changes[len(changes) // 2].position
 
     report = await cells.move(NAME)
     assert report.environments == [NAME, "rehearsal"]
-    assert report.rows > len(told)
+    assert report.rows > len(changes)
 
     async with there.connection() as connection:
         new = await id_of(connection)
         assert new != old
         further = await follow(connection, new, cursor, limit=1000)
         assert [change.position for change in further] == [
-            change.position for change in told if change.position > cursor
+            change.position for change in changes if change.position > cursor
         ]
         row = await insert(connection, new, "Ada")
-        (last,) = await names_settled(connection, new, 1, told[-1].position)
+        (last,) = await names_settled(connection, new, 1, changes[-1].position)
         assert (last.row_id, last.position.epoch) == (row, report.epoch)
         await seal.seal_all(connection)
         async with connection.transaction(isolation="repeatable_read"):
@@ -170,7 +170,7 @@ class Crowd:
 
     def __init__(self, cells: Cells, databases: tuple[Database, Database]) -> None:
         self.acknowledged: list[str] = []
-        self.told: list[feed.FeedChange] = []
+        self.changes: list[feed.FeedChange] = []
         self.polled: set[str] = set()
         self.stop = asyncio.Event()
         self._cells = cells
@@ -208,8 +208,8 @@ class Crowd:
                 async with database.connection() as connection:
                     if (environment := await _readable(connection)) is None:
                         continue
-                    after = self.told[-1].position if self.told else feed.BEGINNING
-                    self.told += await follow(connection, environment, after, limit=100)
+                    after = self.changes[-1].position if self.changes else feed.BEGINNING
+                    self.changes += await follow(connection, environment, after, limit=100)
             await asyncio.sleep(0.02)
 
     async def poll(self) -> None:
@@ -262,12 +262,12 @@ async def test_followers_of_an_environment_that_moves_to_and_fro_miss_nothing(
     writers = [asyncio.create_task(crowd.write()) for _ in range(4)]
     followers = [asyncio.create_task(crowd.follow()), asyncio.create_task(crowd.poll())]
     for place in range(number):
-        before = len(crowd.told)
+        before = len(crowd.changes)
         await cells.move(NAME, back=bool(place % 2), part=1000)
         left = await opened(cells.there if place % 2 else cells.here)
         await removal.remove(left, [await id_of(left)])
         await left.close()
-        while len(crowd.told) == before:
+        while len(crowd.changes) == before:
             await asyncio.sleep(0.01)
     crowd.stop.set()
     await asyncio.gather(*writers)
@@ -280,9 +280,9 @@ async def test_followers_of_an_environment_that_moves_to_and_fro_miss_nothing(
         settled = await names_settled(connection, environment, 2 * len(rows) - 4)
     assert {row["id"] for row in rows} == set(crowd.acknowledged)
     await asyncio.gather(*followers)
-    after = crowd.told[-1].position
-    crowd.told += [change for change in settled if change.position > after]
-    assert [change.position for change in crowd.told] == [change.position for change in settled]
+    after = crowd.changes[-1].position
+    crowd.changes += [change for change in settled if change.position > after]
+    assert [change.position for change in crowd.changes] == [change.position for change in settled]
     assert len({change.position.epoch for change in settled}) > number
     async with final.connection() as connection:
         late = await connection.fetch(
@@ -337,8 +337,8 @@ async def _steps(cells: Cells, databases: tuple[Database, Database], steps: int)
             await cells.move(NAME, back=True)
         async with there.connection() as connection:
             new = await id_of(connection)
-            told = await names_settled(connection, new, len(rows))
-            assert [change.row_id for change in told] == rows
+            changes = await names_settled(connection, new, len(rows))
+            assert [change.row_id for change in changes] == rows
             rows.append(await insert(connection, new))
         async with here.connection() as connection:
             await removal.remove(connection, [await id_of(connection)])

@@ -69,15 +69,15 @@ async def tenant(own: Database) -> int:
 
 async def reaches(until: Until, moment: datetime) -> datetime:
     """The promise, once it is no earlier than the moment."""
-    seen = BEGINNING
+    promised = BEGINNING
 
     async def reached() -> bool:
-        nonlocal seen
-        seen = await until()
-        return seen >= moment
+        nonlocal promised
+        promised = await until()
+        return promised >= moment
 
     await until_true(reached, f"{moment} is promised to be complete")
-    return seen
+    return promised
 
 
 class Poller:
@@ -143,7 +143,7 @@ class Writer:
         for number in range(transactions):
             transaction = self._connection.transaction()
             await transaction.start()
-            made = [await self._write() for _ in range(self._chance.randint(1, 3))]
+            ids = [await self._write() for _ in range(self._chance.randint(1, 3))]
             # Every fifth transaction stays open until the poller has been round twice, while others
             # write and commit.
             if number % 5 == 0:
@@ -152,7 +152,7 @@ class Writer:
                 await transaction.rollback()
             else:
                 await transaction.commit()
-                self._rows += [row_id for row_id in made if row_id not in self._rows]
+                self._rows += [row_id for row_id in ids if row_id not in self._rows]
 
     async def _rounds(self, count: int) -> None:
         enough = self._poller.rounds + count
@@ -259,21 +259,21 @@ async def test_a_promise_advances_while_transactions_overlap_without_end(
 ) -> None:
     first, second = await opened(own_dsn), await opened(own_dsn)
     try:
-        seen = [await completeness.until()]
-        open_one = first.transaction()
-        await open_one.start()
+        promises = [await completeness.until()]
+        transaction = first.transaction()
+        await transaction.start()
         await insert(first, tenant)
         for connection in (second, first) * 5:
-            next_one = connection.transaction()
-            await next_one.start()
+            following = connection.transaction()
+            await following.start()
             await insert(connection, tenant)
-            seen.append(await completeness.until())
-            await open_one.commit()
-            open_one = next_one
-            seen.append(await completeness.until())
-        await open_one.commit()
-        assert seen == sorted(seen)
-        assert len(set(seen)) >= 5
+            promises.append(await completeness.until())
+            await transaction.commit()
+            transaction = following
+            promises.append(await completeness.until())
+        await transaction.commit()
+        assert promises == sorted(promises)
+        assert len(set(promises)) >= 5
     finally:
         await first.close()
         await second.close()
@@ -382,11 +382,11 @@ async def test_what_waited_in_another_cluster_is_not_promised_by_the_ids_of_this
             await connection.execute("UPDATE epochs SET timeline = timeline + 1")
         await transaction.rollback()
         async with taken(own, 1) as [connection]:
-            open_one = connection.transaction()
-            await open_one.start()
+            writing = connection.transaction()
+            await writing.start()
             await insert(connection, tenant)
             assert await completeness.until() == before
-            await open_one.rollback()
+            await writing.rollback()
     finally:
         await slow.close()
 
@@ -414,12 +414,12 @@ async def test_find_tells_the_promise_of_the_database(api: Api, dsn: str) -> Non
         await slow.close()
 
     async def promised() -> bool:
-        found = (
+        page = (
             await api.get("/v1/patients", params={"page[from]": meta["complete_until"]})
         ).json()[0]
         return (
-            row_id in {row["id"] for row in found["data"]}
-            and datetime.fromisoformat(found["meta"]["complete_until"]) >= stamp
+            row_id in {row["id"] for row in page["data"]}
+            and datetime.fromisoformat(page["meta"]["complete_until"]) >= stamp
         )
 
     await until_true(promised, "the row that was committed late is found and promised")

@@ -61,32 +61,32 @@ async def page(api: Api, **parameters: Any) -> dict[str, Any]:
     return body
 
 
-async def announced(api: Api, wanted: int) -> list[dict[str, Any]]:
+async def announced(api: Api, count: int) -> list[dict[str, Any]]:
     """The feed's entries, once as many as wanted are there."""
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
 
     async def enough() -> bool:
-        found[:] = (await page(api, limit=1000))["data"]
-        return len(found) >= wanted
+        entries[:] = (await page(api, limit=1000))["data"]
+        return len(entries) >= count
 
-    await until_true(enough, f"{wanted} changes are announced")
-    return found
+    await until_true(enough, f"{count} changes are announced")
+    return entries
 
 
 async def cursor_of(api: Api, row_id: str) -> str:
     """The cursor behind the latest change of a row."""
-    found: list[str] = []
+    cursors: list[str] = []
 
     async def there() -> bool:
-        found[:] = [
+        cursors[:] = [
             entry["cursor"]
             for entry in (await page(api, limit=1000))["data"]
             if entry["id"] == row_id
         ]
-        return bool(found)
+        return bool(cursors)
 
     await until_true(there, "the change is announced")
-    return found[-1]
+    return cursors[-1]
 
 
 async def test_a_transaction_that_is_open_while_others_commit_is_not_skipped(
@@ -100,9 +100,9 @@ async def test_a_transaction_that_is_open_while_others_commit_is_not_skipped(
     assert await follow(reader, environment) == []
 
     await transaction.commit()
-    found = await names_settled(reader, environment, 2)
-    assert [change.row_id for change in found] == [first, second]
-    assert [change.kind for change in found] == ["create", "create"]
+    changes = await names_settled(reader, environment, 2)
+    assert [change.row_id for change in changes] == [first, second]
+    assert [change.kind for change in changes] == ["create", "create"]
 
 
 async def test_what_was_committed_before_the_open_transaction_began_is_announced_meanwhile(
@@ -114,14 +114,14 @@ async def test_what_was_committed_before_the_open_transaction_began_is_announced
     await transaction.start()
     second = await insert(slow, environment)
     third = await insert(quick, environment)
-    found = await names_settled(reader, environment, 1)
-    assert [change.row_id for change in found] == [first]
-    cursor = reread(found[-1].position)
+    changes = await names_settled(reader, environment, 1)
+    assert [change.row_id for change in changes] == [first]
+    cursor = reread(changes[-1].position)
     assert await follow(reader, environment, cursor) == []
 
     await transaction.commit()
-    found = await names_settled(reader, environment, 2, cursor)
-    assert [change.row_id for change in found] == [second, third]
+    changes = await names_settled(reader, environment, 2, cursor)
+    assert [change.row_id for change in changes] == [second, third]
 
 
 async def test_a_transaction_that_took_its_id_early_and_writes_late_is_not_skipped(
@@ -136,9 +136,9 @@ async def test_a_transaction_that_took_its_id_early_and_writes_late_is_not_skipp
     first = await insert(slow, environment)
     await transaction.commit()
 
-    found = await names_settled(reader, environment, 2)
-    assert [change.row_id for change in found] == [first, second]
-    assert found[0].position.xid == early
+    changes = await names_settled(reader, environment, 2)
+    assert [change.row_id for change in changes] == [first, second]
+    assert changes[0].position.xid == early
 
 
 async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothing_up(
@@ -148,10 +148,10 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_and_holds_nothin
     transaction = slow.transaction()
     await transaction.start()
     await insert(slow, environment)
-    kept = await insert(quick, environment)
+    row_id = await insert(quick, environment)
     await transaction.rollback()
-    found = await names_settled(reader, environment, 1)
-    assert [change.row_id for change in found] == [kept]
+    changes = await names_settled(reader, environment, 1)
+    assert [change.row_id for change in changes] == [row_id]
 
 
 async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_were_made(
@@ -162,12 +162,12 @@ async def test_the_changes_of_one_transaction_come_in_the_order_in_which_they_we
         row_id = await insert(writer, environment)
         await rename(writer, environment, row_id, "Ada")
         await remove(writer, environment, row_id)
-    found = await names_settled(reader, environment, 3)
-    assert [(change.kind, change.row_id) for change in found] == [
+    changes = await names_settled(reader, environment, 3)
+    assert [(change.kind, change.row_id) for change in changes] == [
         (k, row_id) for k in ("create", "update", "delete")
     ]
-    assert list(found[1].fields or ()) == ["first_name"]
-    assert sorted(found, key=lambda change: change.position) == found
+    assert list(changes[1].fields or ()) == ["first_name"]
+    assert sorted(changes, key=lambda change: change.position) == changes
 
 
 class Writer:
@@ -228,24 +228,24 @@ async def test_a_reader_behind_sixteen_writers_ends_with_exactly_what_they_commi
         await begin_epoch(reader)
         writers = [Writer(c, environment, seed * 100 + n) for n, c in enumerate(connections)]
         writing = asyncio.gather(*(writer.run(20) for writer in writers))
-        seen: list[feed.FeedChange] = []
+        changes: list[feed.FeedChange] = []
         size = random.Random(seed)
         while not writing.done():
-            after = reread(seen[-1].position) if seen else feed.BEGINNING
-            seen += (
+            after = reread(changes[-1].position) if changes else feed.BEGINNING
+            changes += (
                 await feed.read(reader, environment, after, size.choice((1, 3, 10, 100)))
             ).changes
         await writing
         committed = [entry for writer in writers for entry in writer.committed]
-        seen += await names_settled(
-            reader, environment, len(committed) - len(seen), seen[-1].position
+        changes += await names_settled(
+            reader, environment, len(committed) - len(changes), changes[-1].position
         )
-        assert sorted((change.row_id, change.kind) for change in seen) == sorted(committed)
-        positions = [change.position for change in seen]
+        assert sorted((change.row_id, change.kind) for change in changes) == sorted(committed)
+        positions = [change.position for change in changes]
         assert positions == sorted(set(positions))
         for writer in writers:
             own = {row_id for row_id, _ in writer.committed}
-            assert [(c.row_id, c.kind) for c in seen if c.row_id in own] == writer.committed
+            assert [(c.row_id, c.kind) for c in changes if c.row_id in own] == writer.committed
     finally:
         for connection in [*connections, reader]:
             await connection.close()
@@ -325,12 +325,12 @@ async def test_who_wrote_through_what_and_in_which_request_is_told_of_every_way_
     await store.load(by, BY_NAME["patients"], [dict(PATIENT), dict(PATIENT)])
 
     entries = await announced(api, 7)
-    told = [
+    summaries = [
         (e["resource"], e["kind"], e["fields"], e["actor"], e["through"], e["request_id"])
         for e in entries
     ]
     client = f"client:{api.client_id}"
-    assert told == [
+    assert summaries == [
         ("patients", "create", None, client, "api", first),
         ("phone_numbers", "create", None, client, "api", first),
         ("patients", "update", ["city", "state"], client, "api", second),

@@ -78,11 +78,11 @@ async def test_whoever_keeps_the_greatest_cursor_as_a_text_misses_nothing(
             (await store.create(inside, BY_NAME["patients"], dict(PATIENT))).id for _ in range(7)
         ]
         await announced(api, len(ids))
-        seen: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         while rows := (await page(api, after=greatest, limit=3))["data"]:
-            seen += rows
+            entries += rows
             greatest = max(greatest, *(entry["cursor"] for entry in rows))
-        assert [entry["id"] for entry in seen] == ids[round_ * 7 :]
+        assert [entry["id"] for entry in entries] == ids[round_ * 7 :]
 
 
 async def test_an_empty_cursor_is_the_beginning_and_latest_is_the_end(api: Api) -> None:
@@ -108,14 +108,14 @@ async def test_the_feed_is_narrowed_to_collections(
             json=PATIENT | {"phone": f"555-555-000{number}", "email": "grace@example.org"},
         )
     everything = await announced(api, 12)
-    wanted = [entry for entry in everything if entry["resource"] == "phone_numbers"]
-    assert (await page(api, resource="phone_numbers"))["data"] == wanted
+    expected = [entry for entry in everything if entry["resource"] == "phone_numbers"]
+    assert (await page(api, resource="phone_numbers"))["data"] == expected
     both = [entry for entry in everything if entry["resource"] != "patients"]
     assert (await page(api, resource="phone_numbers,email_addresses"))["data"] == both
     assert (await page(api, resource=["email_addresses", "phone_numbers"]))["data"] == both
-    assert (await page(api, resource="phone_numbers", after=wanted[1]["cursor"]))["data"] == wanted[
-        2:
-    ]
+    assert (await page(api, resource="phone_numbers", after=expected[1]["cursor"]))[
+        "data"
+    ] == expected[2:]
     # However little a request looks through, whoever goes on gets everything, and no page goes
     # back.
     monkeypatch.setattr(feed, "LOOKED_THROUGH", 2)
@@ -127,7 +127,7 @@ async def test_the_feed_is_narrowed_to_collections(
         after, pages = answer_page["meta"]["after"], pages + 1
         if not answer_page["meta"]["more"]:
             break
-    assert walked == wanted
+    assert walked == expected
     assert pages > 4, "the feed was to be walked in small steps"
 
 
@@ -166,21 +166,22 @@ async def test_rows_come_along_as_find_gives_them(
     async with await callers(program, "all", shape) as caller:
         entries = await announced(caller, 6)
         assert all("row" not in entry for entry in entries)
-        told = (await page(caller, include="rows"))["data"]
+        listed = (await page(caller, include="rows"))["data"]
         rows: dict[str, Any] = {}
-        for name in {entry["resource"] for entry in told}:
+        for name in {entry["resource"] for entry in listed}:
             body = (await caller.get(f"/v1/{name}")).json()
             rows |= {row["id"]: row for row in (body if shape == "enveloped" else body[0])["data"]}
         assert {patient, other} < set(rows)
-        assert [entry["row"] for entry in told] == [rows.get(entry["id"]) for entry in told]
+        assert [entry["row"] for entry in listed] == [rows.get(entry["id"]) for entry in listed]
         assert all(
-            entry["row"] is None or list(entry["row"]) == list(rows[entry["id"]]) for entry in told
+            entry["row"] is None or list(entry["row"]) == list(rows[entry["id"]])
+            for entry in listed
         )
-        assert [(entry["kind"], entry["row"]) for entry in told if entry["id"] == task] == [
+        assert [(entry["kind"], entry["row"]) for entry in listed if entry["id"] == task] == [
             ("create", None),
             ("delete", None),
         ]
-        assert [entry["row"]["first_name"] for entry in told if entry["id"] == patient] == [
+        assert [entry["row"]["first_name"] for entry in listed if entry["id"] == patient] == [
             "Ada",
             "Ada",
         ]
@@ -189,16 +190,16 @@ async def test_rows_come_along_as_find_gives_them(
     async def noted() -> set[tuple[str, int]]:
         async with database.connection() as connection:
             read = await connection.fetch(
-                "SELECT resource, length(patients) / 16 AS told FROM audit_reads WHERE"
+                "SELECT resource, length(patients) / 16 AS patients_noted FROM audit_reads WHERE"
                 " environment_id = $1 AND actor = $2 AND verb = 'find'",
                 program,
                 reader,
             )
-        return {(row["resource"], row["told"]) for row in read}
+        return {(row["resource"], row["patients_noted"]) for row in read}
 
     async def is_noted() -> bool:
         return {
-            ("changes", sum(e["patient_id"] is not None for e in told)),
+            ("changes", sum(e["patient_id"] is not None for e in listed)),
             ("patients", 2),
             ("phone_numbers", 1),
         } <= await noted()
@@ -229,9 +230,9 @@ async def test_rows_need_the_scope_of_their_collection(callers: Callers, environ
     for scope, parameters, needed in cases:
         async with await callers(environment, scope) as caller:
             answer = await caller.get("/v1/changes", params=parameters)
-        told = (
+        scope_needed = (
             None if answer.status_code == 200 else answer.json()["errors"][0]["extra"].get("scope")
         )
-        if told != needed and not (needed is True and told):
-            wrong.append((scope, parameters, told))
+        if scope_needed != needed and not (needed is True and scope_needed):
+            wrong.append((scope, parameters, scope_needed))
     assert not wrong

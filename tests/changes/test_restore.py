@@ -85,8 +85,8 @@ class Source:
         await rename(self.connection, self.environment, self.rows[-1], "Ada")
         await remove(self.connection, self.environment, self.rows.pop())
 
-    async def changes(self, wanted: int) -> list[feed.FeedChange]:
-        return await names_settled(self.connection, self.environment, wanted)
+    async def changes(self, count: int) -> list[feed.FeedChange]:
+        return await names_settled(self.connection, self.environment, count)
 
 
 @pytest.fixture
@@ -119,8 +119,8 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
         gone_on = [await insert(connection, source.environment) for _ in range(3)]
         await rename(connection, source.environment, source.rows[0], "Countess")
         for number, change in enumerate(before):
-            wanted = len(before) - number - 1 + 4
-            after = await names_settled(connection, source.environment, wanted, change.position)
+            expected = len(before) - number - 1 + 4
+            after = await names_settled(connection, source.environment, expected, change.position)
             assert list(map(key, after[:-4])) == list(map(key, before[number + 1 :]))
             assert [c.row_id for c in after[-4:]] == [*gone_on, source.rows[0]]
         everything = await names_settled(connection, source.environment, 14)
@@ -136,23 +136,23 @@ async def test_every_cursor_goes_on_in_the_cluster_that_a_dump_is_restored_into(
         await connection.close()
 
 
-def doubtful(entry: feed.Epoch, told: list[feed.FeedChange]) -> list[str]:
+def doubtful(entry: feed.Epoch, changes: list[feed.FeedChange]) -> list[str]:
     """The rows that a follower looks at again: those of which it was told what may be gone. It
     compares cursors as texts.
     """
     survived, begun = entry.as_json()["survived_until"], entry.as_json()["cursor"]
-    return [change.row_id for change in told if survived < change.position.cursor() < begun]
+    return [change.row_id for change in changes if survived < change.position.cursor() < begun]
 
 
 async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybody_writes(
     source: Source, own_dsn: str, cluster: str, other_cluster: str, tmp_path: Path
 ) -> None:
     await source.write(2)
-    kept = await source.changes(4)
+    survived = await source.changes(4)
     dump(own_dsn, tmp_path / "dump")
     gone = [await insert(source.connection, source.environment) for _ in range(3)]
     await rename(source.connection, source.environment, source.rows[0], "Countess")
-    told = await source.changes(8)
+    changes = await source.changes(8)
     assert not [
         e for e in await entries(source.connection, source.environment) if isinstance(e, feed.Epoch)
     ], "nothing was lost yet"
@@ -162,15 +162,15 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
     again = await opened(await restored(tmp_path / "dump", other_cluster))
     try:
         # The follower is told once, wherever it was, and before what is written from then on.
-        (entry,) = await entries(connection, source.environment, told[-1].position)
+        (entry,) = await entries(connection, source.environment, changes[-1].position)
         assert isinstance(entry, feed.Epoch)
-        assert entry.survived_until == kept[-1].position
-        assert doubtful(entry, told) == [*gone, source.rows[0]]
+        assert entry.survived_until == survived[-1].position
+        assert doubtful(entry, changes) == [*gone, source.rows[0]]
         fresh = await insert(connection, source.environment)
-        await names_settled(connection, source.environment, 1, told[-1].position)
-        found = await entries(connection, source.environment, told[-1].position, limit=1)
-        assert [type(e) for e in found] == [feed.Epoch, feed.FeedChange]
-        assert found[0] == entry
+        await names_settled(connection, source.environment, 1, changes[-1].position)
+        settled = await entries(connection, source.environment, changes[-1].position, limit=1)
+        assert [type(e) for e in settled] == [feed.Epoch, feed.FeedChange]
+        assert settled[0] == entry
         assert [
             e.row_id
             for e in await entries(connection, source.environment, entry.position)
@@ -187,13 +187,13 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
         # An environment of which nothing was ever told has nothing to look at again; a cursor of
         # before is told so all the same.
         assert await entries(connection, other_environment) == []
-        (unknown,) = await entries(connection, other_environment, told[-1].position)
+        (unknown,) = await entries(connection, other_environment, changes[-1].position)
         assert isinstance(unknown, feed.Epoch)
         assert unknown.survived_until == feed.BEGINNING
 
         # The copy is lost too, and the dump restored once more: what the first copy wrote is among
         # what may be gone.
-        told += await names_settled(connection, source.environment, 1, told[-1].position)
+        changes += await names_settled(connection, source.environment, 1, changes[-1].position)
         began = await connection.fetchval("SELECT max(began_at) FROM epochs")
 
         async def a_second_later() -> bool:
@@ -204,9 +204,9 @@ async def test_a_restored_older_dump_is_told_as_an_entry_of_its_own_before_anybo
             )
 
         await until_true(a_second_later, "the second copy begins at least a second after the first")
-        (entry,) = await entries(again, source.environment, told[-1].position)
+        (entry,) = await entries(again, source.environment, changes[-1].position)
         assert isinstance(entry, feed.Epoch)
-        assert doubtful(entry, told) == [*gone, source.rows[0], fresh]
+        assert doubtful(entry, changes) == [*gone, source.rows[0], fresh]
     finally:
         await connection.close()
         await again.close()
@@ -232,8 +232,8 @@ async def test_a_transaction_that_was_open_during_the_dump_neither_hides_nor_dou
     connection = await opened(await restored(tmp_path / "dump", cluster))
     try:
         fresh = await insert(connection, source.environment)
-        found = await names_settled(connection, source.environment, 2, position)
-        assert [c.row_id for c in found] == [late, fresh]
+        changes = await names_settled(connection, source.environment, 2, position)
+        assert [c.row_id for c in changes] == [late, fresh]
         rows = {str(r["id"]) for r in await connection.fetch("SELECT id FROM patients")}
         assert rows == {*source.rows, late, fresh}
         assert lost not in rows
@@ -330,15 +330,15 @@ async def promise(database: Database, at_least: Any) -> Any:
     back on the way.
     """
     completeness = Completeness(database, Ticking())
-    seen = [BEGINNING]
+    promises = [BEGINNING]
 
     async def reached() -> bool:
-        seen.append(await completeness.until())
-        assert seen[-1] >= seen[-2]
-        return bool(seen[-1] >= at_least)
+        promises.append(await completeness.until())
+        assert promises[-1] >= promises[-2]
+        return bool(promises[-1] >= at_least)
 
     await until_true(reached, "the promise reaches the newest row")
-    return seen[-1]
+    return promises[-1]
 
 
 class Ticking:
@@ -372,8 +372,8 @@ class Standby:
     def __enter__(self) -> Standby:
         self._data.mkdir(mode=0o700)
         self._programs.own(self._data)
-        wanted = ("-D", str(self._data), "-d", self._primary, "-R", "-X", "stream", "-c", "fast")
-        self._programs.run("pg_basebackup", *wanted)
+        options = ("-D", str(self._data), "-d", self._primary, "-R", "-X", "stream", "-c", "fast")
+        self._programs.run("pg_basebackup", *options)
         # A standby wants at least as many connections as its primary has.
         settings = (
             "listen_addresses=127.0.0.1",
@@ -398,19 +398,19 @@ class Standby:
 
     async def connection(self) -> Any:
         """A connection, once the standby takes them."""
-        found: list[Any] = []
+        connections: list[Any] = []
 
         async def there() -> bool:
             assert self._process is not None
             assert self._process.poll() is None, (self._home / "log").read_text()
             try:
-                found.append(await opened(self.dsn))
+                connections.append(await opened(self.dsn))
             except (OSError, asyncpg.PostgresError):
                 return False
             return True
 
         await until_true(there, "the standby takes connections")
-        return found[0]
+        return connections[0]
 
 
 @pytest.mark.slow
@@ -450,14 +450,14 @@ async def test_a_promoted_standby_that_lost_the_last_transactions_hides_nothing_
             standby.promote()
             (entry,) = await entries(follower, source.environment, ahead.position)
             assert isinstance(entry, feed.Epoch)
-            told = await follow(primary, source.environment)
+            changes = await follow(primary, source.environment)
             assert [
-                c.row_id for c in told if entry.survived_until < c.position < entry.position
+                c.row_id for c in changes if entry.survived_until < c.position < entry.position
             ] == lost
             fresh = [await insert(follower, source.environment) for _ in range(3)]
-            found = await names_settled(follower, source.environment, 3, ahead.position)
-            assert [c.row_id for c in found] == fresh
-            assert found[0].position.xid <= ahead.position.xid, (
+            settled = await names_settled(follower, source.environment, 3, ahead.position)
+            assert [c.row_id for c in settled] == fresh
+            assert settled[0].position.xid <= ahead.position.xid, (
                 "the standby was to give the ids out again"
             )
             everything = await follow(follower, source.environment)

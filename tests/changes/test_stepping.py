@@ -65,7 +65,7 @@ async def test_steps_among_writers_lose_nothing_and_tell_nothing_twice(
     raw: list[Any], seed: int, steps: int
 ) -> None:
     environment, stop, ended = await environment_of(raw[0]), asyncio.Event(), asyncio.Event()
-    told: list[feed.FeedChange] = []
+    changes: list[feed.FeedChange] = []
     writers = [
         asyncio.create_task(write(connection, environment, random.Random(seed * 100 + n), stop))
         for n, connection in enumerate(raw[:WRITERS])
@@ -75,17 +75,17 @@ async def test_steps_among_writers_lose_nothing_and_tell_nothing_twice(
         more = True
         while more:
             more = not ended.is_set()
-            after = told[-1].position if told else feed.BEGINNING
-            told.extend(await follow(raw[-1], environment, after))
+            after = changes[-1].position if changes else feed.BEGINNING
+            changes.extend(await follow(raw[-1], environment, after))
 
     reading = asyncio.create_task(follower())
     begun = []
     for _ in range(steps):
-        before = len(told)
+        before = len(changes)
         begun.append(await epochs.step(raw[-2], 0))
 
         async def goes_on(before: int = before) -> bool:
-            return len(told) > before
+            return len(changes) > before
 
         await until_true(goes_on, "the feed goes on")
     stop.set()
@@ -93,9 +93,11 @@ async def test_steps_among_writers_lose_nothing_and_tell_nothing_twice(
     ended.set()
     await reading
     assert begun == sorted(set(begun))
-    assert sorted(change.row_id for change in told) == sorted(committed)
-    assert [change.position for change in told] == sorted({change.position for change in told})
-    assert len({change.position.epoch for change in told}) > 1
+    assert sorted(change.row_id for change in changes) == sorted(committed)
+    assert [change.position for change in changes] == sorted(
+        {change.position for change in changes}
+    )
+    assert len({change.position.epoch for change in changes}) > 1
 
 
 async def test_what_an_early_transaction_writes_after_the_step_is_told_before_what_comes_later(
@@ -112,9 +114,9 @@ async def test_what_an_early_transaction_writes_after_the_step_is_told_before_wh
     assert [change.row_id for change in await follow(reader, environment)] == [before]
     early = await insert(slow, environment)
     await transaction.commit()
-    told = await names_settled(reader, environment, 3)
-    assert [change.row_id for change in told] == [before, early, later]
-    assert [change.position.epoch == stepped for change in told] == [False, True, True]
+    changes = await names_settled(reader, environment, 3)
+    assert [change.row_id for change in changes] == [before, early, later]
+    assert [change.position.epoch == stepped for change in changes] == [False, True, True]
 
 
 async def test_a_writer_whose_snapshot_is_older_than_the_step_writes_in_the_new_epoch(
@@ -125,8 +127,8 @@ async def test_a_writer_whose_snapshot_is_older_than_the_step_writes_in_the_new_
         await raw[0].fetchval("SELECT count(*) FROM patients")
         stepped = await epochs.step(raw[-2], 0)
         row = await insert(raw[0], environment)
-    (told,) = await names_settled(raw[1], environment, 1)
-    assert (told.row_id, told.position.epoch) == (row, stepped)
+    (changes,) = await names_settled(raw[1], environment, 1)
+    assert (changes.row_id, changes.position.epoch) == (row, stepped)
 
 
 async def test_a_step_that_ended_halfway_is_completed_by_whoever_reads_or_passed_over(
@@ -151,10 +153,10 @@ async def test_a_step_that_ended_halfway_is_completed_by_whoever_reads_or_passed
     await raw[0].execute(announce, current + 1000, current)
     await raw[0].execute("SELECT setval('almoner_stepped', $1)", current + 1000)
     row = await insert(raw[1], environment)
-    told = await names_settled(raw[3], environment, 2)
-    assert (told[-1].row_id, told[-1].position.epoch) == (row, current + 1000)
-    found = await entries(raw[3], environment, told[0].position)
-    assert [type(entry) for entry in found] == [feed.Epoch, feed.Epoch, feed.FeedChange]
+    changes = await names_settled(raw[3], environment, 2)
+    assert (changes[-1].row_id, changes[-1].position.epoch) == (row, current + 1000)
+    feed_entries = await entries(raw[3], environment, changes[0].position)
+    assert [type(entry) for entry in feed_entries] == [feed.Epoch, feed.Epoch, feed.FeedChange]
 
 
 async def test_an_epoch_steps_above_that_of_the_cluster_that_an_environment_comes_from(

@@ -88,13 +88,13 @@ async def entries(
     connection: Any, environment: int, after: feed.Position = feed.BEGINNING, limit: int = 7
 ) -> list[feed.FeedChange | feed.Epoch]:
     """The same with the epochs among them."""
-    found: list[feed.FeedChange | feed.Epoch] = []
+    changes: list[feed.FeedChange | feed.Epoch] = []
     more = True
     while more:
         page = await feed.read(connection, environment, after, limit)
-        found += page.entries
+        changes += page.entries
         after, more = reread(page.last), page.more
-    return found
+    return changes
 
 
 def reread(position: feed.Position) -> feed.Position:
@@ -106,17 +106,17 @@ def reread(position: feed.Position) -> feed.Position:
 
 
 async def names_settled(
-    connection: Any, environment: int, wanted: int, after: feed.Position = feed.BEGINNING
+    connection: Any, environment: int, count: int, after: feed.Position = feed.BEGINNING
 ) -> list[feed.FeedChange]:
     """The changes behind a position, once as many as wanted are settled."""
-    found: list[feed.FeedChange] = []
+    changes: list[feed.FeedChange] = []
 
     async def enough() -> bool:
-        found[:] = await follow(connection, environment, after)
-        return len(found) >= wanted
+        changes[:] = await follow(connection, environment, after)
+        return len(changes) >= count
 
-    await until_true(enough, f"{wanted} changes are announced")
-    return found
+    await until_true(enough, f"{count} changes are announced")
+    return changes
 
 
 async def environment_of(connection: Any) -> int:

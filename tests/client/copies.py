@@ -87,14 +87,14 @@ def started(api: Api, *arguments: str) -> subprocess.Popen[str]:
 
 async def updated(api: Api, address: str, collections: Sequence[str] = ()) -> list[str]:
     """Brings a copy up to date, in a thread of its own; what was said."""
-    said: list[str] = []
+    lines: list[str] = []
 
     def work() -> None:
-        with begun(api, address, collections, said) as mirror:
+        with begun(api, address, collections, lines) as mirror:
             bring_up_to_date(mirror)
 
     await asyncio.to_thread(work)
-    return said
+    return lines
 
 
 async def differing(
@@ -106,22 +106,22 @@ async def differing(
         with begun(api, address) as mirror:
             mirror.prepare()
             mirror.load()
-            found = verify(mirror, repair, by)
+            differences = verify(mirror, repair, by)
             mirror.destination.settled()
-            return {(row.collection, row.id, row.what) for row in found}
+            return {(row.collection, row.id, row.what) for row in differences}
 
     return await asyncio.to_thread(work)
 
 
 @contextmanager
 def begun(
-    api: Api, address: str, collections: Sequence[str] = (), said: list[str] | None = None
+    api: Api, address: str, collections: Sequence[str] = (), lines: list[str] | None = None
 ) -> Iterator[Mirror]:
     """A mirror of a copy, which nothing was asked of yet."""
     destination = open_destination(address)
     try:
         with Client(str(api.base_url), api.client_id, api.client_secret) as client:
-            say = (lambda _: None) if said is None else said.append
+            say = (lambda _: None) if lines is None else lines.append
             yield Mirror(client, destination, collections, say)
     finally:
         destination.close()
@@ -251,9 +251,9 @@ class ParquetCopy(Copy):
         self, table: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
         for path in (self.folder / table).glob("*.parquet"):
-            found = pq.ParquetFile(path).read()
-            rows = [row for old in found.to_pylist() if (row := change(old)) is not None]
-            pq.write_table(pa.Table.from_pylist(rows, found.schema), path)
+            parquet_table = pq.ParquetFile(path).read()
+            rows = [row for old in parquet_table.to_pylist() if (row := change(old)) is not None]
+            pq.write_table(pa.Table.from_pylist(rows, parquet_table.schema), path)
 
 
 def of_duckdb(
@@ -261,8 +261,10 @@ def of_duckdb(
 ) -> list[dict[str, Any]]:
     """What a query finds in DuckDB."""
     # By Arrow, since DuckDB by itself needs another library to hand over a moment.
-    found = connection.sql(query, params=list(parameters)) if parameters else connection.sql(query)
-    rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist() if found else []
+    relation = (
+        connection.sql(query, params=list(parameters)) if parameters else connection.sql(query)
+    )
+    rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist() if relation else []
     return rows
 
 

@@ -33,7 +33,7 @@ from tests.conftest import Api
 from tests.killing import ENDED_SECONDS, KillablePlace, Processes
 
 PATIENT = {"phase": "intake", "timezone": "US/Pacific", "birthday": "1906-12-09"}
-TOLD = "mirror.json"
+SETTINGS_FILE = "mirror.json"
 # Changes a second, of so many callers at once.
 RATE, CALLERS = 300, 4
 
@@ -43,16 +43,18 @@ def mirror(_database_url: str, home: str) -> None:
     run again and again.
     """
     sys.stderr = (Path(home) / "mirror.log").open("a", buffering=1)
-    told = json.loads((Path(home) / TOLD).read_text())
+    settings = json.loads((Path(home) / SETTINGS_FILE).read_text())
     # It looks at the program, and writes what is written now and then, many times in its short life.
     follow._PROGRAM_SECONDS, follow._AWAY_SECONDS = 0.2, 0.1  # type: ignore[misc]
     # Longer than a server takes to start anew.
     options = Options(retries=100, longest_wait=0.2)
-    with Client(told["url"], told["client_id"], told["client_secret"], options) as client:
-        kind, _, folder = told["copy"].partition(":")
+    with Client(
+        settings["url"], settings["client_id"], settings["client_secret"], options
+    ) as client:
+        kind, _, folder = settings["copy"].partition(":")
         if kind == "dlt":
             pipelines.load_without_an_end(Path(folder), client)
-        copied = Mirror(client, open_destination(told["copy"]))
+        copied = Mirror(client, open_destination(settings["copy"]))
         follow.bring_up_to_date(copied)
         follow.follow(copied)
 
@@ -198,13 +200,13 @@ class Surroundings(KillablePlace):
 
     def tell(self, api: Api, copy: Copy | Pipeline) -> None:
         """Says to the mirror's processes what they copy, and where to."""
-        told = {
+        settings = {
             "url": str(api.base_url),
             "client_id": api.client_id,
             "client_secret": api.client_secret,
             "copy": copy.address,
         }
-        (self.home / TOLD).write_text(json.dumps(told))
+        (self.home / SETTINGS_FILE).write_text(json.dumps(settings))
 
     async def killed(self, processes: Processes, random: Random) -> None:
         """PostgreSQL is killed, and started again."""

@@ -79,8 +79,8 @@ async def test_pages_are_asked_for_as_they_are_wanted_and_leave_out_nobody(api: 
             assert next(by_name).id == ids[0]
             latecomer = caller.patients.create(**GRACE).id
             assert [patient.id for patient in by_name][:6] == ids[1:]
-            found = caller.collection("patients").with_ids([*ids, latecomer, str(ids[0])])
-            assert list(found) == [*ids, latecomer]
+            patients = caller.collection("patients").with_ids([*ids, latecomer, str(ids[0])])
+            assert list(patients) == [*ids, latecomer]
 
     await in_thread(work)
 

@@ -101,7 +101,7 @@ def _data_last(exchange: Exchange) -> None:
         exchange.answer = [{**{k: v for k, v in page.items() if k != "data"}, "data": page["data"]}]
 
 
-def _not_found(exchange: Exchange) -> None:
+def _status_404(exchange: Exchange) -> None:
     for problem in (exchange.answer or {}).get("errors", []) if exchange.status == 404 else []:
         problem["code"] = "not_found"
 
@@ -125,7 +125,7 @@ BROKEN: dict[str, tuple[Break, Break, set[str]]] = {
     "null clears nothing": (_nulls_are_dropped, _nothing, {"null_clears"}),
     "typos are passed over": (_typos_are_dropped, _nothing, {"unknown_fields"}),
     "data is last": (_nothing, _data_last, {"shape_of_a_page"}),
-    "one code for 404": (_nothing, _not_found, {"references_to_nobody"}),
+    "one code for 404": (_nothing, _status_404, {"references_to_nobody"}),
 }
 
 
@@ -135,19 +135,19 @@ async def test_broken_servers_fail_each_for_its_own_reason(
 ) -> None:
     await Place(api, inside, store).make("calendar_events")
     url = str(api.base_url).rstrip("/")
-    wanted = {name for *_, names in BROKEN.values() for name in names}
+    expected = {name for *_, names in BROKEN.values() for name in names}
 
     def outcomes(asked: Break, answered: Break) -> list[Outcome]:
         with broken(url, asked, answered) as here:
             credentials = Credentials(here, api.client_id, api.client_secret)
-            return list(run(credentials, audience=f"{url}/v1/token", names=wanted.__contains__))
+            return list(run(credentials, audience=f"{url}/v1/token", names=expected.__contains__))
 
     assert not await asyncio.to_thread(failed, outcomes, _nothing, _nothing)
     wrong = {}
     for name, (asked, answered, reasons) in BROKEN.items():
-        seen = await asyncio.to_thread(failed, outcomes, asked, answered)
-        if set(seen) != reasons:
-            wrong[name] = seen
+        failures = await asyncio.to_thread(failed, outcomes, asked, answered)
+        if set(failures) != reasons:
+            wrong[name] = failures
     assert not wrong
 
 

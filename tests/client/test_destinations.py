@@ -58,10 +58,10 @@ async def test_every_kind_has_the_same_tables_and_follows_changes_deletes_and_me
     place = Place(api, inside, store)
     for name in EVERY:
         await place.make(name)
-    kept = await patient(api, last_name="O'Hopper?", email="grace@example.org")
+    survivor = await patient(api, last_name="O'Hopper?", email="grace@example.org")
     other = await patient(api, last_name="O'Hopper?", phone="555-555-0001")
     task = (await place.make("patient_tasks", user_id=other))["id"]
-    gone = (await place.make("patient_tasks", user_id=kept))["id"]
+    gone = (await place.make("patient_tasks", user_id=survivor))["id"]
     answer = await api.post(
         "/v1/assessment_responses", json={"spec_id": "mood_check", "user_id": other, "model": MOOD}
     )
@@ -69,25 +69,25 @@ async def test_every_kind_has_the_same_tables_and_follows_changes_deletes_and_me
         await updated(api, copy.address)
         await same(copy, api, EVERY)
     await api.delete(f"/v1/patient_tasks/{gone}")
-    await api.put(f"/v1/patients/{kept}", json={"first_name": "Ada"})
+    await api.put(f"/v1/patients/{survivor}", json={"first_name": "Ada"})
     await api.put(f"/v1/patients/{other}", json={"first_name": "Ada"})
     async with database.transaction() as connection:
-        await merge_unasked(connection, store.within(connection), inside, kept, other)
+        await merge_unasked(connection, store.within(connection), inside, survivor, other)
     for kind, copy in copies.items():
         await updated(api, copy.address)
         await same(copy, api, EVERY)
         moved = {
             str(row["id"]): str(row["user_id"]) for row in copy.rows("SELECT * FROM patient_tasks")
         }
-        assert (moved[task], gone in moved) == (kept, False), kind
-        (seen,) = copy.rows(
+        assert (moved[task], gone in moved) == (survivor, False), kind
+        (answers_row,) = copy.rows(
             f"SELECT * FROM assessment_mood_check WHERE id = '{answer.json()['id']}'"
         )
-        assert {name: seen[name] for name in ("low_mood", "wants_to_talk")} == {
+        assert {name: answers_row[name] for name in ("low_mood", "wants_to_talk")} == {
             "low_mood": "some days",
             "wants_to_talk": False,
         }, kind
-        assert str(seen["user_id"]) == kept, kind
+        assert str(answers_row["user_id"]) == survivor, kind
 
 
 @pytest.mark.slow
@@ -99,8 +99,8 @@ async def test_what_a_new_program_asks_is_columns_in_every_kind(
     await api.post("/v1/assessment_responses", json=spec | {"model": MOOD})
     for kind, copy in copies.items():
         await updated(api, copy.address)
-        (seen,) = copy.rows("SELECT * FROM assessment_mood_check")
-        assert "hours_of_sleep" not in seen, kind
+        (answers_row,) = copy.rows("SELECT * FROM assessment_mood_check")
+        assert "hours_of_sleep" not in answers_row, kind
         assert copy.rows("SELECT count(*) AS n FROM record_lab_result") == [{"n": 0}], kind
     grown = kiwi_health.source().replace(
         "          - {name: wants_to_talk,",
@@ -139,13 +139,13 @@ async def test_whatever_is_changed_or_deleted_in_a_copy_of_any_kind_is_found_and
         copy.deleted("patients", ids[1])
         # The hash that the server does not compare by version is covered by the copy's own.
         copy.done("patients", "almoner_digest", "0" * 16, ids[2])
-        wanted = {
+        expected = {
             ("patients", ids[0], "different"),
             ("patients", ids[1], "missing"),
             ("patients", ids[2], "different"),
         }
-        assert await differing(api, copy.address, by="json") == wanted, kind
-        assert await differing(api, copy.address, repair=True) == wanted, kind
+        assert await differing(api, copy.address, by="json") == expected, kind
+        assert await differing(api, copy.address, repair=True) == expected, kind
         assert await differing(api, copy.address, by="json") == set(), kind
         await same(copy, api, ["patients"])
     # Its tables have no key.

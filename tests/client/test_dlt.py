@@ -66,7 +66,7 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
             await pipeline.run(api)
         writer.stopped = True
         await writing
-        kept, gone = await patient(api, last_name="Kept"), await patient(api, last_name="Gone")
+        survivor, gone = await patient(api, last_name="Kept"), await patient(api, last_name="Gone")
         await pipeline.becomes_equal(api)
         assert gone in pipeline.ids("patients")
         await database.close()
@@ -78,7 +78,7 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
     await restored.close()
     with ServerThread(settings):
         await pipeline.becomes_equal(api)
-        assert kept in pipeline.ids("patients")
+        assert survivor in pipeline.ids("patients")
         await api.aclose()
 
 

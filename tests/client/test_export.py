@@ -62,49 +62,52 @@ async def test_a_collection_is_a_table_that_is_safe_to_open_or_a_line_for_each_r
         PATIENT | {"street": FORMULA, "zip_code": "02139"},
         PATIENT | {"first_name": "two\nlines", "phase": "graduated"},
     ]
-    made = await batch(api, rows)
-    said = (
+    created = await batch(api, rows)
+    report = (
         await command(api, "export", "patients", "--to", str(tmp_path / "all.csv"), "--json")
     ).json
-    assert (said["rows"], said["collection"]) == (2, "patients")
+    assert (report["rows"], report["collection"]) == (2, "patients")
     cells = {row["id"]: row for row in table(tmp_path / "all.csv")}
-    assert cells[made[0]]["street"] == f"'{FORMULA}"
-    assert (cells[made[0]]["zip_code"], cells[made[0]]["birthday"]) == ("'02139", "1990-01-31")
-    assert cells[made[1]]["first_name"] == "two\nlines"
+    assert cells[created[0]]["street"] == f"'{FORMULA}"
+    assert (cells[created[0]]["zip_code"], cells[created[0]]["birthday"]) == (
+        "'02139",
+        "1990-01-31",
+    )
+    assert cells[created[1]]["first_name"] == "two\nlines"
     narrowed = ("--where", "phase=intake", "--where", "last_name=Hopper")
     lines = tmp_path / "intake.ndjson"
     out = (await command(api, "export", "patients", "--to", str(lines), *narrowed)).out
     assert "1 rows of patients" in out
     (line,) = lines.read_text().splitlines()
-    assert json.loads(line) == (await api.get(f"/v1/patients/{made[0]}")).json()
+    assert json.loads(line) == (await api.get(f"/v1/patients/{created[0]}")).json()
     assert set(os.listdir(tmp_path)) == {"all.csv", "intake.ndjson"}
 
 
 async def test_who_follows_from_the_position_of_an_export_misses_nothing(
     api: Api, tmp_path: Path
 ) -> None:
-    made = await batch(api, [PATIENT] * 3)
-    said = (
+    created = await batch(api, [PATIENT] * 3)
+    report = (
         await command(api, "export", "patients", "--to", str(tmp_path / "a.csv"), "--json")
     ).json
-    await api.put(f"/v1/patients/{made[0]}", json={"first_name": "Ada"})
+    await api.put(f"/v1/patients/{created[0]}", json={"first_name": "Ada"})
 
     def changed() -> list[str | None]:
         with of(api) as client:
-            return [change.id for change in client.changes(said["after"], ["patients"])]
+            return [change.id for change in client.changes(report["after"], ["patients"])]
 
     while (later := await asyncio.to_thread(changed)) == []:
         pass
-    assert later == [made[0]]
+    assert later == [created[0]]
 
 
 @pytest.mark.slow
 async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_as_it_is_now(
     api: Api, tmp_path: Path
 ) -> None:
-    made = await batch(api, [PATIENT | {"first_name": f"P{n}"} for n in range(900)])
-    made += await batch(api, [PATIENT | {"phase": "graduated"} for _ in range(400)])
-    made += await batch(api, [PATIENT | {"first_name": f"P{n}"} for n in range(900, 1500)])
+    created = await batch(api, [PATIENT | {"first_name": f"P{n}"} for n in range(900)])
+    created += await batch(api, [PATIENT | {"phase": "graduated"} for _ in range(400)])
+    created += await batch(api, [PATIENT | {"first_name": f"P{n}"} for n in range(900, 1500)])
 
     def export(path: Path, ends_after: int | None) -> int:
         """Exports, and is ended after so many pages; how many there were."""
@@ -130,8 +133,10 @@ async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_
             try:
                 await asyncio.to_thread(export, path, ends_after)
             except EndedError:
-                await api.put(f"/v1/patients/{made[ends_after]}", json={"first_name": "Changed"})
-                await api.put(f"/v1/patients/{made[-1 - ends_after]}", json={"phase": "graduated"})
+                await api.put(f"/v1/patients/{created[ends_after]}", json={"first_name": "Changed"})
+                await api.put(
+                    f"/v1/patients/{created[-1 - ends_after]}", json={"phase": "graduated"}
+                )
                 continue
         await command(
             api, "export", "patients", "--to", str(path), "--where", "phase=intake", "--json"
@@ -144,7 +149,7 @@ async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_
         assert len(rows) == len({row["id"] for row in rows})
         assert {row["id"] for row in rows} == await ids(api, phase="intake")
         names = {row["id"]: row["first_name"] for row in rows}
-        assert [names[made[n]] for n in range(3)] == ["Changed"] * 3
+        assert [names[created[n]] for n in range(3)] == ["Changed"] * 3
 
 
 async def test_what_cannot_be_exported_says_what_to_do(api: Api, tmp_path: Path) -> None:

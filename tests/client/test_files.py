@@ -61,11 +61,11 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was(
 def test_each_line_of_a_broken_file_is_in_a_row_that_was_read_or_is_named(lines: list[str]) -> None:
     content = "\n".join(["id,name", *lines])
     rows = read(content.encode())
-    said = "".join(str(value) for row in rows for value in row.values.values())
+    text = "".join(str(value) for row in rows for value in row.values.values())
     # What is neither a delimiter, a quote nor an end of a line is a person's; no letter is lost
     # but those in cells beyond the header, whose row is named.
     if not any("cells where the header has" in row.broken for row in rows):
-        assert [c for c in said if c in "ab;'"] == [c for c in "".join(lines) if c in "ab;'"]
+        assert [c for c in text if c in "ab;'"] == [c for c in "".join(lines) if c in "ab;'"]
     assert all(1 < row.line <= content.count("\n") + 1 for row in rows)
     assert [row.line for row in rows] == sorted({row.line for row in rows})
 

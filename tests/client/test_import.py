@@ -39,9 +39,9 @@ async def patients(api: Api) -> dict[str, dict[str, Any]]:
     return {row["first_name"]: row for row in page["data"]}
 
 
-def taken(said: dict[str, Any]) -> int:
+def taken(report: dict[str, Any]) -> int:
     """How many rows were there before, and are as the file has them now."""
-    outcomes = said["outcomes"]
+    outcomes = report["outcomes"]
     assert set(outcomes) <= {"updated", "unchanged", "refused"}
     return sum(count for outcome, count in outcomes.items() if outcome != "refused")
 
@@ -54,15 +54,15 @@ async def test_a_file_is_mapped_by_its_header_and_each_row_is_there_once(
     api: Api, tmp_path: Path
 ) -> None:
     path = written(tmp_path, "people.csv", HEADER, *GOOD)
-    said = (await command(api, *asked(path))).json
-    assert (said["rows"], said["outcomes"], said["errors"]) == (3, {"created": 3}, [])
+    report = (await command(api, *asked(path))).json
+    assert (report["rows"], report["outcomes"], report["errors"]) == (3, {"created": 3}, [])
     rows = await patients(api)
     assert set(rows) == {"Grace", "Ada", 'Mary "May"'}
     assert (rows["Grace"]["birthday"], rows["Grace"]["zip_code"]) == ("1906-12-09", "94110")
     mails = (await api.get("/v1/email_addresses")).json()[0]["data"]
     assert [mail["user_id"] for mail in mails] == [rows["Grace"]["id"]]
-    kept = yaml.safe_load((tmp_path / "people.csv.mapping.yaml").read_text())
-    assert kept["columns"] == {
+    mapping = yaml.safe_load((tmp_path / "people.csv.mapping.yaml").read_text())
+    assert mapping["columns"] == {
         "MRN": "external_id",
         "First name": "first_name",
         "Surname": "last_name",
@@ -73,8 +73,8 @@ async def test_a_file_is_mapped_by_its_header_and_each_row_is_there_once(
         "E-mail": "email",
     }
     changed = written(tmp_path, "people.csv", HEADER, *GOOD[:2], GOOD[2].replace("94110", "94111"))
-    said = (await command(api, *asked(changed))).json
-    assert taken(said) == 3
+    report = (await command(api, *asked(changed))).json
+    assert taken(report) == 3
     rows = await patients(api)
     assert (len(rows), rows['Mary "May"']["zip_code"]) == (3, "94111")
 
@@ -87,8 +87,8 @@ async def test_a_row_that_a_file_has_again_far_below_comes_after_the_one_above(
     again = [GOOD[0].replace("94110", f"9411{n}") for n in range(3)]
     rows = [again[0], *others[:550], again[1], *others[550:], again[2]]
     path = written(tmp_path, "people.csv", HEADER, *rows)
-    said = (await command(api, *asked(path))).json
-    assert (said["outcomes"], said["errors"]) == ({"created": 1101, "updated": 2}, [])
+    report = (await command(api, *asked(path))).json
+    assert (report["outcomes"], report["errors"]) == ({"created": 1101, "updated": 2}, [])
     answer = await api.get("/v1/patients", params={"first_name": "Grace"})
     assert [row["zip_code"] for row in answer.json()[0]["data"]] == ["94112"]
 
@@ -110,10 +110,10 @@ async def test_an_import_that_is_killed_goes_on_where_it_was_and_each_row_is_the
     process.kill()
     process.communicate(timeout=30)
     was_ended = noted.exists()
-    said = (await command(api, *asked(path))).json
-    assert (said["rows"], sum(said["outcomes"].values()), said["errors"]) == (2000, 2000, [])
+    report = (await command(api, *asked(path))).json
+    assert (report["rows"], sum(report["outcomes"].values()), report["errors"]) == (2000, 2000, [])
     # Unless it was done already.
-    assert (said["outcomes"].get("done before", 0) >= 500) is was_ended
+    assert (report["outcomes"].get("done before", 0) >= 500) is was_ended
     assert not noted.exists()
     counts = "SELECT count(*), count(DISTINCT last_name) FROM patients WHERE environment_id = $1"
     assert tuple(await connection.fetchrow(counts, program)) == (2000, 2000)
@@ -125,8 +125,8 @@ async def test_what_every_row_needs_and_no_column_has_is_said_beside_the_mapping
     path = written(
         tmp_path, "people.csv", "MRN,First name,Surname,Phase", "A-1,Grace,Hopper,intake"
     )
-    said = await command(api, *asked(path), "--dry-run", status=1)
-    assert "No column goes into timezone, birthday, which every row needs." in said.errors
+    output = await command(api, *asked(path), "--dry-run", status=1)
+    assert "No column goes into timezone, birthday, which every row needs." in output.errors
     whole = written(tmp_path, "all.csv", HEADER, GOOD[0])
     assert "No column" not in (await command(api, *asked(whole), "--dry-run")).errors
 
@@ -158,8 +158,8 @@ async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
     ]
     text = mended.replace("12/32/1906", "12/31/1906").replace("nowhere", "intake")
     again = written(tmp_path, "mended.csv", text.replace(",941,", ",94112,").strip())
-    said = (await command(api, *asked(again))).json
-    assert said["outcomes"] == {"created": 3}
+    report = (await command(api, *asked(again))).json
+    assert report["outcomes"] == {"created": 3}
     assert not (tmp_path / "mended.bad.csv").exists()
 
 
@@ -175,18 +175,18 @@ async def test_references_are_looked_up_by_the_ids_of_the_other_system(
         json.dumps({"patient": "A-9", "email": "nobody@example.org"}),
         "{",
     )
-    said = (
+    report = (
         await command(api, *asked(notes, "email_addresses"), "--namespace", "ehr", status=1)
     ).json
-    assert said["outcomes"] == {"created": 1, "refused": 2}
-    assert [(e["line"], e["column"]) for e in said["errors"]] == [(2, "patient"), (3, "")]
+    assert report["outcomes"] == {"created": 1, "refused": 2}
+    assert [(e["line"], e["column"]) for e in report["errors"]] == [(2, "patient"), (3, "")]
     ada = (await patients(api))["Ada"]["id"]
     mails = (await api.get("/v1/email_addresses", params={"user_id": ada})).json()[0]["data"]
     assert [(mail["email"], mail["verified"]) for mail in mails] == [("ada@example.org", True)]
-    said = (
+    report = (
         await command(api, *asked(notes, "email_addresses"), "--namespace", "ehr", status=1)
     ).json
-    assert taken(said) == 1
+    assert taken(report) == 1
     mails = (await api.get("/v1/email_addresses", params={"user_id": ada})).json()[0]["data"]
     assert len(mails) == 1
 
@@ -203,9 +203,9 @@ async def test_answers_of_assessments_come_in_columns_of_their_own(
         "A-1\tmood_check\tsome days\tnever\ttrue",
         "A-2\tmood_check\tno such answer\tnever\t",
     )
-    said = (await command(api, *asked(answers, "assessment_responses"), status=1)).json
-    assert said["outcomes"] == {"created": 1, "refused": 1}
-    assert [(e["line"], e["column"]) for e in said["errors"]] == [(3, "model.low_mood")]
+    report = (await command(api, *asked(answers, "assessment_responses"), status=1)).json
+    assert report["outcomes"] == {"created": 1, "refused": 1}
+    assert [(e["line"], e["column"]) for e in report["errors"]] == [(3, "model.low_mood")]
     (row,) = (await api.get("/v1/assessment_responses")).json()[0]["data"]
     assert row["model"]["wants_to_talk"] is True
 
@@ -245,5 +245,5 @@ async def test_files_of_other_kinds_are_read(api: Api, tmp_path: Path, ending: s
     names = HEADER.split(",")
     table = pyarrow.table({n: [c] for n, c in zip(names, GOOD[0].split(","), strict=True)})
     pyarrow.parquet.write_table(table, tmp_path / f"people.{ending}")
-    said = (await command(api, *asked(tmp_path / f"people.{ending}"))).json
-    assert said["outcomes"] == {"created": 1}
+    report = (await command(api, *asked(tmp_path / f"people.{ending}"))).json
+    assert report["outcomes"] == {"created": 1}

@@ -66,16 +66,16 @@ async def test_the_page_leads_from_export_files_to_programs_that_follow(
         "env": environment(api) | placed(tmp_path),
         "cwd": tmp_path,
     }
-    said = []
+    results = []
     for name, script in blocks("sh"):
         if name == "server" or "pip install" in script:
             continue
         ended = await asyncio.to_thread(run, script, folder)
         assert ended.returncode == 0, script + ended.stdout + ended.stderr
-        said.append(ended)
-    assert "created_at -> left out" in said[1].stderr
-    assert "coach_id -> coach_id, by its id in vendor" in said[1].stderr
-    assert said[2].stdout.splitlines() == [
+        results.append(ended)
+    assert "created_at -> left out" in results[1].stderr
+    assert "coach_id -> coach_id, by its id in vendor" in results[1].stderr
+    assert results[2].stdout.splitlines() == [
         f"{name}: {count} in the file, {count} here"
         for name, count in (("patients", 2), ("phone_numbers", 1), ("workers", 1))
     ]
@@ -118,18 +118,18 @@ async def programs(api: Api, folder: Path, command: dict[str, Any], patient: str
     walked = await asyncio.to_thread(run, "python walk.py", command)
     assert sorted(line.split()[1] for line in walked.stdout.splitlines()) == ["Ada", "Grace"]
     position = folder / "position"
-    with tempfile.TemporaryFile("w+") as told:
+    with tempfile.TemporaryFile("w+") as output:
         following = await asyncio.to_thread(
-            begun, "python follow.py", {**command, "stdout": told, "stderr": told}
+            begun, "python follow.py", {**command, "stdout": output, "stderr": output}
         )
         try:
             wrote = await asyncio.to_thread(run, "python write.py", command)
             assert wrote.returncode == 0, wrote.stderr
 
             async def hears() -> bool:
-                told.seek(0)
-                assert following.poll() is None, told.read()
-                return f"update {patient}" in told.read() and bool(position.read_text())
+                output.seek(0)
+                assert following.poll() is None, output.read()
+                return f"update {patient}" in output.read() and bool(position.read_text())
 
             await until_true(hears, "the program follows")
         finally:

@@ -72,7 +72,7 @@ def written(copy: ParquetDestination, *rows: CopiedRow, gone: tuple[int, ...] = 
     copy.write([TableChanges(VISITS, list(rows), [row_id(number) for number in gone])], {})
 
 
-def seen(folder: Path, name: str = "visits", columns: str = "id") -> list[tuple[Any, ...]]:
+def rows_of(folder: Path, name: str = "visits", columns: str = "id") -> list[tuple[Any, ...]]:
     query = f"SELECT {columns} FROM read_parquet('{folder}/copy/{name}/*.parquet') ORDER BY id"
     with duckdb.connect() as connection:
         return connection.execute(query).fetchall()
@@ -83,7 +83,7 @@ def test_rows_are_in_files_by_their_ids_and_a_change_writes_the_file_that_has_it
 ) -> None:
     assert (tmp_path / "copy").is_dir()
     copy.settled()
-    assert seen(tmp_path) == seen(tmp_path, "visit_talk") == []
+    assert rows_of(tmp_path) == rows_of(tmp_path, "visit_talk") == []
     written(copy, *(row(copy, number) for number in (9, 1, 5, 3, 7, 2)))
     copy.settled()
     written(copy, *(row(copy, number) for number in (4, 10, 11, 12, 13)), gone=(3, 8))
@@ -96,10 +96,10 @@ def test_rows_are_in_files_by_their_ids_and_a_change_writes_the_file_that_has_it
     after = [path.stat().st_mtime_ns for path in files]
     assert [was == now for was, now in zip(before, after, strict=True)].count(False) == 1
     there = (1, 2, 4, 5, 7, 9, 10, 11, 13)
-    assert [found for (found,) in seen(tmp_path)] == [row_id(number) for number in there]
-    talks = seen(tmp_path, "visit_talk", "id, mood")
+    assert [id_ for (id_,) in rows_of(tmp_path)] == [row_id(number) for number in there]
+    talks = rows_of(tmp_path, "visit_talk", "id, mood")
     assert talks == [(row_id(number), number) for number in there if number != 11]
-    assert not any(kept.altered for kept in copy.rows(VISITS))
+    assert not any(row.altered for row in copy.rows(VISITS))
     assert not list((tmp_path / "copy").rglob("*.new"))
 
 
@@ -118,7 +118,7 @@ def test_no_row_is_missing_or_there_twice_whenever_the_writing_is_looked_at_or_e
         if count == ends_at:
             raise KeyboardInterrupt
         write(path, rows)
-        ids = [found for (found,) in seen(tmp_path)]
+        ids = [id_ for (id_,) in rows_of(tmp_path)]
         assert len(ids) == len(set(ids))
         assert always <= set(ids)
 
@@ -130,7 +130,7 @@ def test_no_row_is_missing_or_there_twice_whenever_the_writing_is_looked_at_or_e
             with pytest.raises(KeyboardInterrupt):
                 copy.settled()
     copy.settled()
-    kinds = dict(seen(tmp_path, columns="id, kind"))
+    kinds = dict(rows_of(tmp_path, columns="id, kind"))
     assert kinds == {row_id(number): "call 0" for number in range(40)}
 
 
@@ -143,14 +143,14 @@ def test_a_new_column_is_in_every_file(copy: ParquetDestination, tmp_path: Path)
     wider.settled()
     assert not wider.prepare([WIDER])
     wider.close()
-    days = [None if day is None else str(day) for _, day in seen(tmp_path, columns="id, day")]
+    days = [None if day is None else str(day) for _, day in rows_of(tmp_path, columns="id, day")]
     assert days == [None] * 9 + ["2018-09-12"]
 
 
 def _forged(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    found = pq.ParquetFile(path).read()
-    rows = [change(row) for row in found.to_pylist()]
-    pq.write_table(type(found).from_pylist(rows, found.schema), path)
+    table = pq.ParquetFile(path).read()
+    rows = [change(row) for row in table.to_pylist()]
+    pq.write_table(type(table).from_pylist(rows, table.schema), path)
 
 
 def test_whatever_is_done_to_the_files_is_found(copy: ParquetDestination, tmp_path: Path) -> None:
@@ -163,17 +163,17 @@ def test_whatever_is_done_to_the_files_is_found(copy: ParquetDestination, tmp_pa
     _forged(views[1], lambda r: r | {"mood": 99} if r["id"] == row_id(6) else r)
     _forged(views[2], lambda r: r | {"id": row_id(99)} if r["id"] == row_id(8) else r)
     _forged(second, lambda r: r | {"id": row_id(0)} if r["id"] == row_id(5) else r)
-    altered = {kept.id for kept in copy.rows(VISITS) if kept.altered}
-    wanted = {0, 1, 5, 6, 8, 99}
-    assert altered == {row_id(number) for number in wanted}
+    altered = {row.id for row in copy.rows(VISITS) if row.altered}
+    expected = {0, 1, 5, 6, 8, 99}
+    assert altered == {row_id(number) for number in expected}
     assert {
-        kept.id for kept in copy.rows_with(VISITS, sorted(altered)).values() if kept.altered
+        row.id for row in copy.rows_with(VISITS, sorted(altered)).values() if row.altered
     } == altered
     third.unlink()
     written(copy, *(rows[number] for number in (0, 1, 5, 6, 8, 9, 10, 11)), gone=(99,))
     copy.settled()
-    assert [kept.altered for kept in copy.rows(VISITS)] == [False] * 12
-    assert [found for (found,) in seen(tmp_path)] == [row_id(number) for number in range(12)]
+    assert [row.altered for row in copy.rows(VISITS)] == [False] * 12
+    assert [id_ for (id_,) in rows_of(tmp_path)] == [row_id(number) for number in range(12)]
     pq.write_table(pq.ParquetFile(first).read(), first.with_name("mine.parquet"))
     with pytest.raises(AlmonerError, match=r"mine\.parquet is not the mirror's"):
         list(copy.rows(VISITS))

@@ -92,10 +92,12 @@ async def test_each_state_of_a_row_is_handed_over_once(api: Api, tmp_path: Path)
     with program.running():
         await program.notify(deleted=[ids[2]])
         await program.until_done()
-    told = [(handed.id, handed.row and handed.row["first_name"]) for handed in program.handed[3:]]
+    deliveries = [
+        (handed.id, handed.row and handed.row["first_name"]) for handed in program.handed[3:]
+    ]
     # The row that was said to be gone is there, and is told as it is after that; the others stay in
     # the order of their last change.
-    assert told == [(ids[2], None), (ids[2], "Grace"), (ids[1], "Ada")]
+    assert deliveries == [(ids[2], None), (ids[2], "Grace"), (ids[1], "Ada")]
 
 
 async def test_what_was_notified_before_a_restart_is_pulled_after_it(

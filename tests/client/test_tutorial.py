@@ -43,8 +43,8 @@ def begun(line: str, folder: dict[str, Any]) -> subprocess.Popen[bytes]:
 async def test_ten_lines_lead_from_an_empty_folder_to_a_copy_that_follows(
     api: Api, tmp_path: Path
 ) -> None:
-    told = lines()
-    assert len(told) == 10
+    words = lines()
+    assert len(words) == 10
     row = await patient(api)
     # The environment of the tests has what the first five lines make.
     commands = tmp_path / "bin"
@@ -55,12 +55,12 @@ async def test_ten_lines_lead_from_an_empty_folder_to_a_copy_that_follows(
     (commands / "almoner-client").chmod(0o755)
     paths = f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     folder: dict[str, Any] = {"env": {**environment(api), "PATH": paths}, "cwd": tmp_path}
-    ended = await asyncio.to_thread(run, "\n".join(told[5:9]), folder)
+    ended = await asyncio.to_thread(run, "\n".join(words[5:9]), folder)
     assert ended.returncode == 0, ended.stderr
     assert "[('intake', 1)]" in ended.stdout
     assert ended.stdout.endswith("The copy is whole.\n")
     copy = SqliteCopy(tmp_path / "copy.db")
-    following = await asyncio.to_thread(begun, told[9], folder)
+    following = await asyncio.to_thread(begun, words[9], folder)
     try:
         await api.put(f"/v1/patients/{row}", json={"first_name": "Ada"})
 
@@ -87,12 +87,12 @@ async def test_what_the_program_asks_is_written_as_classes(api: Api) -> None:
 @pytest.mark.slow
 async def test_an_address_that_is_none_is_told_from_a_server_that_is_not_there(api: Api) -> None:
     assert (await command(addressed(api, f"{api.base_url}/v1/"), "check")).out
-    told = await command(addressed(api, "care.example.org"), "check", status=2)
-    assert "https://care.example.org" in told.errors
+    output = await command(addressed(api, "care.example.org"), "check", status=2)
+    assert "https://care.example.org" in output.errors
     nobody = f"http://127.0.0.1:{free_port()}"
     for words in (("check",), ("conform", nobody)):
-        told = await command(addressed(api, nobody), *words, status=2)
-        assert f"{nobody} cannot be reached" in told.errors
+        output = await command(addressed(api, nobody), *words, status=2)
+        assert f"{nobody} cannot be reached" in output.errors
 
 
 def addressed(api: Api, url: str) -> Api:

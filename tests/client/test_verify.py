@@ -57,7 +57,7 @@ async def test_a_row_of_any_collection_that_was_changed_or_deleted_is_found_and_
         checked = ("mirror", "verify", "--to", copy.address, "--json")
         await command(api, "mirror", "--to", copy.address, "--once")
         assert (await command(api, *checked)).json["differing"] == []
-        wanted = set()
+        expected = set()
         for name in EVERY:
             first, second, *_ = sorted(copy.ids(name))
             column = copy.rows(f"PRAGMA table_info({name})")[1]["name"]
@@ -66,15 +66,15 @@ async def test_a_row_of_any_collection_that_was_changed_or_deleted_is_found_and_
                 (f"UPDATE {name} SET {column} = 'forged' WHERE id = ?", (first,)),
                 (f"DELETE FROM {name} WHERE id = ?", (second,)),
             )
-            wanted |= {(name, first, "different"), (name, second, "missing")}
+            expected |= {(name, first, "different"), (name, second, "missing")}
         ghost = "00000000-0000-7000-8000-000000000000"
         done(copy, ("INSERT INTO patients (id, first_name) VALUES (?, 'Ghost')", (ghost,)))
         done(copy, ("INSERT INTO patients (id) VALUES (?)", ("no id",)))
-        wanted |= {("patients", ghost, "extra"), ("patients", "no id", "extra")}
+        expected |= {("patients", ghost, "extra"), ("patients", "no id", "extra")}
         for arguments in (checked, (*checked, "--repair")):
-            said = (await command(api, *arguments, status=1)).json
-            told = {(d["collection"], d["id"], d["what"]) for d in said["differing"]}
-            assert told == wanted
+            report = (await command(api, *arguments, status=1)).json
+            differences = {(d["collection"], d["id"], d["what"]) for d in report["differing"]}
+            assert differences == expected
         assert (await command(api, *checked)).json["differing"] == []
         await same(copy, api, EVERY, shape)
 
@@ -99,10 +99,10 @@ async def test_rows_are_found_down_the_tree_and_what_the_feed_is_to_tell_is_no_d
     late = await patient(api, last_name="Late")
     await api.put(f"/v1/patients/{ids[5]}", json={"first_name": "Ada"})
     checked = ("mirror", "verify", "--to", copy.address)
-    said = await command(api, *checked, status=1)
+    output = await command(api, *checked, status=1)
     lines = {f"patients {ids[1300]} is different", f"patients {ids[0]} is missing"}
     lines |= {f"patients {ids[-1]} is missing", "3 rows differ."}
-    assert set(said.out.splitlines()) == lines
+    assert set(output.out.splitlines()) == lines
     assert late in copy.ids("patients")
     assert "was mended" in (await command(api, *checked, "--repair", status=1)).out
     assert (await command(api, *checked)).out == "The copy is whole.\n"
@@ -126,10 +126,12 @@ async def test_a_copy_has_no_ghosts_of_what_a_restored_backup_has_lost(
             await published(connection, environment, kiwi_health.source())
         box = SecretBox(*KeySource("", settings.home).first())
         api = await Callers(running, database, box)(environment)
-        kept, gone, changed = [await patient(api, last_name=n) for n in ("Kept", "Gone", "Old")]
+        unchanged, gone, changed = [
+            await patient(api, last_name=n) for n in ("Kept", "Gone", "Old")
+        ]
         await api.put(f"/v1/patients/{changed}", json={"last_name": "Newer"})
         await command(api, "mirror", "--to", copy.address, "--once")
-        assert copy.ids("patients") == {kept, gone, changed}
+        assert copy.ids("patients") == {unchanged, gone, changed}
         await database.close()
     restored = await asyncpg.connect(own_dsn)
     try:

@@ -242,11 +242,11 @@ async def _page_follows(clinic: Place, page: OpenPage, number: int) -> None:
             answer = await caller.put(path, json={"city": f"Town {number}"})
             return answer.status_code == 200
 
-        async def is_told() -> bool:
+        async def is_notified() -> bool:
             return len(page.changes) > before
 
         await until(changed, CATCH_UP_SECONDS, "the patient is changed")
-        await until(is_told, CATCH_UP_SECONDS, "the open page is told")
+        await until(is_notified, CATCH_UP_SECONDS, "the open page is told")
 
 
 async def _settled(
@@ -265,7 +265,7 @@ async def _settled(
     assert set(names.values()) == {1}
 
     async def followed() -> bool:
-        return follower.told.keys() >= there.keys()
+        return follower.announced.keys() >= there.keys()
 
     async def notified() -> bool:
         return subscriber.rows.keys() >= there.keys()
@@ -280,4 +280,4 @@ async def _settled(
     await until(followed, CATCH_UP_SECONDS, "the feed has all of them")
     await until(notified, CATCH_UP_SECONDS, "the subscriber has all of them")
     await until(acted, CATCH_UP_SECONDS, "each has set off the process once")
-    assert follower.told == Counter({*there, patient_id}), "each is told once"
+    assert follower.announced == Counter({*there, patient_id}), "each is told once"

@@ -65,10 +65,10 @@ class Answers:
 
 
 class Follower:
-    """Reads the feed from its beginning. ``told`` counts how often each patient was told to be new."""
+    """Reads the feed from its beginning. ``announced`` counts how often each patient was told to be new."""
 
     def __init__(self) -> None:
-        self.told: Counter[str] = Counter()
+        self.announced: Counter[str] = Counter()
         self._cursor = ""
 
     async def follow(self, url: str, token: str) -> None:
@@ -84,7 +84,7 @@ class Follower:
                     continue
                 assert answer.status_code == 200, answer.text
                 page = answer.json()
-                self.told.update(row["id"] for row in page["data"] if row["kind"] == "create")
+                self.announced.update(row["id"] for row in page["data"] if row["kind"] == "create")
                 self._cursor = page["meta"]["after"]
                 if not page["data"]:
                     await asyncio.sleep(0.1)
@@ -95,7 +95,7 @@ class Subscriber(Reader):
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Takes a notification."""
-        self.told.put_nowait(await request.json())
+        self.received.put_nowait(await request.json())
         return web.Response()
 
     async def _get(self, href: str) -> httpx.Response:

@@ -232,12 +232,12 @@ class Cluster:
     async def whole(self) -> Node:
         """The primary, once there is one, with a synchronous standby and another one behind it."""
         ends_at = time.monotonic() + _START_SECONDS
-        wanted = {"leader": 1, "sync_standby": 1, "replica": 1}
+        expected = {"leader": 1, "sync_standby": 1, "replica": 1}
         while True:
             members = await asyncio.to_thread(self._members)
             roles = [member.role for member in members.values()]
             states = {member.state for member in members.values()}
-            if {role: roles.count(role) for role in wanted} == wanted and states <= {
+            if {role: roles.count(role) for role in expected} == expected and states <= {
                 "running",
                 "streaming",
             }:

@@ -71,12 +71,12 @@ OF_ALEMBIC = "alembic_version"
 
 async def described(connection: Any) -> dict[str, str]:
     """Everything in the schema, by kind and name."""
-    found = {}
+    catalog = {}
     for kind, query in CATALOGS.items():
         for name, behind in await connection.fetch(query):
             if OF_ALEMBIC not in name:
-                found[f"{kind} {name}"] = behind
-    return found
+                catalog[f"{kind} {name}"] = behind
+    return catalog
 
 
 def differences(

@@ -74,17 +74,17 @@ class Place:
     inside: Actor
     store: Store
 
-    async def body(self, resource: Resource, /, **given: Any) -> Row:
+    async def body(self, resource: Resource, /, **values: Any) -> Row:
         """A body that Create accepts, every parameter named; what it refers to is made, what must
         be unique is new.
         """
         body: Row = {}
         for field in settable(resource):
-            if field.name in given:
-                body[field.name] = given[field.name]
+            if field.name in values:
+                body[field.name] = values[field.name]
             elif not isinstance(field.kind, Ref):
                 body[field.name] = field.example()
-        body |= fresh(resource, given)
+        body |= fresh(resource, values)
         if resource.patient == "patient_id" and "patient_id" not in body:
             body["patient_id"] = (await self.make("patients"))["id"]
         for field, ref in resource.references:
@@ -94,28 +94,28 @@ class Place:
                 if is_of_same_patient(resource, ref):
                     shared = {"user_id": body["patient_id"]}
                 body[field.name] = (await self.make(ref.to, **shared))["id"]
-        if resource.any_reference is not None and "welkin_id" not in given:
+        if resource.any_reference is not None and "welkin_id" not in values:
             body["welkin_id"] = (await self.make(body["resource"]))["id"]
         return body
 
-    async def make(self, name: str, /, **given: Any) -> Row:
+    async def make(self, name: str, /, **values: Any) -> Row:
         """A new row, as Get returns it."""
         resource = BY_NAME[name]
         if name == "calendars":
-            worker = given.get("worker_id") or (await self.make("workers"))["id"]
+            worker = values.get("worker_id") or (await self.make("workers"))["id"]
             return (await self.find("calendars", worker_id=worker))[0]
-        body = await self.body(resource, **given)
+        body = await self.body(resource, **values)
         if resource.on_create is not None:
             # Rows that would come with it are left out: a test that wants them names them.
             body = {
                 key: value
                 for key, value in body.items()
-                if key in given or resource.field(key).stored
+                if key in values or resource.field(key).stored
             }
         if Verb.CREATE in resource.verbs:
-            return one(await self.api.post(f"/v1/{name}", json=body))
+            return only_row(await self.api.post(f"/v1/{name}", json=body))
         written = await self.store.create(self.inside, resource, body)
-        return one(await self.api.get(f"/v1/{name}/{written.id}"))
+        return only_row(await self.api.get(f"/v1/{name}/{written.id}"))
 
     async def find(self, name: str, /, **parameters: Any) -> list[Row]:
         """The rows of the first page that these parameters find."""
@@ -127,7 +127,7 @@ def is_of_same_patient(resource: Resource, ref: Ref) -> bool:
     return resource.patient == "patient_id" and BY_NAME[ref.to].patient == "user_id"
 
 
-def fresh(resource: Resource, given: Row) -> Row:
+def fresh(resource: Resource, fields: Row) -> Row:
     """New values for what occurs once in an environment."""
     number = next(_count)
     values: Row = {}
@@ -137,10 +137,10 @@ def fresh(resource: Resource, given: Row) -> Row:
         values = {"email": f"worker.{number}@example.org"}
     elif resource.name == "patients":
         values = {"external_ids": [{"namespace": "clinic", "external_id": f"MRN-{number}"}]}
-    return {name: value for name, value in values.items() if name not in given}
+    return {name: value for name, value in values.items() if name not in fields}
 
 
-def one(answer: httpx.Response) -> Row:
+def only_row(answer: httpx.Response) -> Row:
     """The object of a successful answer in the documented shape."""
     assert answer.status_code == 200, answer.text
     row: Row = answer.json()
@@ -159,11 +159,11 @@ def errors(answer: httpx.Response, status: int) -> list[tuple[str, str | None]]:
     """Code and path of every error of a refused request, in their order."""
     assert answer.status_code == status, answer.text
     assert answer.headers["x-request-id"]
-    found = answer.json()["errors"]
-    for error in found:
+    errors_ = answer.json()["errors"]
+    for error in errors_:
         assert list(error) == ["status", "code", "title", "detail", "extra"]
         assert error["detail"]
-    return [(error["code"], error["extra"].get("path")) for error in found]
+    return [(error["code"], error["extra"].get("path")) for error in errors_]
 
 
 def refused(
@@ -173,6 +173,6 @@ def refused(
     assert errors(answer, status) == [(code, path) for path in paths]
 
 
-def values(*given: Any) -> tuple[Any, ...]:
+def values(*fields: Any) -> tuple[Any, ...]:
     """Values of every type, to be tried one after the other."""
-    return given
+    return fields

@@ -59,7 +59,7 @@ def map_path_parameters(
 @schemathesis.hook
 def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
     if query:
-        one_page(query)
+        first_page_alone(query)
         if context.operation.path == "/v1/changes" and isinstance(query.get("after"), str):
             query["after"] = KNOWN["cursor"]
         if isinstance(query.get("wait"), int):
@@ -67,7 +67,7 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
     return query
 
 
-def one_page(asked: dict[str, Any]) -> None:
+def first_page_alone(asked: dict[str, Any]) -> None:
     """Only a whole position continues behind a row, and each filter is given under one of its
     names.
     """
@@ -106,7 +106,7 @@ def map_body(context: Any, body: Any) -> Any:
         return body
     path = context.operation.path
     if path.endswith("/find"):
-        one_page(body)
+        first_page_alone(body)
         return body
     collection = path.split("/")[2]
     if path.endswith("/batch"):
@@ -122,7 +122,7 @@ def in_the_house(collection: str, body: dict[str, Any], creating: bool) -> None:
     """What a body names is there, in it and in the rows that come with it."""
     resource = BY_NAME.get(collection)
     if resource is not None:
-        one_name_each(resource, body, creating)
+        single_spelling(resource, body, creating)
     for name, value in KNOWN["ids"].items():
         if is_id(body.get(name)):
             body[name] = value
@@ -155,16 +155,16 @@ def rows_in_the_house(collection: str, body: dict[str, Any]) -> None:
                     row["id"] = KNOWN["rows"].get(collection, row["id"])
 
 
-def one_name_each(resource: Resource, body: dict[str, Any], creating: bool) -> None:
+def single_spelling(resource: Resource, body: dict[str, Any], creating: bool) -> None:
     """A field that is given under two of its names has one value, which no schema can say: one of
     them is enough. What does not fit the schema stays.
     """
     spelled = resource.spelled[SHAPE]
     for field in spelled.fields:
-        given = [name for name in body if spelled.names.get(name) is field]
+        spellings = [name for name in body if spelled.names.get(name) is field]
         writable = field.create if creating else field.update
-        if writable and all(fits(field, body[name], creating) for name in given):
-            for other in given[1:]:
+        if writable and all(fits(field, body[name], creating) for name in spellings):
+            for other in spellings[1:]:
                 del body[other]
 
 
@@ -287,7 +287,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         # Each key is used once; that a second use is refused has a test of its own.
         case.headers["Idempotency-Key"] = f'"{next(_count)}"'
     if isinstance(case.query, dict):
-        one_page(case.query)
+        first_page_alone(case.query)
     if case.operation.path.endswith("/batch"):
         # Each by itself, rows that are refused are told in an answer that is none of a refusal.
         if is_broken(case) and isinstance(case.body, dict) and case.body.get("atomic") is False:
@@ -295,7 +295,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     elif isinstance(case.body, dict):
         resource = BY_NAME.get(case.operation.path.split("/")[2])
         if resource is not None:
-            one_name_each(resource, case.body, case.operation.method.upper() == "POST")
+            single_spelling(resource, case.body, case.operation.method.upper() == "POST")
         if case.operation.path.startswith("/v1/subscriptions"):
             subscription(case.body)
         if (

@@ -23,7 +23,7 @@ from tests.contract.rows import (
     documented_keys,
     errors,
     of_contract,
-    one,
+    only_row,
     refused,
     rows,
 )
@@ -219,7 +219,7 @@ async def test_every_answer_has_the_keys_of_the_example_in_their_order_and_of_th
     row = await shared.make(name)
     path = f"/v1/{name}/{row['id']}"
     check_row(name, row)
-    assert one(await shared.api.get(path)) == row
+    assert only_row(await shared.api.get(path)) == row
     key = (
         "user_id"
         if row.get("user_id")
@@ -229,9 +229,9 @@ async def test_every_answer_has_the_keys_of_the_example_in_their_order_and_of_th
     assert matches == [row]
     check_row(name, matches[0])
     if "Update" in verbs(name):
-        check_row(name, one(await shared.api.put(path, json=row)))
+        check_row(name, only_row(await shared.api.put(path, json=row)))
     if "Delete" in verbs(name):
-        gone = one(await shared.api.delete(path))
+        gone = only_row(await shared.api.delete(path))
         assert gone == row
         assert of_contract(name, gone) == documented_keys(name)
         assert errors(await shared.api.get(path), 404) == [("not_found", None)]
@@ -273,7 +273,7 @@ async def example_body(name: str, place: Place) -> Row:
 @CREATED
 async def test_the_example_is_accepted_as_it_stands(name: str, here: Place) -> None:
     body = await example_body(name, here)
-    row = one(await here.api.post(f"/v1/{name}", json=body))
+    row = only_row(await here.api.post(f"/v1/{name}", json=body))
     check_row(name, row)
     assert row["id"] != body["id"]
     inputs = parameters(name, "Create")
@@ -286,7 +286,7 @@ async def test_the_example_is_accepted_as_it_stands(name: str, here: Place) -> N
 async def test_create_takes_every_parameter_at_once(name: str, shared: Place) -> None:
     body = await shared.body(BY_NAME[name])
     assert set(parameters(name, "Create")) <= set(body)
-    row = one(await shared.api.post(f"/v1/{name}", json=body))
+    row = only_row(await shared.api.post(f"/v1/{name}", json=body))
     for key in parameters(name, "Create"):
         if key in row:
             assert row[key] == body[key]
@@ -308,7 +308,7 @@ async def test_create_needs_each_required_parameter_and_no_other(name: str, shar
             body[parameter] = None
             refused(await shared.api.post(f"/v1/{name}", json=body), f".{parameter}")
         else:
-            one(answer)
+            only_row(answer)
 
 
 @CREATED
@@ -319,7 +319,7 @@ async def test_create_needs_nothing_beside_the_required_parameters(
     # What is optional for itself, while one of several has to be given.
     either = {"assessment_responses": {"spec_id"}, "calendar_events": {"day"}}.get(name, set())
     body = await shared.body(BY_NAME[name], **({"day": "2018-09-10"} if "day" in either else {}))
-    row = one(
+    row = only_row(
         await shared.api.post(
             f"/v1/{name}", json={k: v for k, v in body.items() if k in required | either}
         )
@@ -330,14 +330,14 @@ async def test_create_needs_nothing_beside_the_required_parameters(
 @CREATED
 async def test_an_empty_create_reports_every_required_parameter(name: str, shared: Place) -> None:
     answer = await shared.api.post(f"/v1/{name}", json={})
-    found = {path for _, path in errors(answer, 400)}
+    missing = {path for _, path in errors(answer, 400)}
     # An inbound message has no worker, whatever the table says (clarification 17).
     required = {
         f".{p}"
         for p, needed in parameters(name, "Create").items()
         if needed and (name, p) != ("messages", "worker_id")
     }
-    assert required <= found
+    assert required <= missing
 
 
 @UPDATED
@@ -345,12 +345,12 @@ async def test_update_takes_each_parameter_alone(name: str, shared: Place) -> No
     for parameter in parameters(name, "Update"):
         before = await shared.make(name)
         change = NEW_VALUES[name].get(parameter) or await referring(name, parameter, shared)
-        after = one(await shared.api.put(f"/v1/{name}/{before['id']}", json=change))
+        after = only_row(await shared.api.put(f"/v1/{name}/{before['id']}", json=change))
         follows = {"updated_at", "is_all_day"}
         assert after == {**before, **change, **{key: after[key] for key in follows & after.keys()}}
         if "updated_at" in after:
             assert after["updated_at"] > before["updated_at"]
-        assert one(await shared.api.get(f"/v1/{name}/{before['id']}")) == after
+        assert only_row(await shared.api.get(f"/v1/{name}/{before['id']}")) == after
 
 
 async def referring(name: str, parameter: str, place: Place) -> Row:
@@ -373,7 +373,7 @@ async def test_update_needs_its_required_parameters_and_no_other(name: str, shar
     if required:
         refused(answer, *required)
     else:
-        assert one(answer) == row
+        assert only_row(answer) == row
 
 
 @EVERY_COLLECTION
@@ -407,11 +407,11 @@ async def test_a_trailing_slash_is_accepted(name: str, shared: Place) -> None:
     resource: Resource = BY_NAME[name]
     row = await shared.make(name)
     rows(await shared.api.get(f"/v1/{name}/"))
-    assert one(await shared.api.get(f"/v1/{name}/{row['id']}/")) == row
+    assert only_row(await shared.api.get(f"/v1/{name}/{row['id']}/")) == row
     rows(await shared.api.post(f"/v1/{name}/find/", json={}))
     if Verb.CREATE in resource.verbs:
-        made = one(await shared.api.post(f"/v1/{name}/", json=await shared.body(resource)))
+        created = only_row(await shared.api.post(f"/v1/{name}/", json=await shared.body(resource)))
         if Verb.DELETE in resource.verbs:
-            one(await shared.api.delete(f"/v1/{name}/{made['id']}/"))
+            only_row(await shared.api.delete(f"/v1/{name}/{created['id']}/"))
     if Verb.UPDATE in resource.verbs:
-        one(await shared.api.put(f"/v1/{name}/{row['id']}/", json=row))
+        only_row(await shared.api.put(f"/v1/{name}/{row['id']}/", json=row))

@@ -23,7 +23,7 @@ from tests.contract.rows import (
     Row,
     errors,
     is_of_same_patient,
-    one,
+    only_row,
     refused,
     rows,
 )
@@ -39,16 +39,15 @@ def offering(verb: Verb) -> pytest.MarkDecorator:
     )
 
 
-def same_but_for_the_request(one_answer: httpx.Response, other: httpx.Response) -> None:
+def same_but_for_the_request(first: httpx.Response, other: httpx.Response) -> None:
     """The two answers tell nothing apart: status, body and every header but the request's id."""
-    assert one_answer.status_code == other.status_code
-    assert one_answer.content == other.content
+    assert first.status_code == other.status_code
+    assert first.content == other.content
     apart = {"x-request-id", "date"}
-    kept = [
-        {k: v for k, v in answer.headers.items() if k not in apart}
-        for answer in (one_answer, other)
+    headers = [
+        {k: v for k, v in answer.headers.items() if k not in apart} for answer in (first, other)
     ]
-    assert kept[0] == kept[1]
+    assert headers[0] == headers[1]
 
 
 # --- Environments: what is elsewhere is answered like what does not exist at all.
@@ -83,7 +82,7 @@ async def test_a_row_of_another_environment_is_unknown_by_its_id(
         unknown = await here.api.request(method, f"{path}/{NOBODY}", **options)
         assert errors(exists, 404) == [("not_found", None)]
         same_but_for_the_request(exists, unknown)
-    assert one(await elsewhere.api.get(f"{path}/{there['id']}")) == there
+    assert only_row(await elsewhere.api.get(f"{path}/{there['id']}")) == there
 
 
 @EVERY_RESOURCE
@@ -155,7 +154,7 @@ async def test_an_update_cannot_refer_to_another_environment(
             )
             assert errors(exists, 404) == [("resource_not_found", f".{field.name}")]
             same_but_for_the_request(exists, unknown)
-    assert one(await here.api.get(f"/v1/{resource.name}/{row['id']}")) == row
+    assert only_row(await here.api.get(f"/v1/{resource.name}/{row['id']}")) == row
 
 
 async def test_what_is_unique_elsewhere_is_free_here(here: Place, elsewhere: Place) -> None:
@@ -186,14 +185,14 @@ async def test_the_program_of_another_environment_is_not_offered(
         answer = await bare.post("/v1/patients", json=patient)
         refused(answer, ".phase")
         assert "onboarding" not in answer.text
-    one(await shared.api.post("/v1/patients", json=patient))
+    only_row(await shared.api.post("/v1/patients", json=patient))
 
 
 async def test_an_id_is_unique_across_collections(shared: Place) -> None:
-    made = [(await shared.make(resource.name))["id"] for resource in RESOURCES]
-    assert len(set(made)) == len(RESOURCES)
+    ids = [(await shared.make(resource.name))["id"] for resource in RESOURCES]
+    assert len(set(ids)) == len(RESOURCES)
     for resource, other in itertools.pairwise([*RESOURCES, RESOURCES[0]]):
-        row_id = made[RESOURCES.index(resource)]
+        row_id = ids[RESOURCES.index(resource)]
         assert errors(await shared.api.get(f"/v1/{other.name}/{row_id}"), 404) == [
             ("not_found", None)
         ]
@@ -206,18 +205,18 @@ async def operations(resource: Resource, place: Place) -> list[tuple[bool, str, 
     """A request that succeeds for each operation: whether it writes, method, path and body."""
     row = await place.make(resource.name)
     path = f"/v1/{resource.name}"
-    found: list[tuple[bool, str, str, Row]] = [
+    requests: list[tuple[bool, str, str, Row]] = [
         (False, "GET", path, {}),
         (False, "POST", f"{path}/find", {"json": {}}),
         (False, "GET", f"{path}/{row['id']}", {}),
     ]
     if Verb.UPDATE in resource.verbs:
-        found.append((True, "PUT", f"{path}/{row['id']}", {"json": row}))
+        requests.append((True, "PUT", f"{path}/{row['id']}", {"json": row}))
     if Verb.DELETE in resource.verbs:
-        found.append((True, "DELETE", f"{path}/{row['id']}", {}))
+        requests.append((True, "DELETE", f"{path}/{row['id']}", {}))
     if Verb.CREATE in resource.verbs:
-        found.append((True, "POST", path, {"json": await place.body(resource)}))
-    return found
+        requests.append((True, "POST", path, {"json": await place.body(resource)}))
+    return requests
 
 
 @EVERY_RESOURCE
@@ -268,12 +267,12 @@ async def test_a_write_only_scope_gets_nothing_but_the_id(
     async with plain, enveloped:
         for writes, method, path, options in await operations(resource, shared):
             if writes and method != "DELETE":
-                answer = one(await plain.request(method, path, **options))
+                answer = only_row(await plain.request(method, path, **options))
                 assert list(answer) == ["id"]
                 if method == "POST":
                     options = {"json": await shared.body(resource)}
                 options = options | {"json": enveloped_part(resource, options["json"])}
-                wrapped = one(await enveloped.request(method, path, **options))
+                wrapped = only_row(await enveloped.request(method, path, **options))
                 assert list(wrapped["data"]) == ["id"]
 
 
@@ -311,12 +310,12 @@ async def test_the_enveloped_shape_wraps_every_answer_and_names_references_both_
         row = await here.make(resource.name)
         path = f"/v1/{resource.name}"
         renamed = {f.name: f.enveloped_name for f in resource.fields if f.enveloped_name}
-        wanted = {
+        expected_names = {
             name: new
             for name, new in (("user_id", "patient_id"), ("coach_id", "primary_worker_id"))
             if name in row
         }
-        assert renamed == wanted, (
+        assert renamed == expected_names, (
             f"{resource.name}: patient_reference(...) makes the field that tells whom a row is about"
         )
         expected = (
@@ -327,7 +326,7 @@ async def test_the_enveloped_shape_wraps_every_answer_and_names_references_both_
                 del expected[field.name]
             elif type(field.kind) is Phone and row.get(field.name):
                 expected[field.name] = "+1" + row[field.name].replace("-", "")
-        answer = one(await enveloped.get(f"{path}/{row['id']}"))
+        answer = only_row(await enveloped.get(f"{path}/{row['id']}"))
         assert answer == {"data": expected}
         assert [key for key in answer["data"] if key in row] == [
             key for key in row if key in expected
@@ -336,8 +335,8 @@ async def test_the_enveloped_shape_wraps_every_answer_and_names_references_both_
             keys = list(answer["data"])
             assert keys.index(new) == keys.index(name) + 1
         for page in (
-            one(await enveloped.get(path)),
-            one(await enveloped.post(f"{path}/find", json={})),
+            only_row(await enveloped.get(path)),
+            only_row(await enveloped.post(f"{path}/find", json={})),
         ):
             assert list(page) == ["data", "links"]
             assert page["data"] == [expected]
@@ -346,7 +345,7 @@ async def test_the_enveloped_shape_wraps_every_answer_and_names_references_both_
             assert page["links"]["meta"]["current"] == page["links"]["current"]["meta"]
             assert page["links"]["href"]["current"].startswith(f"{enveloped.base_url}{path}?")
         if Verb.UPDATE in resource.verbs:
-            changed = one(await enveloped.put(f"{path}/{row['id']}", json=expected))
+            changed = only_row(await enveloped.put(f"{path}/{row['id']}", json=expected))
             assert list(changed) == ["data"]
             assert changed["data"].keys() == expected.keys()
         if Verb.CREATE in resource.verbs:
@@ -358,19 +357,21 @@ async def create_under_either_name(
 ) -> None:
     path = f"/v1/{resource.name}"
     body = enveloped_part(resource, await here.body(resource))
-    made = one(
+    created = only_row(
         await enveloped.post(
             path, json={renamed.get(key, key): value for key, value in body.items()}
         )
     )
-    assert list(made) == ["data"]
+    assert list(created) == ["data"]
     for name, new in renamed.items():
-        assert made["data"][name] == made["data"][new] == body[name]
-        assert made["data"] in one(await enveloped.get(path, params={new: body[name]}))["data"]
+        assert created["data"][name] == created["data"][new] == body[name]
+        assert (
+            created["data"] in only_row(await enveloped.get(path, params={new: body[name]}))["data"]
+        )
         refused(await here.api.get(path, params={new: body[name]}), f".{new}")
         refused(await here.api.post(path, json=body | {new: body[name]}), f".{new}")
         both = await here.body(resource)
-        one(await enveloped.post(path, json=both | {new: both[name].upper()}))
+        only_row(await enveloped.post(path, json=both | {new: both[name].upper()}))
         twice = await enveloped.post(path, json=await here.body(resource) | {new: NOBODY})
         assert errors(twice, 400)[0][0] == "bad_request"
 
@@ -392,7 +393,7 @@ async def test_errors_have_one_form_in_both_shapes(
 async def test_the_enveloped_next_page_is_announced_in_every_place(
     here: Place, callers: Callers
 ) -> None:
-    made = [await here.make("workers") for _ in range(3)]
+    workers = [await here.make("workers") for _ in range(3)]
     async with await callers(here.api.environment_id, shape="enveloped") as enveloped:
         first = await enveloped.get("/v1/workers", params={"page[size]": 2})
         links = first.json()["links"]
@@ -400,12 +401,12 @@ async def test_the_enveloped_next_page_is_announced_in_every_place(
         assert links["href"]["next"] == links["next"]["href"]
         assert links["meta"]["next"] == links["next"]["meta"]
         assert first.headers["link"] == f'<{links["href"]["next"]}>; rel="next"'
-        second = one(await enveloped.get(links["href"]["next"]))
+        second = only_row(await enveloped.get(links["href"]["next"]))
         assert "next" not in second["links"]
         assert "next" not in second["links"]["href"]
         assert "next" not in second["links"]["meta"]
         assert [row["id"] for row in first.json()["data"] + second["data"]] == [
-            row["id"] for row in made
+            row["id"] for row in workers
         ]
 
 
@@ -424,7 +425,7 @@ async def test_a_create_refuses_a_field_that_it_does_not_know_by_name(
         f"/v1/{resource.name}", json={**body, "nickname": None, "naïve\x07": {"a": 1}}
     )
     assert [code for code, _ in errors(answer, 400)] == ["parse_exception"] * 2
-    one(await shared.api.post(f"/v1/{resource.name}", json=body))
+    only_row(await shared.api.post(f"/v1/{resource.name}", json=body))
 
 
 @offering(Verb.UPDATE)
@@ -434,7 +435,7 @@ async def test_an_update_refuses_a_field_that_it_does_not_know_and_changes_nothi
     row = await shared.make(resource.name)
     path = f"/v1/{resource.name}/{row['id']}"
     refused(await shared.api.put(path, json=row | {"nickname": "x"}), ".nickname")
-    assert one(await shared.api.get(path)) == row
+    assert only_row(await shared.api.get(path)) == row
 
 
 @EVERY_RESOURCE
@@ -468,19 +469,21 @@ async def test_a_create_ignores_what_only_the_server_sets(
 ) -> None:
     body = await shared.body(resource)
     model = {f.name for f in resource.returned}
-    given: Row = {"id": NOBODY, "created_at": "1999-01-01T00:00:00+00:00", "updated_at": None}
-    given = {name: value for name, value in given.items() if name in model}
-    given |= {
+    read_only: Row = {"id": NOBODY, "created_at": "1999-01-01T00:00:00+00:00", "updated_at": None}
+    read_only = {name: value for name, value in read_only.items() if name in model}
+    read_only |= {
         f.name: True for f in resource.returned if not f.create and isinstance(f.kind, Boolean)
     }
-    given |= {f.name: "x" for f in resource.returned if not f.create and f.name not in given}
-    row = one(await shared.api.post(f"/v1/{resource.name}", json=given | body))
+    read_only |= {
+        f.name: "x" for f in resource.returned if not f.create and f.name not in read_only
+    }
+    row = only_row(await shared.api.post(f"/v1/{resource.name}", json=read_only | body))
     assert row["id"] != NOBODY
     assert "created_at" not in row or row["created_at"] > "2000"
     for field in resource.returned:
         if not field.create and field.name not in ("id", "created_at", "updated_at"):
             assert row[field.name] in (None, False)
-    one(
+    only_row(
         await shared.api.post(
             f"/v1/{resource.name}", json=await shared.body(resource) | {"id": None}
         )
@@ -496,7 +499,7 @@ async def test_the_whole_object_can_be_sent_back(resource: Resource, shared: Pla
     ignored = {
         f.name: other[f.name] for f in resource.returned if not f.update and f.name != "updated_at"
     }
-    after = one(await shared.api.put(path, json=row | ignored | {"id": None}))
+    after = only_row(await shared.api.put(path, json=row | ignored | {"id": None}))
     follows = {"updated_at"} & after.keys()
     assert after == row | {name: after[name] for name in follows}
 
@@ -513,8 +516,8 @@ async def test_null_on_create_clears_what_may_be_empty_and_is_refused_where_it_i
         if field.required:
             refused(answer, f".{field.name}")
         else:
-            row = one(answer)
-            left_out = one(
+            row = only_row(answer)
+            left_out = only_row(
                 await shared.api.post(
                     f"/v1/{resource.name}",
                     json={
@@ -553,16 +556,16 @@ async def test_null_on_update_clears_a_nullable_field_and_is_refused_for_a_requi
         answer = await shared.api.put(path, json={field.name: None})
         if field.required or field.default is not MISSING:
             refused(answer, f".{field.name}")
-            assert one(await shared.api.get(path)) == row
+            assert only_row(await shared.api.get(path)) == row
         else:
-            assert one(answer)[field.name] is None
+            assert only_row(answer)[field.name] is None
 
 
 @EVERY_RESOURCE
 async def test_ids_are_guids_in_any_letter_case(resource: Resource, shared: Place) -> None:
     row = await shared.make(resource.name)
     path = f"/v1/{resource.name}"
-    assert one(await shared.api.get(f"{path}/{row['id'].upper()}")) == row
+    assert only_row(await shared.api.get(f"{path}/{row['id'].upper()}")) == row
     for malformed in (
         "x",
         "1",
@@ -583,18 +586,21 @@ async def test_ids_are_guids_in_any_letter_case(resource: Resource, shared: Plac
         assert row in await shared.find(resource.name, **{field.name: row[field.name].upper()})
         refused(await shared.api.get(path, params={field.name: "x"}), f".{field.name}")
     if Verb.UPDATE in resource.verbs:
-        assert one(await shared.api.put(f"{path}/{row['id'].upper()}", json=row))["id"] == row["id"]
+        assert (
+            only_row(await shared.api.put(f"{path}/{row['id'].upper()}", json=row))["id"]
+            == row["id"]
+        )
     if Verb.CREATE in resource.verbs:
         body = await shared.body(resource)
         for field in references(resource):
             bad = await shared.api.post(path, json=body | {field.name: "x"})
             assert ("parse_exception", f".{field.name}") in errors(bad, 400)
-        made = one(
+        created = only_row(
             await shared.api.post(
                 path, json=body | {f.name: body[f.name].upper() for f in references(resource)}
             )
         )
-        assert all(made[f.name] == body[f.name] for f in references(resource))
+        assert all(created[f.name] == body[f.name] for f in references(resource))
 
 
 @EVERY_RESOURCE
@@ -609,11 +615,11 @@ async def test_every_answer_carries_the_id_of_its_request(
     )
     assert named.headers["x-client-request-id"] == "from-the-caller-1"
     assert named.headers["x-request-id"] != "from-the-caller-1"
-    seen = {
+    request_ids = {
         (await shared.api.get(f"/v1/{resource.name}/{NOBODY}")).headers["x-request-id"]
         for _ in range(3)
     }
-    assert len(seen) == 3
+    assert len(request_ids) == 3
 
 
 # --- Conditional requests
@@ -640,15 +646,15 @@ async def test_an_update_holds_only_for_the_row_that_was_read(
     row = await shared.make(resource.name)
     path = f"/v1/{resource.name}/{row['id']}"
     read = (await shared.api.get(path)).headers["etag"]
-    one(await shared.api.put(path, json=row, headers={"If-Match": read}))
+    only_row(await shared.api.put(path, json=row, headers={"If-Match": read}))
     after = await shared.api.get(path)
     beyond = '"0001-01-01T00:00:00+14:00"'  # a moment before the first that a calendar can say
     for tag in (read, '"nonsense"', '"2018-09-12T01:27:32.031245+00:00"', "nonsense", '""', beyond):
         for body in (row, {f.name: row[f.name] for f in resource.fields if f.update_required}):
             answer = await shared.api.put(path, json=body, headers={"If-Match": tag})
             assert errors(answer, 412) == [("precondition_failed", None)]
-    assert one(await shared.api.get(path)) == one(after)
-    one(await shared.api.put(path, json=row, headers={"If-Match": "*"}))
+    assert only_row(await shared.api.get(path)) == only_row(after)
+    only_row(await shared.api.put(path, json=row, headers={"If-Match": "*"}))
 
 
 @offering(Verb.UPDATE)
@@ -657,7 +663,7 @@ async def test_one_tag_of_several_is_enough(resource: Resource, shared: Place) -
     row = await shared.make(resource.name)
     path = f"/v1/{resource.name}/{row['id']}"
     tag = (await shared.api.get(path)).headers["etag"]
-    one(await shared.api.put(path, json=row, headers={"If-Match": f'"x", {tag}'}))
+    only_row(await shared.api.put(path, json=row, headers={"If-Match": f'"x", {tag}'}))
 
 
 @offering(Verb.UPDATE)
@@ -701,7 +707,7 @@ async def test_a_get_of_what_is_known_is_304(resource: Resource, shared: Place) 
     path = f"/v1/{resource.name}/{row['id']}"
     tag = (await shared.api.get(path)).headers["etag"]
     wrong = []
-    for given, status in (
+    for if_none_match, status in (
         *(
             (known, 304)
             for known in (
@@ -715,11 +721,11 @@ async def test_a_get_of_what_is_known_is_304(resource: Resource, shared: Place) 
         ),
         *((other, 200) for other in ('"x"', 'W/"x"', '""', tag.strip('"'), f'"x{tag[1:]}', "")),
     ):
-        answer = await shared.api.get(path, headers={"If-None-Match": given})
+        answer = await shared.api.get(path, headers={"If-None-Match": if_none_match})
         if answer.status_code != status or (
             status == 304 and (answer.content or answer.headers["etag"] != tag)
         ):
-            wrong.append((given, answer.status_code))
+            wrong.append((if_none_match, answer.status_code))
     assert not wrong
 
 
@@ -734,7 +740,7 @@ async def test_a_delete_holds_only_for_the_row_that_was_read(
         assert errors(await shared.api.delete(path, headers={"If-Match": tag}), 412) == [
             ("precondition_failed", None)
         ]
-    assert one(await shared.api.delete(path, headers={"If-Match": read})) == row
+    assert only_row(await shared.api.delete(path, headers={"If-Match": read})) == row
     assert errors(await shared.api.delete(path), 404) == [("not_found", None)]
 
 
@@ -764,8 +770,10 @@ async def noise(resource: Resource, place: Place) -> list[Row]:
         else set(base)
     )
     own = ("id", "updated_at", "created_at", "is_all_day")
-    given = {key: value for key, value in base.items() if key in set_by_create and key not in own}
-    made = [base]
+    set_once = {
+        key: value for key, value in base.items() if key in set_by_create and key not in own
+    }
+    rows = [base]
     for field in filters(resource):
         change = dict(OTHER_VALUES.get(field.name, {}))
         if isinstance(field.kind, Ref) or field.name in ("resource", "welkin_id"):
@@ -784,46 +792,48 @@ async def noise(resource: Resource, place: Place) -> list[Row]:
                 if field.name == "resource"
                 else {}
             )
-            same = {k: v for k, v in given.items() if k not in bound} | change
+            same = {k: v for k, v in set_once.items() if k not in bound} | change
         else:
-            same = given | change
+            same = set_once | change
         if resource.name == "external_ids" and field.name != "external_id":
             same["external_id"] = f"{base['external_id']}-{field.name}"
         if resource.name == "external_ids" and field.name == "external_id":
             same.pop("welkin_id")
         if resource.name == "workers" and field.name != "email":
             same.pop("email")
-        made.append(await place.make(resource.name, **same))
-    return [*made, await place.make(resource.name)]
+        rows.append(await place.make(resource.name, **same))
+    return [*rows, await place.make(resource.name)]
 
 
 def matches(row: Row, field: Field, value: Any) -> bool:
-    held = row[field.name]
-    return value in held if type(held) is list else bool(held == value)
+    stored = row[field.name]
+    return value in stored if type(stored) is list else bool(stored == value)
 
 
 @EVERY_RESOURCE
 async def test_every_filter_finds_exactly_its_rows_and_several_are_joined_by_and(
     resource: Resource, here: Place
 ) -> None:
-    made = await noise(resource, here)
+    noise_rows = await noise(resource, here)
     everything = await here.find(resource.name, **{"page[size]": 1000})
-    assert all(row in everything for row in made)
+    assert all(row in everything for row in noise_rows)
     singles = [(f,) for f in filters(resource)]
     narrowed = 0
     for fields in [*singles, *itertools.combinations(filters(resource), 2)]:
-        for picked in itertools.product(made[:4], repeat=len(fields)):
+        for picked in itertools.product(noise_rows[:4], repeat=len(fields)):
             values = [
                 row[f.name][0] if type(row[f.name]) is list else row[f.name]
                 for f, row in zip(fields, picked, strict=True)
             ]
-            wanted = list(zip(fields, values, strict=True))
+            conditions = list(zip(fields, values, strict=True))
             # Of a worker's e-mail address and number, one is enough.
             holds = any if all(f.filter_either for f in fields) else all
             expected = [
-                row for row in everything if holds(matches(row, f, value) for f, value in wanted)
+                row
+                for row in everything
+                if holds(matches(row, f, value) for f, value in conditions)
             ]
-            asked = {f.filter_names[-1]: value for f, value in wanted}
+            asked = {f.filter_names[-1]: value for f, value in conditions}
             assert await here.find(resource.name, **asked) == expected
             narrowed += len(expected) < len(everything)
     assert narrowed

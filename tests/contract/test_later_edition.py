@@ -17,7 +17,7 @@ from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api, Callers
-from tests.contract.rows import NOBODY, Place, Row, errors, one, refused
+from tests.contract.rows import NOBODY, Place, Row, errors, only_row, refused
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "later_edition.json").read_text(encoding="utf-8")
@@ -34,14 +34,14 @@ async def later(here: Place, callers: Callers) -> AsyncIterator[Api]:
 
 async def example(name: str, here: Place) -> Row:
     """The facts' example as a body, with the ids of rows that exist."""
-    made: dict[str, str] = {}
+    ids: dict[str, str] = {}
 
     async def id_of(collection: str) -> str:
         if collection == "calendars":
             return str((await here.make("calendars"))["id"])
-        if collection not in made:
-            made[collection] = (await here.make(collection))["id"]
-        return made[collection]
+        if collection not in ids:
+            ids[collection] = (await here.make(collection))["id"]
+        return ids[collection]
 
     body: Row = {}
     for key, value in FACTS[name]["example"].items():
@@ -113,12 +113,12 @@ async def test_a_patient_comes_with_rows_of_other_collections_or_not_at_all(
         "external_ids": [{"namespace": "clinic", "external_id": "G-1"}],
         "custom_data_type_records": [{"type_name": "hcp", "body": {"name": "Ana Núñez"}}],
     }
-    patient = one(await later.post("/v1/patients", json=body))["data"]
+    patient = only_row(await later.post("/v1/patients", json=body))["data"]
 
     async def of(collection: str, key: str = "patient_id") -> list[Row]:
-        rows: list[Row] = one(await later.get(f"/v1/{collection}", params={key: patient["id"]}))[
-            "data"
-        ]
+        rows: list[Row] = only_row(
+            await later.get(f"/v1/{collection}", params={key: patient["id"]})
+        )["data"]
         return rows
 
     numbers = {(n["phone_number"], n["opted_in_to_sms"]) for n in await of("phone_numbers")}
@@ -153,7 +153,7 @@ async def test_a_patient_comes_with_rows_of_other_collections_or_not_at_all(
         ".external_ids[0].external_id",
         code="uniqueness_exception",
     )
-    assert len(one(await later.get("/v1/patients"))["data"]) == 1
+    assert len(only_row(await later.get("/v1/patients"))["data"]) == 1
     refused(
         await here.api.post(
             "/v1/patients", json=NAME | {"birthday": "1906-12-09", "phone_numbers": []}
@@ -167,11 +167,11 @@ async def test_what_a_put_cannot_change_is_named_unless_it_is_so_already(
 ) -> None:
     event = await here.make("calendar_events")
     path = f"/v1/calendar_events/{event['id']}"
-    whole = one(await later.get(path))["data"]
+    whole = only_row(await later.get(path))["data"]
     assert "x-ignored-fields" not in (await later.put(path, json=whole)).headers
     assert (
         "x-ignored-fields"
-        not in (await here.api.put(path, json=one(await here.api.get(path)))).headers
+        not in (await here.api.put(path, json=only_row(await here.api.get(path)))).headers
     )
     other = await here.make("calendar_events")
     # In the documented shape these are ignored (clarification 9), and told of.
@@ -180,7 +180,7 @@ async def test_what_a_put_cannot_change_is_named_unless_it_is_so_already(
         json={key: other[key] for key in ("id", "calendar_id", "user_id")} | {"modality": "visit"},
     )
     assert answer.headers["x-ignored-fields"] == "id, calendar_id, user_id, modality"
-    assert one(answer)["modality"] == event["modality"]
+    assert only_row(answer)["modality"] == event["modality"]
     answer = await later.put(
         path,
         json={
@@ -189,7 +189,7 @@ async def test_what_a_put_cannot_change_is_named_unless_it_is_so_already(
             "patient_id": other["user_id"],
         },
     )
-    changed = one(answer)["data"]
+    changed = only_row(answer)["data"]
     assert (changed["calendar_id"], changed["modality"], changed["patient_id"]) == (
         other["calendar_id"],
         "visit",
@@ -203,9 +203,12 @@ async def test_what_a_put_cannot_change_is_named_unless_it_is_so_already(
 async def test_no_show_has_a_spelling_in_each_shape(here: Place, later: Api) -> None:
     event = await here.make("calendar_events")
     path = f"/v1/calendar_events/{event['id']}"
-    for given in ("no_show", "no-show"):
-        assert one(await later.put(path, json={"outcome": given}))["data"]["outcome"] == "no_show"
-        assert one(await here.api.get(path))["outcome"] == "no-show"
+    for spelling in ("no_show", "no-show"):
+        assert (
+            only_row(await later.put(path, json={"outcome": spelling}))["data"]["outcome"]
+            == "no_show"
+        )
+        assert only_row(await here.api.get(path))["outcome"] == "no-show"
     refused(await here.api.put(path, json={"outcome": "no_show"}), ".outcome")
 
 
@@ -245,15 +248,15 @@ async def test_absences_and_working_hours_refuse_an_event_only_where_it_asks(
         ("2026-12-01T10:00:00Z", "2026-12-01T11:00:00Z"),
         ("2026-12-08T14:00:00Z", "2026-12-08T15:00:00Z"),
     )
-    event = one(await book(*free, asked))["data"]
+    event = only_row(await book(*free, asked))["data"]
     assert not asked.keys() & event.keys()
     for span, flag in (
         (early, "ignore_working_hours"),
         (absent, "ignore_unavailable_times"),
         (("2026-12-08", ""), "ignore_unavailable_times"),
     ):
-        one(await book(*span))
-        one(await book(*span, dict.fromkeys(asked, True)))
+        only_row(await book(*span))
+        only_row(await book(*span, dict.fromkeys(asked, True)))
         answer = await book(*span, asked)
         refused(answer, ".start_time" if span[1] else ".day", code="bad_request")
         assert flag in answer.text
@@ -263,7 +266,7 @@ async def test_absences_and_working_hours_refuse_an_event_only_where_it_asks(
     refused(await later.put(path, json=moved | asked), ".start_time", code="bad_request")
     refused(await later.put(path, json={"ignore_working_hours": "no"}), ".ignore_working_hours")
     assert (
-        one(await later.put(path, json=moved))["data"]["start_time"]
+        only_row(await later.put(path, json=moved))["data"]["start_time"]
         == "2026-12-08T14:00:00.000000+00:00"
     )
     far = await book("0001-01-01T00:00:00Z", "9999-12-31T23:00:00Z", asked)
@@ -271,27 +274,27 @@ async def test_absences_and_working_hours_refuse_an_event_only_where_it_asks(
 
 
 async def test_patients_and_events_are_found_among_others(here: Place, later: Api) -> None:
-    grace = one(
+    grace = only_row(
         await later.post(
             "/v1/patients",
             json=NAME | {"birthday": "1906-12-09", "phone": "4155550123", "email": "g@x.org"},
         )
     )
-    long = one(await later.post("/v1/patients", json=NAME | {"last_name": "x" * 300}))
+    long = only_row(await later.post("/v1/patients", json=NAME | {"last_name": "x" * 300}))
     mapping = {
         "resource": "patients",
         "namespace": "clinic",
         "external_id": "G-1",
         "welkin_id": grace["data"]["id"],
     }
-    one(await later.post("/v1/external_ids", json=mapping))
-    one(
+    only_row(await later.post("/v1/external_ids", json=mapping))
+    only_row(
         await later.post(
             "/v1/external_ids",
             json=mapping | {"namespace": "other", "welkin_id": long["data"]["id"]},
         )
     )
-    one(
+    only_row(
         await later.post(
             "/v1/patients",
             json=NAME | {"first_name": "Gracey", "phase": "onboarding", "phone": "4155550124"},
@@ -310,28 +313,30 @@ async def test_patients_and_events_are_found_among_others(here: Place, later: Ap
         ),
     ]
     for parameters in asked:
-        rows = one(await later.get("/v1/patients", params=parameters))["data"]
+        rows = only_row(await later.get("/v1/patients", params=parameters))["data"]
         assert [row["id"] for row in rows] == [grace["data"]["id"]], parameters
-    assert len(one(await later.get("/v1/patients", params={"first_name": "Grace"}))["data"]) == 2
-    assert len(one(await later.get("/v1/patients", params={"phase": "intake"}))["data"]) == 2
-    assert one(await later.post("/v1/patients/find", json={"ids": []}))["data"] == []
+    assert (
+        len(only_row(await later.get("/v1/patients", params={"first_name": "Grace"}))["data"]) == 2
+    )
+    assert len(only_row(await later.get("/v1/patients", params={"phase": "intake"}))["data"]) == 2
+    assert only_row(await later.post("/v1/patients/find", json={"ids": []}))["data"] == []
     event = await here.make("calendar_events")
     span = {"start_time[from]": event["start_time"], "start_time[to]": event["start_time"]}
     assert [
-        row["id"] for row in one(await later.get("/v1/calendar_events", params=span))["data"]
+        row["id"] for row in only_row(await later.get("/v1/calendar_events", params=span))["data"]
     ] == [event["id"]]
     assert (
-        one(await later.get("/v1/calendar_events", params={"start_time[from]": event["end_time"]}))[
-            "data"
-        ]
+        only_row(
+            await later.get("/v1/calendar_events", params={"start_time[from]": event["end_time"]})
+        )["data"]
         == []
     )
     days = {"start_time[from]": "2018-09-10", "start_time[to]": "2018-09-11"}
     assert [
-        row["id"] for row in one(await later.get("/v1/calendar_events", params=days))["data"]
+        row["id"] for row in only_row(await later.get("/v1/calendar_events", params=days))["data"]
     ] == [event["id"]]
     for beside in ({"start_time[from]": "2018-09-11"}, {"start_time[to]": "2018-09-10"}):
-        assert one(await later.get("/v1/calendar_events", params=beside))["data"] == []
+        assert only_row(await later.get("/v1/calendar_events", params=beside))["data"] == []
 
 
 async def test_a_type_of_conversation_is_spelled_as_each_shape_does(
@@ -345,15 +350,15 @@ async def test_a_type_of_conversation_is_spelled_as_each_shape_does(
         ("email", "email"),
         (None, None),
     ):
-        row = one(
+        row = only_row(
             await later.post(
                 "/v1/conversations", json={"patient_id": patient, "conversation_type": theirs}
             )
         )["data"]
         assert row["conversation_type"] == theirs
         path = f"/v1/conversations/{row['id']}"
-        assert one(await here.api.get(path))["conversation_type"] == ours
-        assert "title" not in one(await here.api.get(path))
+        assert only_row(await here.api.get(path))["conversation_type"] == ours
+        assert "title" not in only_row(await here.api.get(path))
     refused(
         await later.post(
             "/v1/conversations", json={"patient_id": patient, "conversation_type": "fax"}
@@ -395,9 +400,9 @@ async def test_records_that_come_with_a_patient_need_the_scope_of_records_too(
         "custom_data_type_records": [],
     }
     async with await callers(environment, "patients.write", "enveloped") as narrow:
-        refused_one = await narrow.post("/v1/patients", json=NAME | along)
-        assert refused_one.status_code == 403
-        assert "custom_data_type_records.write" in refused_one.text
+        refused_alone = await narrow.post("/v1/patients", json=NAME | along)
+        assert refused_alone.status_code == 403
+        assert "custom_data_type_records.write" in refused_alone.text
         assert (await narrow.post("/v1/patients", json=NAME | number)).status_code == 200
     async with await callers(
         environment, "patients.write custom_data_type_records.write", "enveloped"

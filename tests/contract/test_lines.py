@@ -63,8 +63,8 @@ async def test_a_page_of_lines_has_more_rows_than_another(callers: Callers, prog
             answer = await api.post("/v1/patients/batch", json={"create": created})
             assert answer.status_code == 200, answer.text
         assert list(map(len, await pages(api, "/v1/patients", **{"page[size]": 9999}))) == [1020]
-        one = await api.get("/v1/patients", params={"page[size]": 9999})
-        assert len(one.json()[0]["data"]) == find.LARGEST
+        page = await api.get("/v1/patients", params={"page[size]": 9999})
+        assert len(page.json()[0]["data"]) == find.LARGEST
 
 
 async def test_lines_need_the_scope_of_a_find_and_are_noted_as_one(

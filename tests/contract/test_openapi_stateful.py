@@ -18,7 +18,7 @@ import pytest
 
 from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Api, Callers
-from tests.contract.rows import CONTRACT, Place, one
+from tests.contract.rows import CONTRACT, Place, only_row
 
 # A condition that does not hold is a right answer to a request that is valid in itself. NUL, which
 # no string may hold (clarification 21) and no schema shows, is tried in test_rules.py.
@@ -43,12 +43,12 @@ async def known(place: Place) -> dict[str, Any]:
     shared = {"user_id": patient["id"], "worker_id": worker["id"]}
     rows = {}
     for resource in RESOURCES:
-        given = {
+        values = {
             name: value
             for name, value in (shared | {"patient_id": patient["id"]}).items()
             if name in {f.name for f in resource.fields}
         }
-        rows[resource.name] = (await place.make(resource.name, **given))["id"]
+        rows[resource.name] = (await place.make(resource.name, **values))["id"]
     aliases = {"patient_id": patient["id"], "primary_worker_id": worker["id"]}
     endpoint = f"{place.api.base_url}/v1/token"
     claim = {
@@ -57,7 +57,7 @@ async def known(place: Place) -> dict[str, Any]:
         "exp": int(time.time()) + 3600,
         "scope": "all",
     }
-    changes = one(await place.api.get("/v1/changes", params={"limit": 1}))
+    changes = only_row(await place.api.get("/v1/changes", params={"limit": 1}))
     return {
         "rows": rows,
         "ids": (

@@ -19,7 +19,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.cases import quick
 from tests.conftest import Api, Callers
-from tests.contract.rows import Place, Row, errors, one, refused, rows, values
+from tests.contract.rows import Place, Row, errors, only_row, refused, rows, values
 
 MOMENTS = [
     "2018-09-12T01:27:32.031245+00:00",
@@ -35,10 +35,10 @@ async def stamped(
     """Gives the rows of a collection these times, in the order of their ids, and returns them as a
     reader should see them.
     """
-    found = sorted(await place.find(table, **{"page[size]": 1000}), key=lambda row: str(row["id"]))
+    listed = sorted(await place.find(table, **{"page[size]": 1000}), key=lambda row: str(row["id"]))
     async with database.connection() as connection, connection.transaction():
         await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER almoner_touch")
-        for row, moment in zip(found, moments, strict=True):
+        for row, moment in zip(listed, moments, strict=True):
             statement = (
                 f"UPDATE {table} SET updated_at = $3::text::timestamptz WHERE environment_id = $1"
                 " AND id = $2"
@@ -46,9 +46,9 @@ async def stamped(
             await connection.execute(statement, place.api.environment_id, row["id"], moment)
         await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER almoner_touch")
     if BY_NAME[table].field("updated_at").returned:
-        found = [row | {"updated_at": moment} for row, moment in zip(found, moments, strict=True)]
-    order = {row["id"]: (moment, row["id"]) for row, moment in zip(found, moments, strict=True)}
-    return sorted(found, key=lambda row: order[row["id"]])
+        listed = [row | {"updated_at": moment} for row, moment in zip(listed, moments, strict=True)]
+    order = {row["id"]: (moment, row["id"]) for row, moment in zip(listed, moments, strict=True)}
+    return sorted(listed, key=lambda row: order[row["id"]])
 
 
 async def walk(api: Api, path: str, **parameters: Any) -> list[list[Row]]:
@@ -109,8 +109,8 @@ async def test_rows_of_one_moment_are_kept_apart_under_a_filter_too(
         resource="patients",
         **{"page[size]": size},
     )
-    found = [row for page in pages for row in page]
-    assert found == sorted(mine, key=lambda row: str(row["id"]))
+    walked = [row for page in pages for row in page]
+    assert walked == sorted(mine, key=lambda row: str(row["id"]))
 
 
 async def test_the_next_pages_keep_the_filters_the_span_and_the_size(here: Place) -> None:
@@ -218,7 +218,9 @@ async def test_the_default_end_is_now_and_never_before_what_was_answered(shared:
 async def test_the_time_of_a_row_grows_with_every_change(shared: Place) -> None:
     row = await shared.make("patients")
     for name in values("Ada", "Ada", "Grace"):
-        after = one(await shared.api.put(f"/v1/patients/{row['id']}", json={"first_name": name}))
+        after = only_row(
+            await shared.api.put(f"/v1/patients/{row['id']}", json={"first_name": name})
+        )
         assert after["updated_at"] > row["updated_at"]
         assert after["created_at"] == row["created_at"]
         row = after
@@ -226,21 +228,23 @@ async def test_the_time_of_a_row_grows_with_every_change(shared: Place) -> None:
 
 async def test_a_row_that_changes_while_a_reader_pages_is_not_lost(here: Place) -> None:
     patient = (await here.make("patients"))["id"]
-    made = [
+    addresses = [
         await here.make("email_addresses", user_id=patient, email=f"{n}@example.org")
         for n in range(6)
     ]
     first = await here.api.get("/v1/email_addresses", params={"page[size]": 2})
     (page,) = first.json()
-    changed = one(
-        await here.api.put(f"/v1/email_addresses/{made[4]['id']}", json={"friendly_name": "moved"})
+    changed = only_row(
+        await here.api.put(
+            f"/v1/email_addresses/{addresses[4]['id']}", json={"friendly_name": "moved"}
+        )
     )
-    seen = page["data"] + [
+    read = page["data"] + [
         row for rest in await walk(here.api, page["links"]["next"]["href"]) for row in rest
     ]
-    seen += await here.find("email_addresses", **{"page[from]": page["meta"]["complete_until"]})
-    assert {row["id"] for row in seen} == {row["id"] for row in made}
-    assert changed in seen
+    read += await here.find("email_addresses", **{"page[from]": page["meta"]["complete_until"]})
+    assert {row["id"] for row in read} == {row["id"] for row in addresses}
+    assert changed in read
 
 
 async def test_nothing_can_appear_before_what_is_said_to_be_complete(
@@ -296,19 +300,17 @@ async def test_a_find_by_body_answers_like_one_by_address(here: Place) -> None:
 
 
 async def test_a_form_that_finds_is_as_strict_as_a_query(here: Place) -> None:
-    made = [(await here.make("workers"))["id"] for _ in range(3)]
+    ids = [(await here.make("workers"))["id"] for _ in range(3)]
     path, form = "/v1/workers/find", {"content-type": "application/x-www-form-urlencoded"}
-    found = rows(await here.api.post(path, data={"ids": made[:2]}))
-    assert [row["id"] for row in found] == made[:2]
+    listed = rows(await here.api.post(path, data={"ids": ids[:2]}))
+    assert [row["id"] for row in listed] == ids[:2]
     assert [
-        row["id"] for row in rows(await here.api.post(path, content=f"ids={made[2]}", headers=form))
-    ] == made[2:]
+        row["id"] for row in rows(await here.api.post(path, content=f"ids={ids[2]}", headers=form))
+    ] == ids[2:]
     assert [
         row["id"]
-        for row in rows(
-            await here.api.post(path, content=f'{{"ids": ["{made[2]}"]}}', headers=form)
-        )
-    ] == made[2:]
+        for row in rows(await here.api.post(path, content=f'{{"ids": ["{ids[2]}"]}}', headers=form))
+    ] == ids[2:]
     refused(await here.api.post(path, data={"emial": "x"}), ".emial")
     refused(
         await here.api.post(path, content="page[size]=1&page[size]=2", headers=form), ".page[size]"
@@ -320,10 +322,10 @@ async def test_a_form_that_finds_is_as_strict_as_a_query(here: Place) -> None:
 async def test_a_thousand_ids_are_found_by_a_body_and_no_address_gets_too_long(
     here: Place, callers: Callers
 ) -> None:
-    made = [(await here.make("workers"))["id"] for _ in range(3)]
-    ids = [*made, *(str(uuid4()) for _ in range(997))]
+    workers = [(await here.make("workers"))["id"] for _ in range(3)]
+    ids = [*workers, *(str(uuid4()) for _ in range(997))]
     (page,) = (await here.api.post("/v1/workers/find", json={"ids": ids})).json()
-    assert [row["id"] for row in page["data"]] == made
+    assert [row["id"] for row in page["data"]] == workers
     assert "links" not in page
     async with await callers(here.api.environment_id, shape="enveloped") as later:
         links = (await later.post("/v1/workers/find", json={"ids": ids})).json()["links"]
@@ -336,7 +338,7 @@ async def test_a_thousand_ids_are_found_by_a_body_and_no_address_gets_too_long(
     some = await here.api.post("/v1/workers/find", json={"ids": ids[:100], "page[size]": 1})
     assert "link" not in some.headers
     following = some.json()[0]["links"]["next"]["href"]
-    assert [row["id"] for row in rows(await here.api.get(following))] == made[1:2]
+    assert [row["id"] for row in rows(await here.api.get(following))] == workers[1:2]
 
 
 async def test_a_parameter_is_given_once(shared: Place) -> None:

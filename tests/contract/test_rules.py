@@ -22,7 +22,7 @@ from tests.contract.rows import (
     Row,
     errors,
     of_contract,
-    one,
+    only_row,
     refused,
     values,
 )
@@ -99,7 +99,7 @@ async def test_a_body_is_json_whatever_its_type_says(kind: str, shared: Place) -
     answer = await shared.api.post(
         "/v1/patients", content=json.dumps(PATIENT), headers={"Content-Type": kind}
     )
-    assert one(answer)["first_name"] == "Grace"
+    assert only_row(answer)["first_name"] == "Grace"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_body_that_is_no_json_object_is_refused(
         ("POST", "/v1/patients/find"),
     ):
         answer = await shared.api.request(method, path, content=body)
-        assert [found for found, _ in errors(answer, 400)] == [code]
+        assert [error_code for error_code, _ in errors(answer, 400)] == [code]
 
 
 async def test_a_body_that_is_too_long_is_refused(shared: Place) -> None:
@@ -145,7 +145,7 @@ async def test_a_body_that_is_too_long_is_refused(shared: Place) -> None:
     answer = await shared.api.post("/v1/patients", content=chunks())
     assert [code for code, _ in errors(answer, 413)] == ["payload_too_large"]
     long = await post(shared.api, "patients", PATIENT, street="x" * 1_000_000)
-    assert len(one(long)["street"]) == 1_000_000
+    assert len(only_row(long)["street"]) == 1_000_000
 
 
 async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
@@ -156,8 +156,8 @@ async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
         "birthday": "1906-13-09",
         "nickname": "Amazing",
     }
-    found = errors(await shared.api.post("/v1/patients", json=body), 400)
-    assert sorted(found, key=str) == sorted(
+    problems = errors(await shared.api.post("/v1/patients", json=body), 400)
+    assert sorted(problems, key=str) == sorted(
         [
             ("parse_exception", f".{name}")
             for name in ("phase", "timezone", "first_name", "birthday", "nickname", "last_name")
@@ -166,9 +166,9 @@ async def test_a_body_with_five_errors_reports_five(shared: Place) -> None:
     )
     row = await shared.make("patients")
     change = body | {"coach_id": NOBODY, "zip_code": "x"}
-    found = errors(await put(shared.api, "patients", row, **change), 400)
-    assert len(found) == 7
-    assert ("resource_not_found", ".coach_id") in found
+    problems = errors(await put(shared.api, "patients", row, **change), 400)
+    assert len(problems) == 7
+    assert ("resource_not_found", ".coach_id") in problems
 
 
 async def test_nul_and_lone_surrogates_are_refused_wherever_they_stand(shared: Place) -> None:
@@ -209,16 +209,16 @@ async def test_nul_and_lone_surrogates_are_refused_wherever_they_stand(shared: P
     assert errors(
         await shared.api.post("/v1/external_ids/find", content=b'{"namespace": "\\u0000"}'), 400
     )
-    assert one(await shared.api.get(f"/v1/patients/{patient['id']}")) == patient
+    assert only_row(await shared.api.get(f"/v1/patients/{patient['id']}")) == patient
 
 
 async def test_texts_of_every_script_come_back_unchanged(shared: Place) -> None:
     for name in NAMES:
-        row = one(
+        row = only_row(
             await post(shared.api, "patients", PATIENT, first_name=name, last_name=name, city=name)
         )
         assert (row["first_name"], row["last_name"], row["city"]) == (name, name, name)
-        assert one(await shared.api.get(f"/v1/patients/{row['id']}")) == row
+        assert only_row(await shared.api.get(f"/v1/patients/{row['id']}")) == row
         mapping = await shared.make("external_ids", namespace=name)
         assert await shared.find("external_ids", namespace=name) == [mapping]
     for blank in ("", " ", "\t\n", "\u3000"):
@@ -231,7 +231,7 @@ async def test_texts_of_every_script_come_back_unchanged(shared: Place) -> None:
 
 async def test_a_patient_is_created_with_contact_records_and_mappings(here: Place) -> None:
     ids = [{"namespace": "emr", "external_id": "1"}, {"namespace": "billing", "external_id": "1"}]
-    row = one(
+    row = only_row(
         await post(
             here.api,
             "patients",
@@ -250,8 +250,8 @@ async def test_a_patient_is_created_with_contact_records_and_mappings(here: Plac
     assert phone["phone_number_type"] in ("cell", "landline", "other")
     consents = {
         key: value
-        for found in (email, phone)
-        for key, value in found.items()
+        for channel in (email, phone)
+        for key, value in channel.items()
         if key.startswith("opted")
     }
     assert not any(consents.values())
@@ -325,18 +325,18 @@ async def test_a_patient_is_created_whole_or_not_at_all(
         **{"email": "g@example.org", "phone": "555-555-5555"} | change,
     )
     assert answer.status_code in (400, 404)
-    ((_, found),) = errors(answer, answer.status_code)
-    assert found is not None
-    assert found.startswith(path)
+    ((_, error_path),) = errors(answer, answer.status_code)
+    assert error_path is not None
+    assert error_path.startswith(path)
     assert await counted(database, here.api.environment_id) == before
 
 
 async def test_a_patients_phase_is_one_of_the_program(shared: Place) -> None:
-    row = one(await post(shared.api, "patients", PATIENT, phase="graduated"))
+    row = only_row(await post(shared.api, "patients", PATIENT, phase="graduated"))
     for phase in values("nonsense", "Intake", "", " intake", 1, []):
         refused(await post(shared.api, "patients", PATIENT, phase=phase), ".phase")
         refused(await put(shared.api, "patients", row, phase=phase), ".phase")
-    assert one(await put(shared.api, "patients", row, phase="paused"))["phase"] == "paused"
+    assert only_row(await put(shared.api, "patients", row, phase="paused"))["phase"] == "paused"
 
 
 async def test_a_time_zone_is_a_name_of_iana_and_kept_as_it_was_given(shared: Place) -> None:
@@ -350,7 +350,9 @@ async def test_a_time_zone_is_a_name_of_iana_and_kept_as_it_was_given(shared: Pl
         "EST5EDT",
         "GMT",
     ):
-        assert one(await post(shared.api, "patients", PATIENT, timezone=zone))["timezone"] == zone
+        assert (
+            only_row(await post(shared.api, "patients", PATIENT, timezone=zone))["timezone"] == zone
+        )
     for zone in values(
         "",
         "Mars/Olympus",
@@ -377,14 +379,15 @@ async def test_a_birthday_is_a_date_or_a_datetime_whose_date_counts(shared: Plac
         "1906-12-09T00:15:00.1234567+14:00",
     ):
         assert (
-            one(await post(shared.api, "patients", PATIENT, birthday=value))["birthday"]
+            only_row(await post(shared.api, "patients", PATIENT, birthday=value))["birthday"]
             == "1906-12-09"
         )
         assert (
-            one(await put(shared.api, "patients", row, birthday=value))["birthday"] == "1906-12-09"
+            only_row(await put(shared.api, "patients", row, birthday=value))["birthday"]
+            == "1906-12-09"
         )
     assert (
-        one(await post(shared.api, "patients", PATIENT, birthday="2000-02-29"))["birthday"]
+        only_row(await post(shared.api, "patients", PATIENT, birthday="2000-02-29"))["birthday"]
         == "2000-02-29"
     )
     for value in values(
@@ -408,20 +411,22 @@ async def test_the_first_and_the_last_moments_of_time_are_kept(shared: Place) ->
     infinities.
     """
     for day in ("0001-01-01", "9999-12-31"):
-        assert one(await post(shared.api, "patients", PATIENT, birthday=day))["birthday"] == day
         assert (
-            one(await put(shared.api, "patients", await shared.make("patients"), birthday=day))[
-                "birthday"
-            ]
+            only_row(await post(shared.api, "patients", PATIENT, birthday=day))["birthday"] == day
+        )
+        assert (
+            only_row(
+                await put(shared.api, "patients", await shared.make("patients"), birthday=day)
+            )["birthday"]
             == day
         )
         event = await shared.make("calendar_events", start_time=None, end_time=None, day=day)
         assert event["day"] == day
-    for given, kept in (
+    for sent, stored in (
         ("0001-01-01T00:00:00", "0001-01-01T00:00:00.000000+00:00"),
         ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999+00:00"),
     ):
-        assert (await shared.make("messages", send_time=given))["send_time"] == kept
+        assert (await shared.make("messages", send_time=sent))["send_time"] == stored
     for beyond in values("0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"):
         refused(
             await post(
@@ -437,12 +442,14 @@ async def test_the_birthday_is_optional_in_the_enveloped_shape_alone(
     refused(await post(shared.api, "patients", PATIENT, birthday=...), ".birthday")
     async with await callers(shared.api.environment_id, shape="enveloped") as enveloped:
         for birthday in (..., None):
-            row = one(await post(enveloped, "patients", PATIENT, birthday=birthday))["data"]
+            row = only_row(await post(enveloped, "patients", PATIENT, birthday=birthday))["data"]
             assert row["birthday"] is None
-            assert one(await shared.api.get(f"/v1/patients/{row['id']}"))["birthday"] is None
-        back = one(await shared.api.get(f"/v1/patients/{row['id']}"))
+            assert only_row(await shared.api.get(f"/v1/patients/{row['id']}"))["birthday"] is None
+        back = only_row(await shared.api.get(f"/v1/patients/{row['id']}"))
         assert (
-            one(await enveloped.put(f"/v1/patients/{row['id']}", json=back))["data"]["birthday"]
+            only_row(await enveloped.put(f"/v1/patients/{row['id']}", json=back))["data"][
+                "birthday"
+            ]
             is None
         )
         for other in ("phase", "timezone", "first_name", "last_name"):
@@ -459,7 +466,7 @@ async def test_a_patients_address_can_be_updated(shared: Place) -> None:
         "zip_code": "00716",
         "state": "PR",
     }
-    after = one(await put(shared.api, "patients", row, **address, country="USA"))
+    after = only_row(await put(shared.api, "patients", row, **address, country="USA"))
     assert {key: after[key] for key in address} == address
 
 
@@ -478,7 +485,7 @@ async def test_what_only_a_create_takes_is_refused_by_an_update(shared: Place) -
 
 async def test_a_coach_is_a_worker_and_can_be_taken_off(shared: Place) -> None:
     row = await shared.make("patients")
-    assert one(await put(shared.api, "patients", row, coach_id=None))["coach_id"] is None
+    assert only_row(await put(shared.api, "patients", row, coach_id=None))["coach_id"] is None
     refused(
         await put(shared.api, "patients", row, coach_id=row["id"]),
         ".coach_id",
@@ -506,19 +513,19 @@ async def test_an_external_id_is_unique_both_ways(here: Place) -> None:
     worker = (await here.make("workers"))["id"]
     across = await post(here.api, "external_ids", body, resource="workers", welkin_id=worker)
     refused(across, ".external_id", code="uniqueness_exception")
-    second = one(await post(here.api, "external_ids", body, namespace="billing"))
+    second = only_row(await post(here.api, "external_ids", body, namespace="billing"))
     refused(
         await put(here.api, "external_ids", second, namespace="emr", welkin_id=other),
         ".external_id",
         code="uniqueness_exception",
     )
-    third = one(await post(here.api, "external_ids", body, external_id="3", welkin_id=other))
+    third = only_row(await post(here.api, "external_ids", body, external_id="3", welkin_id=other))
     refused(
         await put(here.api, "external_ids", third, welkin_id=first["welkin_id"]),
         ".welkin_id",
         code="uniqueness_exception",
     )
-    assert one(await put(here.api, "external_ids", third, external_id="3")) == third
+    assert only_row(await put(here.api, "external_ids", third, external_id="3")) == third
 
 
 async def test_an_external_id_names_a_row_of_the_collection_that_it_names(shared: Place) -> None:
@@ -587,7 +594,7 @@ async def test_any_string_is_a_namespace_or_an_external_id(shared: Place) -> Non
 async def test_a_mapping_goes_with_the_task_that_it_points_at(shared: Place) -> None:
     task = await shared.make("patient_tasks")
     mapping = await shared.make("external_ids", resource="patient_tasks", welkin_id=task["id"])
-    one(await shared.api.delete(f"/v1/patient_tasks/{task['id']}"))
+    only_row(await shared.api.delete(f"/v1/patient_tasks/{task['id']}"))
     assert errors(await shared.api.get(f"/v1/external_ids/{mapping['id']}"), 404) == [
         ("not_found", None)
     ]
@@ -600,20 +607,20 @@ async def test_a_mapping_goes_with_the_task_that_it_points_at(shared: Place) -> 
 
 async def test_an_outbound_message_has_a_worker_and_an_inbound_one_has_none(shared: Place) -> None:
     body = await shared.body(BY_NAME["messages"])
-    assert one(await post(shared.api, "messages", body))["worker_id"] == body["worker_id"]
+    assert only_row(await post(shared.api, "messages", body))["worker_id"] == body["worker_id"]
     for worker in values(..., None):
         refused(await post(shared.api, "messages", body, worker_id=worker), ".worker_id")
         assert (
-            one(await post(shared.api, "messages", body, direction="inbound", worker_id=worker))[
-                "worker_id"
-            ]
+            only_row(
+                await post(shared.api, "messages", body, direction="inbound", worker_id=worker)
+            )["worker_id"]
             is None
         )
     answer = await post(shared.api, "messages", body, direction="inbound")
-    assert one(answer)["worker_id"] is None
+    assert only_row(answer)["worker_id"] is None
     assert answer.headers["x-ignored-fields"] == "worker_id"
     assert (
-        one(await post(shared.api, "messages", body, direction="inbound", worker_id=NOBODY))[
+        only_row(await post(shared.api, "messages", body, direction="inbound", worker_id=NOBODY))[
             "worker_id"
         ]
         is None
@@ -644,33 +651,33 @@ async def test_a_message_is_part_of_a_conversation_of_its_patient(shared: Place)
 
 async def test_a_message_is_sent_now_unless_it_says_when_and_by_a_person(shared: Place) -> None:
     body = await shared.body(BY_NAME["messages"])
-    before = one(await shared.api.get(f"/v1/conversations/{body['conversation_id']}"))
+    before = only_row(await shared.api.get(f"/v1/conversations/{body['conversation_id']}"))
     for send_time in (..., None):
-        row = one(await post(shared.api, "messages", body, send_time=send_time))
+        row = only_row(await post(shared.api, "messages", body, send_time=send_time))
         assert (
             before["updated_at"]
             <= row["send_time"]
             <= (await shared.make("conversations"))["updated_at"]
         )
         assert row["automatically_sent"] is False
-    row = one(
+    row = only_row(
         await post(shared.api, "messages", body, send_time="2018-09-11T18:27:32.0450469-07:00")
     )
     assert row["send_time"] == "2018-09-12T01:27:32.045046+00:00"
-    assert one(await shared.api.get(f"/v1/conversations/{body['conversation_id']}")) == before
+    assert only_row(await shared.api.get(f"/v1/conversations/{body['conversation_id']}")) == before
 
 
 async def test_a_conversation_has_one_of_four_types_or_none(shared: Place) -> None:
     body = await shared.body(BY_NAME["conversations"])
     for kind in ("app", "third_party_app", "phone", "email", None):
         assert (
-            one(await post(shared.api, "conversations", body, conversation_type=kind))[
+            only_row(await post(shared.api, "conversations", body, conversation_type=kind))[
                 "conversation_type"
             ]
             == kind
         )
     assert (
-        one(await post(shared.api, "conversations", body, conversation_type=...))[
+        only_row(await post(shared.api, "conversations", body, conversation_type=...))[
             "conversation_type"
         ]
         is None
@@ -721,7 +728,7 @@ async def test_an_event_has_a_time_of_day_or_a_day(
         shared.api, "calendar_events", body, start_time=start, end_time=end, day=day, is_all_day=...
     )
     if path is None:
-        row = one(answer)
+        row = only_row(answer)
         assert row["is_all_day"] is (row["day"] is not None)
         assert (row["start_time"] is None) is (row["end_time"] is None) is row["is_all_day"]
     else:
@@ -734,7 +741,7 @@ async def test_an_event_can_be_moved_from_a_time_to_a_day_and_back(shared: Place
     refused(await put(shared.api, "calendar_events", row, start_time=None), ".start_time")
     refused(await put(shared.api, "calendar_events", row, end_time=row["start_time"]), ".end_time")
     refused(await put(shared.api, "calendar_events", row, start_time=row["end_time"]), ".end_time")
-    moved = one(await put(shared.api, "calendar_events", row, day=DAY))
+    moved = only_row(await put(shared.api, "calendar_events", row, day=DAY))
     assert (moved["day"], moved["is_all_day"], moved["start_time"], moved["end_time"]) == (
         DAY,
         True,
@@ -746,7 +753,7 @@ async def test_an_event_can_be_moved_from_a_time_to_a_day_and_back(shared: Place
     answer = await put(
         shared.api, "calendar_events", row, start_time=START, end_time=END, is_all_day=True
     )
-    back = one(answer)
+    back = only_row(answer)
     assert (back["day"], back["is_all_day"], back["start_time"], back["end_time"]) == (
         None,
         False,
@@ -760,19 +767,20 @@ async def test_of_both_sides_of_an_event_is_all_day_decides(shared: Place) -> No
     body = await shared.body(BY_NAME["calendar_events"], start_time=START, end_time=END, day=DAY)
     for all_day, left in ((True, (DAY, None, None)), (False, (None, START, END))):
         answer = await post(shared.api, "calendar_events", body, is_all_day=all_day)
-        row = one(answer)
+        row = only_row(answer)
         assert (row["day"], row["start_time"], row["end_time"]) == left
         assert answer.headers["x-ignored-fields"] == ("start_time, end_time" if all_day else "day")
         other = {"day": DAY, "start_time": START, "end_time": END, "is_all_day": not all_day}
         assert (
-            one(await put(shared.api, "calendar_events", row, **other))["is_all_day"] is not all_day
+            only_row(await put(shared.api, "calendar_events", row, **other))["is_all_day"]
+            is not all_day
         )
 
 
 async def test_an_events_modality_type_and_outcome_are_listed_values(shared: Place) -> None:
     body = await shared.body(BY_NAME["calendar_events"])
     for modality in ("call", "visit", "video", "phone"):
-        row = one(await post(shared.api, "calendar_events", body, modality=modality))
+        row = only_row(await post(shared.api, "calendar_events", body, modality=modality))
         assert row["modality"] == modality
         assert row["outcome"] is None
     refused(await post(shared.api, "calendar_events", body, modality="telepathy"), ".modality")
@@ -782,7 +790,7 @@ async def test_an_events_modality_type_and_outcome_are_listed_values(shared: Pla
     )
     for outcome in ("completed", "cancelled", "no-show", None):
         assert (
-            one(await put(shared.api, "calendar_events", row, outcome=outcome))["outcome"]
+            only_row(await put(shared.api, "calendar_events", row, outcome=outcome))["outcome"]
             == outcome
         )
     refused(await put(shared.api, "calendar_events", row, outcome="forgotten"), ".outcome")
@@ -793,7 +801,7 @@ async def test_each_worker_has_one_calendar_that_events_do_not_touch(here: Place
     calendars = await here.find("calendars")
     assert sorted(c["worker_id"] for c in calendars) == sorted(w["id"] for w in workers)
     event = await here.make("calendar_events", calendar_id=calendars[0]["id"])
-    one(await put(here.api, "calendar_events", event, outcome="completed"))
+    only_row(await put(here.api, "calendar_events", event, outcome="completed"))
     assert (await here.find("calendars"))[: len(calendars)] == calendars
 
 
@@ -812,7 +820,7 @@ async def test_an_assessment_is_named_by_id_or_by_name_in_any_version(shared: Pl
         {"spec_name": "Intake assessment", "spec_version": "1", "title": "Intake"},
         {"spec_id": "intake_assessment", "spec_name": None, "spec_version": None, "title": None},
     ):
-        row = one(await post(shared.api, "assessment_responses", body, **named))
+        row = only_row(await post(shared.api, "assessment_responses", body, **named))
         assert row["spec_id"] == "intake_assessment"
         assert row["model"] == MODEL
         assert list(row["model"]) == list(MODEL)
@@ -860,8 +868,8 @@ async def test_every_violation_of_a_spec_is_reported_with_its_path(
         "spec_id": "intake_assessment",
         "model": MODEL | change,
     }
-    found = errors(await shared.api.post("/v1/assessment_responses", json=body), 400)
-    assert sorted(found) == [("parse_exception", path) for path in paths]
+    problems = errors(await shared.api.post("/v1/assessment_responses", json=body), 400)
+    assert sorted(problems) == [("parse_exception", path) for path in paths]
 
 
 async def test_answers_to_an_assessment_may_be_left_out_or_null(shared: Place) -> None:
@@ -872,7 +880,8 @@ async def test_answers_to_an_assessment_may_be_left_out_or_null(shared: Place) -
         MODEL | {"pain_scale": 0},
     ):
         assert (
-            one(await post(shared.api, "assessment_responses", body, model=model))["model"] == model
+            only_row(await post(shared.api, "assessment_responses", body, model=model))["model"]
+            == model
         )
     for model in values([], "x", 1, True):
         refused(await post(shared.api, "assessment_responses", body, model=model), ".model")
@@ -933,7 +942,7 @@ async def test_a_custom_record_satisfies_its_type_on_create_and_update(shared: P
         updated = await put(shared.api, "custom_data_type_records", row, body=body)
         for answer in (created, updated):
             assert sorted(errors(answer, 400)) == [("parse_exception", path) for path in paths]
-    after = one(
+    after = only_row(
         await put(
             shared.api,
             "custom_data_type_records",
@@ -978,19 +987,21 @@ async def test_the_misprint_of_a_consent_is_accepted_and_the_name_is_returned(
     shared: Place,
 ) -> None:
     body = await shared.body(BY_NAME["phone_numbers"])
-    row = one(
+    row = only_row(
         await post(shared.api, "phone_numbers", body, opted_in_to_phone=..., opted_on_to_phone=True)
     )
     assert row["opted_in_to_phone"] is True
     assert "opted_on_to_phone" not in row
     assert (
-        one(await put(shared.api, "phone_numbers", row, opted_on_to_phone=False))[
+        only_row(await put(shared.api, "phone_numbers", row, opted_on_to_phone=False))[
             "opted_in_to_phone"
         ]
         is False
     )
     both = {"opted_in_to_phone": True, "opted_on_to_phone": True}
-    assert one(await put(shared.api, "phone_numbers", row, **both))["opted_in_to_phone"] is True
+    assert (
+        only_row(await put(shared.api, "phone_numbers", row, **both))["opted_in_to_phone"] is True
+    )
     differing = await put(shared.api, "phone_numbers", row, **(both | {"opted_on_to_phone": False}))
     refused(differing, ".opted_on_to_phone", code="bad_request")
 
@@ -998,8 +1009,8 @@ async def test_the_misprint_of_a_consent_is_accepted_and_the_name_is_returned(
 async def test_consents_are_not_given_until_they_are(shared: Place) -> None:
     patient = (await shared.make("patients"))["id"]
     number = {"user_id": patient, "phone_number": "555-555-5555", "phone_number_type": "cell"}
-    phone = one(await shared.api.post("/v1/phone_numbers", json=number))
-    email = one(
+    phone = only_row(await shared.api.post("/v1/phone_numbers", json=number))
+    email = only_row(
         await shared.api.post(
             "/v1/email_addresses", json={"user_id": patient, "email": "g@example.org"}
         )
@@ -1011,19 +1022,23 @@ async def test_consents_are_not_given_until_they_are(shared: Place) -> None:
 
 async def test_phone_numbers_in_common_notations_are_kept_in_one(shared: Place) -> None:
     body = await shared.body(BY_NAME["phone_numbers"])
-    for given, kept in PHONES.items():
+    for raw_number, stored in PHONES.items():
         assert (
-            one(await post(shared.api, "phone_numbers", body, phone_number=given))["phone_number"]
-            == kept
+            only_row(await post(shared.api, "phone_numbers", body, phone_number=raw_number))[
+                "phone_number"
+            ]
+            == stored
         )
-        worker = await shared.make("workers", phone_number=given)
-        assert worker["phone_number"] == kept
-    for given in values(*NO_PHONES):
-        refused(await post(shared.api, "phone_numbers", body, phone_number=given), ".phone_number")
-        refused(await post(shared.api, "patients", PATIENT, phone=given), ".phone")
+        worker = await shared.make("workers", phone_number=raw_number)
+        assert worker["phone_number"] == stored
+    for raw_number in values(*NO_PHONES):
+        refused(
+            await post(shared.api, "phone_numbers", body, phone_number=raw_number), ".phone_number"
+        )
+        refused(await post(shared.api, "patients", PATIENT, phone=raw_number), ".phone")
     for kind in ("cell", "landline", "other"):
         assert (
-            one(await post(shared.api, "phone_numbers", body, phone_number_type=kind))[
+            only_row(await post(shared.api, "phone_numbers", body, phone_number_type=kind))[
                 "phone_number_type"
             ]
             == kind
@@ -1038,7 +1053,7 @@ async def test_a_phone_number_itself_is_not_updated(shared: Place) -> None:
     answer = await put(
         shared.api, "phone_numbers", row, phone_number="415-555-2671", friendly_name="x"
     )
-    assert one(answer)["phone_number"] == row["phone_number"]
+    assert only_row(answer)["phone_number"] == row["phone_number"]
     assert answer.headers["x-ignored-fields"] == "phone_number"
     again = await put(
         shared.api, "phone_numbers", row, phone_number="+1 (555) 555-5555", id=row["id"].upper()
@@ -1048,7 +1063,7 @@ async def test_a_phone_number_itself_is_not_updated(shared: Place) -> None:
 
 async def test_states_are_the_codes_of_the_postal_service(shared: Place) -> None:
     for state in STATES:
-        assert one(await post(shared.api, "patients", PATIENT, state=state))["state"] == state
+        assert only_row(await post(shared.api, "patients", PATIENT, state=state))["state"] == state
     assert {"CA", "DC", "PR", "GU", "VI", "AS", "MP", "AA", "AE", "AP"} <= set(STATES)
     for state in values("", "ca", "Calif.", "ZZ", "C", 5, " CA"):
         refused(await post(shared.api, "patients", PATIENT, state=state), ".state")
@@ -1056,8 +1071,11 @@ async def test_states_are_the_codes_of_the_postal_service(shared: Place) -> None
 
 async def test_a_zip_code_has_five_or_nine_digits(shared: Place) -> None:
     for code in values("94110", "00501", "00000", "94115-4619", "941154619"):
-        kept = "94115-4619" if len(code) > 5 else code
-        assert one(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"] == kept
+        stored = "94115-4619" if len(code) > 5 else code
+        assert (
+            only_row(await post(shared.api, "patients", PATIENT, zip_code=code))["zip_code"]
+            == stored
+        )
     for code in values(
         "",
         "9411",
@@ -1079,7 +1097,7 @@ async def test_an_email_is_any_string_that_is_not_empty_nor_over_long(shared: Pl
     for email in values(
         "x", "not an address", "grace@example.org", "ünï@例え.jp", "a" * 320, "é" * 320, " "
     ):
-        row = one(await post(shared.api, "email_addresses", body, email=email))
+        row = only_row(await post(shared.api, "email_addresses", body, email=email))
         assert row["email"] == email
     for email in values("", "a" * 321, 1, [], True):
         refused(await post(shared.api, "email_addresses", body, email=email), ".email")
@@ -1093,10 +1111,10 @@ async def test_a_worker_has_one_of_the_listed_genders_or_none(shared: Place) -> 
 
 async def test_a_task_can_be_of_any_type_and_is_deleted_for_good(shared: Place) -> None:
     body = await shared.body(BY_NAME["patient_tasks"])
-    row = one(await post(shared.api, "patient_tasks", body, task_type="some_string"))
+    row = only_row(await post(shared.api, "patient_tasks", body, task_type="some_string"))
     assert (row["task_type"], row["dismissed"]) == ("some_string", None)
     path = f"/v1/patient_tasks/{row['id']}"
-    assert one(await shared.api.delete(path)) == row
+    assert only_row(await shared.api.delete(path)) == row
     assert errors(await shared.api.delete(path), 404) == [("not_found", None)]
     assert await shared.find("patient_tasks", user_id=row["user_id"]) == []
 

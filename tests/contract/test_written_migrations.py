@@ -97,12 +97,12 @@ async def test_a_written_migration_makes_what_is_declared_triggers_functions_and
     )
 
     assert written is not None
-    said = written.read_text()
+    source = written.read_text()
     still = "Indexes are made; these tables stand still meanwhile: care_flows, patients."
-    assert said.startswith(f'"""Shoe size and what else was missing.\n\n{still}"""')
-    assert "locks.take('care_flows', 'messages', 'patients')" in said
+    assert source.startswith(f'"""Shoe size and what else was missing.\n\n{still}"""')
+    assert "locks.take('care_flows', 'messages', 'patients')" in source
     names: dict[str, Any] = {}
-    exec(compile(said, written, "exec"), names)  # noqa: S102  # what was just written
+    exec(compile(source, written, "exec"), names)  # noqa: S102  # what was just written
     assert names["revision"] == written.stem > revisions.newest() == names["down_revision"]
 
     def run(connection: Connection) -> None:
@@ -132,7 +132,7 @@ def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path
     )
     versions = tmp_path / "almoner" / "migrations" / "versions"
     before = set(versions.glob("*.py"))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ALMONER_")}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALMONER_")}
     command = [
         sys.executable,
         "-c",
@@ -147,7 +147,7 @@ def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path
     ):
         ran = subprocess.run(
             command,
-            env=kept | {"PYTHONPATH": str(tmp_path)},
+            env=environ | {"PYTHONPATH": str(tmp_path)},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -156,10 +156,10 @@ def test_a_field_is_one_line_and_a_migration_that_is_written_once(tmp_path: Path
         assert (ran.returncode, ran.stderr) == (0, "")
         assert ran.stdout.startswith(wrote)
         (written,) = set(versions.glob("*.py")) - before
-    said = written.read_text()
+    source = written.read_text()
     assert (
-        said.count("op.add_column(") == said.count("op.") - 1 == 1
+        source.count("op.add_column(") == source.count("op.") - 1 == 1
     )  # the other sets the time that it waits for locks
-    assert 'sa.Column("shoe_size", sa.Text(), nullable=True)' in said
+    assert 'sa.Column("shoe_size", sa.Text(), nullable=True)' in source
     for tidy in (["check"], ["format", "--check"]):
         subprocess.run([sys.executable, "-m", "ruff", *tidy, str(written)], check=True)

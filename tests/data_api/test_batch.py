@@ -19,7 +19,7 @@ from almoner.vocabulary.fields import Shape
 from almoner.workshop import kiwi_health
 from tests.cases import every_case
 from tests.conftest import Api, Callers, new_environment
-from tests.contract.rows import NOBODY, Place, errors, one
+from tests.contract.rows import NOBODY, Place, errors, only_row
 from tests.programs import published
 
 PATIENT = {
@@ -59,7 +59,7 @@ async def batch(api: Api, collection: str = "patients", **body: Any) -> httpx.Re
 
 
 async def items(api: Api, collection: str = "patients", **body: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = one(await batch(api, collection, **body))["data"]
+    rows: list[dict[str, Any]] = only_row(await batch(api, collection, **body))["data"]
     return rows
 
 
@@ -82,14 +82,14 @@ async def test_rows_of_every_collection_are_what_single_creates_and_updates_make
                 if Verb.CREATE in resource.verbs:
                     bodies = [await place.body(resource) for _ in range(3)]
                     with cases.case("create", resource.name):
-                        made = await items(api, resource.name, create=bodies)
-                        assert [entry["outcome"] for entry in made] == ["created"] * 3
-                        for entry in made:
+                        created = await items(api, resource.name, create=bodies)
+                        assert [entry["outcome"] for entry in created] == ["created"] * 3
+                        for entry in created:
                             row = entry["row"]
-                            assert row == one(await api.get(f"{path}/{row['id']}"))
-                            again = one(await enveloped.get(f"{path}/{row['id']}"))
-                        single = one(await api.post(path, json=await place.body(resource)))
-                        assert list(single) == list(made[0]["row"])
+                            assert row == only_row(await api.get(f"{path}/{row['id']}"))
+                            again = only_row(await enveloped.get(f"{path}/{row['id']}"))
+                        single = only_row(await api.post(path, json=await place.body(resource)))
+                        assert list(single) == list(created[0]["row"])
                         assert again
                 if Verb.UPDATE in resource.verbs:
                     rows = [await place.make(resource.name) for _ in range(3)]
@@ -97,11 +97,11 @@ async def test_rows_of_every_collection_are_what_single_creates_and_updates_make
                         changed = await items(api, resource.name, update=rows)
                         for before, entry in zip(rows, changed, strict=True):
                             assert entry["outcome"] in ("updated", "unchanged")
-                            now, one_by_one = dict(entry["row"]), dict(before)
+                            now, alone = dict(entry["row"]), dict(before)
                             for name in ("updated_at", "created_at"):
                                 now.pop(name, None)
-                                one_by_one.pop(name, None)
-                            assert now == one_by_one
+                                alone.pop(name, None)
+                            assert now == alone
                         own = f"{path}/{rows[0]['id']}"
                         read = (await enveloped.get(own)).json()["data"]
                         shaped = await items(enveloped, resource.name, update=[read])
@@ -149,8 +149,8 @@ def _named(name: str) -> Any:
 async def test_all_or_nothing_tells_every_problem_and_each_by_itself_writes_the_rest(
     api: Api, elsewhere: Api, connection: Any
 ) -> None:
-    one(await api.post("/v1/patients", json=mapped("taken")))
-    theirs = one(await elsewhere.post("/v1/patients", json=mapped("theirs")))
+    only_row(await api.post("/v1/patients", json=mapped("taken")))
+    theirs = only_row(await elsewhere.post("/v1/patients", json=mapped("theirs")))
     rows = [person(n, phone=f"555-555-{1000 + n}") for n in range(40)]
     rows[3] = person(3, coach_id=NOBODY)
     rows[17] = mapped("taken", phone="555-555-1017")
@@ -164,17 +164,17 @@ async def test_all_or_nothing_tells_every_problem_and_each_by_itself_writes_the_
         ("uniqueness_exception", ".create[17].external_ids[0].external_id"),
     ]
     assert (await count(api, connection), await count(api, connection, "phone_numbers")) == before
-    made = await items(api, create=rows, atomic=False)
-    assert [n for n, entry in enumerate(made) if entry["status"] != 200] == [3, 17, 31]
-    assert [entry["row"]["last_name"] for entry in made if "row" in entry] == [
+    outcomes = await items(api, create=rows, atomic=False)
+    assert [n for n, entry in enumerate(outcomes) if entry["status"] != 200] == [3, 17, 31]
+    assert [entry["row"]["last_name"] for entry in outcomes if "row" in entry] == [
         row["last_name"] for n, row in enumerate(rows) if n not in (3, 17, 31)
     ]
-    assert made[3]["status"] == made[3]["errors"][0]["status"] == 404
-    assert made[17]["errors"][0]["extra"] == {"path": ".create[17].external_ids[0].external_id"}
+    assert outcomes[3]["status"] == outcomes[3]["errors"][0]["status"] == 404
+    assert outcomes[17]["errors"][0]["extra"] == {"path": ".create[17].external_ids[0].external_id"}
     after = await count(api, connection), await count(api, connection, "phone_numbers")
     assert after == (before[0] + 37, before[1] + 36)
-    assert one(await elsewhere.get(f"/v1/patients/{theirs['id']}")) == theirs
-    feed = one(await api.get("/v1/changes", params={"limit": 1000}))["data"]
+    assert only_row(await elsewhere.get(f"/v1/patients/{theirs['id']}")) == theirs
+    feed = only_row(await api.get("/v1/changes", params={"limit": 1000}))["data"]
     assert len([entry for entry in feed if entry["resource"] == "patients"]) <= after[0]
     actors = await connection.fetch(
         "SELECT DISTINCT actor, through FROM changes WHERE environment_id = $1",
@@ -185,9 +185,9 @@ async def test_all_or_nothing_tells_every_problem_and_each_by_itself_writes_the_
 
 async def test_a_load_can_be_repeated_by_external_ids(api: Api, connection: Any) -> None:
     first = await items(api, create=[mapped("A"), mapped("B", city="Yale")])
-    kept = await items(api, create=[mapped("B", city="Ames"), mapped("C")], on_existing="keep")
-    assert [entry["outcome"] for entry in kept] == ["kept", "created"]
-    assert kept[0]["row"] == first[1]["row"]
+    outcomes = await items(api, create=[mapped("B", city="Ames"), mapped("C")], on_existing="keep")
+    assert [entry["outcome"] for entry in outcomes] == ["kept", "created"]
+    assert outcomes[0]["row"] == first[1]["row"]
     phone = {"phone": "555-555-0100"}
     updated = await items(
         api,
@@ -246,15 +246,15 @@ async def test_rows_of_every_collection_are_known_again_by_their_external_ids(
                     fields = (await place.body(resource)).items()
                     body = {name: value for name, value in fields if name in names}
                     body |= {"external_ids": [external]}
-                    made = await items(caller, resource.name, create=[body])
+                    created = await items(caller, resource.name, create=[body])
                     again = await items(caller, resource.name, create=[body], on_existing="keep")
                     assert again[0]["outcome"] == "kept"
-                    assert again[0]["row"]["id"] == made[0]["row"]["id"]
+                    assert again[0]["row"]["id"] == created[0]["row"]["id"]
 
 
 async def test_updates_are_of_the_fields_that_each_names(api: Api, elsewhere: Api) -> None:
     rows = [entry["row"] for entry in await items(api, create=[person(n) for n in range(6)])]
-    other = one(await elsewhere.post("/v1/patients", json=PATIENT))
+    other = only_row(await elsewhere.post("/v1/patients", json=PATIENT))
     changed = await items(
         api,
         update=[
@@ -279,14 +279,14 @@ async def test_updates_are_of_the_fields_that_each_names(api: Api, elsewhere: Ap
         ".update[6].coach_id",
         ".update[7].phase",
     ]
-    now = [one(await api.get(f"/v1/patients/{row['id']}")) for row in rows]
+    now = [only_row(await api.get(f"/v1/patients/{row['id']}")) for row in rows]
     assert [row["city"] for row in now] == ["Yale", None, None, "Ames", None, None]
     assert now[1]["street"] == "1 Main"
     assert [entry["row"] for entry in changed[:4]] == now[:4]
-    assert one(await elsewhere.get(f"/v1/patients/{other['id']}")) == other
+    assert only_row(await elsewhere.get(f"/v1/patients/{other['id']}")) == other
     missing = await batch(api, update=[{"id": rows[0]["id"], "city": "Kent"}, {"id": NOBODY}])
     assert errors(missing, 404) == [("not_found", ".update[1].id")]
-    assert one(await api.get(f"/v1/patients/{rows[0]['id']}"))["city"] == "Yale"
+    assert only_row(await api.get(f"/v1/patients/{rows[0]['id']}"))["city"] == "Yale"
 
 
 async def test_a_batch_under_a_key_is_done_once(api: Api, connection: Any) -> None:
@@ -321,11 +321,11 @@ async def test_who_may_not_write_or_read_gets_no_more_than_by_single_writes(
         await callers(program, scope="patients.write") as writer,
     ):
         assert (await batch(reader, create=[PATIENT])).status_code == 403
-        made = await items(writer, create=[mapped("A")])
-        kept = await items(writer, create=[mapped("A")], on_existing="keep")
-    row_id = made[0]["row"]["id"]
-    assert made == [{"status": 200, "outcome": "created", "row": {"id": row_id}}]
-    assert kept == [{"status": 200, "outcome": "kept", "row": {"id": row_id}}]
+        created = await items(writer, create=[mapped("A")])
+        existing = await items(writer, create=[mapped("A")], on_existing="keep")
+    row_id = created[0]["row"]["id"]
+    assert created == [{"status": 200, "outcome": "created", "row": {"id": row_id}}]
+    assert existing == [{"status": 200, "outcome": "kept", "row": {"id": row_id}}]
 
 
 async def test_a_batch_that_is_none_is_refused(api: Api) -> None:

@@ -50,9 +50,9 @@ def test_an_object_of_keys_that_differ_is_taken(
 def test_a_key_that_is_given_twice_is_refused_by_its_name(body: str, key: str) -> None:
     with pytest.raises(ApiError) as refused:
         decode.json_object(body.encode())
-    [told] = refused.value.problems
-    assert (refused.value.status, told.extra["path"]) == (400, f".{key}")
-    assert f"The key {key} is given twice" in told.detail
+    [problem] = refused.value.problems
+    assert (refused.value.status, problem.extra["path"]) == (400, f".{key}")
+    assert f"The key {key} is given twice" in problem.detail
 
 
 def test_one_key_in_several_objects_is_taken() -> None:

@@ -130,14 +130,14 @@ def in_the_notation_of_answers(
     resource: Resource, body: dict[str, Any], names: dict[str, Field]
 ) -> dict[str, Any]:
     """The body with the example in the place of what the decoder takes in other notations too."""
-    shown = dict(body)
+    answered = dict(body)
     for name, value in body.items():
         field = names.get(name)
         if field is not None and value is not None and is_lenient(field.kind):
-            shown[name] = examples.value(resource, field)
-            if isinstance(field.kind, IsoDateTime) and shown[name] is not None:
-                shown[name] = iso(field.kind.parse(shown[name]))
-    return shown
+            answered[name] = examples.value(resource, field)
+            if isinstance(field.kind, IsoDateTime) and answered[name] is not None:
+                answered[name] = iso(field.kind.parse(answered[name]))
+    return answered
 
 
 def is_known_elsewhere(problem: Problem, names: dict[str, Field]) -> bool:
@@ -175,14 +175,18 @@ def test_document_and_decoder_agree_on_bodies(
     problems: Problems = []
     decode.values(resource, msgspec.json.decode(json.dumps(body).encode()), verb, shape, problems)
     if problems:
-        told = [problem.detail for problem in problems if not is_known_elsewhere(problem, names)]
-        assert not told or not schema.is_valid(body), (
-            f"the document describes what is refused: {body} {told}"
+        refusals = [
+            problem.detail for problem in problems if not is_known_elsewhere(problem, names)
+        ]
+        assert not refusals or not schema.is_valid(body), (
+            f"the document describes what is refused: {body} {refusals}"
         )
     else:
-        shown = in_the_notation_of_answers(resource, body, names)
-        wrong = [f"{error.instance_path}: {error.message}" for error in schema.iter_errors(shown)]
-        assert not wrong, f"what is taken is not described: {shown}"
+        answered = in_the_notation_of_answers(resource, body, names)
+        wrong = [
+            f"{error.instance_path}: {error.message}" for error in schema.iter_errors(answered)
+        ]
+        assert not wrong, f"what is taken is not described: {answered}"
 
 
 def test_a_name_is_described_as_it_is_taken() -> None:

@@ -18,7 +18,7 @@ from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop import kiwi_health
 from tests.cases import every_case
 from tests.conftest import Api, Callers, new_environment
-from tests.contract.rows import Place, errors, one
+from tests.contract.rows import Place, errors, only_row
 from tests.programs import published
 
 PAGE = Path(__file__).parents[2] / "docs" / "digest.md"
@@ -65,7 +65,7 @@ async def elsewhere(callers: Callers, database: Database) -> AsyncIterator[Api]:
 
 
 async def digest(api: Api, resource: str = "patients", **parameters: str) -> dict[str, Any]:
-    answer = one(await api.get("/v1/digest", params={"resource": resource, **parameters}))
+    answer = only_row(await api.get("/v1/digest", params={"resource": resource, **parameters}))
     assert answer["meta"]["complete_until"]
     data: dict[str, Any] = answer["data"]
     return data
@@ -88,7 +88,7 @@ async def test_a_digest_is_what_the_docs_compute_of_the_rows_that_find_gives(
         for _ in range(2):
             await place.make(resource.name)
     odd = {"first_name": 'Zoë "\\"\b\f\n\r\t\x1f\x7f/ 😀', "external_ids": []}
-    one(await place.api.post("/v1/patients", json=PATIENT | odd))
+    only_row(await place.api.post("/v1/patients", json=PATIENT | odd))
     async with await callers(program, shape="enveloped") as enveloped:
         with every_case() as cases:
             for resource in RESOURCES:
@@ -123,7 +123,7 @@ async def test_every_change_gives_another_digest_and_what_is_none_does_not(
     before = [await digest(api), await digest(api, by="version")]
     assert [(entry["count"], entry["digest"]) for entry in before] == [(0, NONE)] * 2
     assert await digest(api, prefix="") == before[0] | {"prefix": "", "rows": []}
-    first = one(await api.post("/v1/patients", json=PATIENT))
+    first = only_row(await api.post("/v1/patients", json=PATIENT))
     known = [await digest(api), await digest(api, by="version")]
     await elsewhere.post("/v1/patients", json=PATIENT)
     await api.put(f"/v1/patients/{first['id']}", json={})
@@ -137,7 +137,7 @@ async def test_it_takes_the_span_the_filters_and_the_scope_of_a_find(
     api: Api, callers: Callers, program: int
 ) -> None:
     rows = [
-        one(await api.post("/v1/patients", json=PATIENT | {"first_name": name}))
+        only_row(await api.post("/v1/patients", json=PATIENT | {"first_name": name}))
         for name in ("Ada", "Grace", "Ada")
     ]
     whole = await digest(api, prefix="")
@@ -182,7 +182,7 @@ async def test_what_differs_is_found_down_the_tree(
         whole = await digest(api, by=by)
         assert (whole["count"], whole["digest"]) == (count, top["digest"])
     before = await digest(api, prefix="")
-    one(await api.put(f"/v1/patients/{ids[777]}", json={"city": "Yale"}))
+    only_row(await api.put(f"/v1/patients/{ids[777]}", json={"city": "Yale"}))
     after = await digest(api, prefix="")
     (differing,) = [
         now["prefix"]

@@ -178,11 +178,11 @@ async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(
         if plain(kind):
             query = f"SELECT ($1::{kind.column}[])[2] IS NULL"
             assert await connection.fetchval(query, [kind.bind(decoded)] * 2) is (decoded is None)
-    shown = await rendered(database, kind, decoded)
+    text = await rendered(database, kind, decoded)
     # What the API shows is taken again, as programs that send back the whole object do, and means
     # the same.
     again: Problems = []
-    assert kind.decode(shown, ".field", again) == decoded
+    assert kind.decode(text, ".field", again) == decoded
     assert again == []
 
 
@@ -386,13 +386,13 @@ async def test_a_number_comes_back_as_the_same_number_or_is_refused(
 
 def numbers(text: str) -> list[Decimal]:
     """The numbers of a JSON text, exactly."""
-    found: list[Decimal] = []
+    decimals: list[Decimal] = []
     json.loads(
         text,
-        parse_float=lambda one: found.append(Decimal(one)),
-        parse_int=lambda one: found.append(Decimal(one)),
+        parse_float=lambda number: decimals.append(Decimal(number)),
+        parse_int=lambda number: decimals.append(Decimal(number)),
     )
-    return found
+    return decimals
 
 
 @RELAXED

@@ -19,7 +19,7 @@ from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop import kiwi_health
 from tests.cases import every_case
 from tests.conftest import Api, Callers, new_environment
-from tests.contract.rows import Place, errors, one
+from tests.contract.rows import Place, errors, only_row
 from tests.programs import published
 
 PATIENT = {
@@ -34,7 +34,7 @@ WITH_CONTACT = PATIENT | {
     "email": "grace@example.org",
     "external_ids": [{"namespace": "clinic", "external_id": "A-17"}],
 }
-_SAID = ("etag", "x-ignored-fields")
+_HEADERS = ("etag", "x-ignored-fields")
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def under(key: str) -> dict[str, str]:
     return {"Idempotency-Key": f'"{key}"'}
 
 
-def said(answer: httpx.Response) -> tuple[Any, ...]:
-    return answer.status_code, answer.content, *(answer.headers.get(name) for name in _SAID)
+def repeated(answer: httpx.Response) -> tuple[Any, ...]:
+    return answer.status_code, answer.content, *(answer.headers.get(name) for name in _HEADERS)
 
 
 async def changes(connection: Any, environment: int) -> int:
@@ -81,7 +81,7 @@ async def test_every_write_is_done_once_and_answered_as_before(
                             before = await changes(connection, program)
                             again = await caller.send(request(caller))
                             assert first.status_code == 200, first.text
-                            assert said(first) == said(again)
+                            assert repeated(first) == repeated(again)
                             assert await changes(connection, program) == before
 
 
@@ -115,18 +115,18 @@ async def test_what_changed_meanwhile_changes_nothing_of_the_answer(api: Api) ->
     renamed = await api.put(path, json={"first_name": "Ada"}, headers=under("b") | condition)
     assert renamed.json()["first_name"] == "Ada"
     # Neither its external id, taken by itself, nor its tag, which was another then, refuses it.
-    assert said(await api.post("/v1/patients", json=WITH_CONTACT, headers=under("a"))) == said(
-        created
-    )
+    assert repeated(
+        await api.post("/v1/patients", json=WITH_CONTACT, headers=under("a"))
+    ) == repeated(created)
     again = await api.put(path, json={"first_name": "Ada"}, headers=under("b") | condition)
-    assert said(again) == said(renamed)
+    assert repeated(again) == repeated(renamed)
     without = await api.post("/v1/patients", json=WITH_CONTACT)
     assert errors(without, 400) == [("uniqueness_exception", ".external_ids[0].external_id")]
 
 
 async def test_another_request_under_the_same_key_is_refused(api: Api) -> None:
-    created = one(await api.post("/v1/patients", json=PATIENT, headers=under("a")))
-    other = one(await api.post("/v1/patients", json=PATIENT))
+    created = only_row(await api.post("/v1/patients", json=PATIENT, headers=under("a")))
+    other = only_row(await api.post("/v1/patients", json=PATIENT))
     path = f"/v1/patients/{created['id']}"
     await api.put(path, json={"first_name": "Ada"}, headers=under("b"))
     reused = [("idempotency_key_reused", None)]
@@ -144,7 +144,7 @@ async def test_another_request_under_the_same_key_is_refused(api: Api) -> None:
         }.items():
             with cases.case(name):
                 assert errors(await answer, 422) == reused
-    assert one(await api.get(f"/v1/patients/{other['id']}")) == other
+    assert only_row(await api.get(f"/v1/patients/{other['id']}")) == other
     # The slash at the end, the case of an id and the quotes of the key make no other request.
     for path_again in (f"{path}/", f"/v1/patients/{created['id'].upper()}"):
         again = await api.put(
@@ -158,7 +158,7 @@ async def test_a_key_is_of_its_client_and_environment(
 ) -> None:
     async with await callers(api.environment_id) as neighbour:
         rows = [
-            one(await caller.post("/v1/patients", json=PATIENT, headers=under("a")))["id"]
+            only_row(await caller.post("/v1/patients", json=PATIENT, headers=under("a")))["id"]
             for caller in (api, neighbour, elsewhere, api)
         ]
     assert len(set(rows)) == 3
@@ -173,7 +173,7 @@ async def test_of_many_at_once_one_is_done_and_all_are_answered(
         answers = await asyncio.gather(
             *(api.post("/v1/patients", json=body, headers=key) for _ in range(8))
         )
-        assert {said(answer) for answer in answers} == {said(answers[0])}
+        assert {repeated(answer) for answer in answers} == {repeated(answers[0])}
         assert answers[0].status_code == 200
     assert (
         await connection.fetchval(
@@ -191,7 +191,7 @@ async def test_of_many_who_delete_at_once_all_are_answered(place: Place) -> None
             for _ in range(8)
         )
     )
-    assert [one(answer) for answer in answers] == [row] * 8
+    assert [only_row(answer) for answer in answers] == [row] * 8
     gone = await place.api.delete(f"/v1/patient_tasks/{row['id']}", headers=under("again"))
     assert errors(gone, 404) == [("not_found", None)]
 
@@ -204,7 +204,7 @@ async def test_what_was_refused_is_not_remembered(api: Api) -> None:
     ]
     assert [answer.status_code for answer in refusals] == [400] * 3
     mended = await api.post("/v1/patients", json=PATIENT, headers=under("a"))
-    assert one(mended)["first_name"] == "Grace"
+    assert only_row(mended)["first_name"] == "Grace"
     path = f"/v1/patients/{mended.json()['id']}"
     stale = await api.put(path, json={}, headers=under("b") | {"If-Match": '"2001-01-01"'})
     assert stale.status_code == 412
@@ -218,8 +218,8 @@ async def test_who_may_only_write_is_answered_with_the_id_again(
         answers = [
             await writer.post("/v1/patients", json=PATIENT, headers=under("a")) for _ in range(2)
         ]
-    assert said(answers[0]) == said(answers[1])
-    assert list(one(answers[0])) == ["id"]
+    assert repeated(answers[0]) == repeated(answers[1])
+    assert list(only_row(answers[0])) == ["id"]
 
 
 async def test_a_key_that_is_none_is_refused(api: Api) -> None:
@@ -246,7 +246,8 @@ async def test_after_a_day_a_key_is_forgotten_as_others_are_used(
     other = PATIENT | {"first_name": "Ada"}
     assert (await api.post("/v1/patients", json=other, headers=under("b"))).status_code == 200
     assert (
-        one(await api.post("/v1/patients", json=other, headers=under("a")))["first_name"] == "Ada"
+        only_row(await api.post("/v1/patients", json=other, headers=under("a")))["first_name"]
+        == "Ada"
     )
     assert errors(await api.post("/v1/patients", json=other, headers=under("young")), 422)
     # Nobody clears away what is another environment's.

@@ -57,18 +57,18 @@ async def test_what_is_wrong_is_told_a_hundred_times_and_then_counted(
         before = compared.call_count
         answer = await api.request(method, path, **more)
         errors = answer.json()["errors"]
-        told = (
+        measures = (
             answer.status_code,
             len(errors) <= MOST_PROBLEMS + 1,
             compared.call_count - before <= MOST_PROBLEMS,
         )
         last = errors[-1]
         if (
-            told != (400, True, True)
+            measures != (400, True, True)
             or "more problems" not in last["detail"]
             or last["extra"]["more"] < 1
         ):
-            wrong[name] = (*told, len(errors), last)
+            wrong[name] = (*measures, len(errors), last)
     assert wrong == {}
 
 

@@ -181,8 +181,8 @@ async def test_a_standby_answers_what_it_shows_all_of_and_nothing_else(
     assert before < after
     # It does not show the second yet, so the primary is asked, where the end says that it is to be there.
     assert (await find(api, until=after))[0] == {first, second}
-    shown, promised = await find(api, until=before)
-    assert shown == {first}
+    ids, promised = await find(api, until=before)
+    assert ids == {first}
     assert before <= promised < after, "answered by the standby, which promises what it shows"
     assert await replicated.follower.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'almoner'"

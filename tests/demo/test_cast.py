@@ -29,10 +29,10 @@ async def coach(database: Database, store: Store, program: int, people: People) 
         today=NOW.date(),
         progress=lambda *_: None,
     )
-    found = await morning.prepare(database, store, program, NOW)
-    assert found is not None
-    async with await people.entered(program, found.id, found.email, "coach") as person:
-        yield person, found.patient_id
+    account = await morning.prepare(database, store, program, NOW)
+    assert account is not None
+    async with await people.entered(program, account.id, account.email, "coach") as person:
+        yield person, account.patient_id
 
 
 async def test_the_first_patient_has_one_of_everything(

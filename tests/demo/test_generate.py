@@ -29,13 +29,13 @@ CALENDARS = {w["id"]: f"00000000-0000-4000-8000-{n:012d}" for n, w in enumerate(
 Rows = dict[str, list[Row]]
 
 
-def one(index: int, seed: int = 1, today: date = TODAY) -> Rows:
+def index_rows(index: int, seed: int = 1, today: date = TODAY) -> Rows:
     return generate.patient(seed, index, today, WORKERS, CALENDARS)
 
 
 @cache
 def everything() -> Rows:
-    files = [one(index) for index in range(500)]
+    files = [index_rows(index) for index in range(500)]
     return {name: [row for file in files for row in file[name]] for name in generate.COLLECTIONS}
 
 
@@ -53,21 +53,21 @@ def moment(text: str) -> datetime:
 
 def test_the_same_seed_and_day_make_the_same_workers_and_patients() -> None:
     assert generate.workers(1, TODAY) == WORKERS
-    assert [one(n) for n in range(20)] == [one(n) for n in range(20)]
+    assert [index_rows(n) for n in range(20)] == [index_rows(n) for n in range(20)]
 
 
 def test_another_seed_makes_other_people() -> None:
     assert {w["id"] for w in generate.workers(2, TODAY)}.isdisjoint(CALENDARS)
-    assert set(ids(one(7, seed=2))).isdisjoint(ids(one(7)))
+    assert set(ids(index_rows(7, seed=2))).isdisjoint(ids(index_rows(7)))
 
 
 def test_another_day_moves_the_times_and_keeps_ids_and_names() -> None:
     for index in range(100):
         for later in (date(2026, 3, 11), date(2026, 3, 14), date(2027, 1, 1), date(2028, 2, 29)):
-            assert ids(one(index, today=later)) == ids(one(index))
+            assert ids(index_rows(index, today=later)) == ids(index_rows(index))
             assert (
-                one(index, today=later)["patients"][0]["last_name"]
-                == one(index)["patients"][0]["last_name"]
+                index_rows(index, today=later)["patients"][0]["last_name"]
+                == index_rows(index)["patients"][0]["last_name"]
             )
 
 
@@ -78,14 +78,14 @@ def test_no_two_rows_have_the_same_id_and_no_two_mappings_the_same_external_id()
     mapped = [(m["namespace"], m["resource"], m["welkin_id"]) for m in rows("external_ids")]
     assert len(taken) == len(set(taken))
     assert len(mapped) == len(set(mapped))
-    assert not {m["external_id"] for m in one(7, seed=11)["external_ids"]} & {
-        m["external_id"] for m in one(7)["external_ids"]
+    assert not {m["external_id"] for m in index_rows(7, seed=11)["external_ids"]} & {
+        m["external_id"] for m in index_rows(7)["external_ids"]
     }
 
 
 def test_a_patient_is_marked_by_the_first_and_the_last_row() -> None:
     for index in (0, 3, 250):
-        file = one(index)
+        file = index_rows(index)
         assert generate.marks(1, index) == (
             file["patients"][0]["id"],
             file["external_ids"][-1]["id"],
@@ -146,7 +146,7 @@ def test_what_need_not_be_known_of_a_patient_is_sometimes_known_and_sometimes_no
 
 @pytest.mark.parametrize("collection", ["phone_numbers", "email_addresses"])
 def test_patients_have_none_to_three_contacts_of_a_kind(collection: str) -> None:
-    assert {len(one(n)[collection]) for n in range(200)} == {0, 1, 2, 3}
+    assert {len(index_rows(n)[collection]) for n in range(200)} == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -267,8 +267,8 @@ def test_some_jobs_fail_at_each_step_and_what_comes_behind_is_not_attempted() ->
 
 def test_every_field_of_the_demo_is_one_that_its_collection_has() -> None:
     problems: Problems = []
-    for name, given in [*everything().items(), ("workers", WORKERS)]:
-        for row in given:
+    for name, rows_ in [*everything().items(), ("workers", WORKERS)]:
+        for row in rows_:
             decode.values(
                 BY_NAME[name],
                 row,
@@ -297,13 +297,13 @@ def test_answers_and_records_fit_the_demos_program() -> None:
 
 def test_a_type_with_one_record_per_patient_has_no_more() -> None:
     single = {t.name for t in PROGRAM.custom_data_types if t.records == "one"}
-    kept = [
+    singles = [
         (r["user_id"], r["type_name"])
         for r in rows("custom_data_type_records")
         if r["type_name"] in single
     ]
     assert single
-    assert len(kept) == len(set(kept)) > 100
+    assert len(singles) == len(set(singles)) > 100
 
 
 def test_every_follow_up_is_answered_by_somebody_and_only_where_it_is_asked() -> None:

@@ -43,13 +43,13 @@ class Demo:
 
     def __init__(self, database: Database, store: Store, environment_id: int) -> None:
         self.database, self.store, self.environment_id = database, store, environment_id
-        self.told: list[tuple[int, int]] = []
+        self.progress: list[tuple[int, int]] = []
 
     async def load(
         self, patients: int, seed: int = 1, today: date = TODAY, writes: int = -1
     ) -> int:
         store = DyingStore(self.store, writes)
-        tell = self.told.append
+        tell = self.progress.append
         return await load(
             self.database,
             store,  # type: ignore[arg-type]
@@ -88,7 +88,7 @@ async def test_the_store_accepts_every_row_and_every_collection_has_some(demo: D
     assert counts["workers"] == counts["calendars"] == 40
     assert counts["patients"] == 300
     assert min(counts.values()) > 0
-    assert demo.told == [(0, 300), (200, 300), (300, 300)]
+    assert demo.progress == [(0, 300), (200, 300), (300, 300)]
     announced = Counter(await demo.values("SELECT resource FROM changes"))
     assert announced == counts
 

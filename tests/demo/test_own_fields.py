@@ -53,11 +53,12 @@ def test_a_field_of_a_site_is_filled_by_its_kind_and_the_same_each_time(
     patients = BY_NAME["patients"]
     own: Resource = replace(patients, fields=(*patients.fields, *OWN))
     monkeypatch.setitem(BY_NAME, "patients", own)
-    made = [own_fields.with_own(file, TODAY)["patients"][0] for file in files()]
-    assert made == [own_fields.with_own(file, TODAY)["patients"][0] for file in files()]
-    assert {row.get("pet_name") for row in made} == {"Ada", None}
-    assert {row.get("shoe") for row in made} == {"small", "large"}
-    assert {row.get("is_early") for row in made} == {True, False, None}
+    first_patients = [own_fields.with_own(file, TODAY)["patients"][0] for file in files()]
+    assert first_patients == [own_fields.with_own(file, TODAY)["patients"][0] for file in files()]
+    assert {row.get("pet_name") for row in first_patients} == {"Ada", None}
+    assert {row.get("shoe") for row in first_patients} == {"small", "large"}
+    assert {row.get("is_early") for row in first_patients} == {True, False, None}
     assert all(
-        row.get("met_on") is None or date.fromisoformat(row["met_on"]) <= TODAY for row in made
+        row.get("met_on") is None or date.fromisoformat(row["met_on"]) <= TODAY
+        for row in first_patients
     )

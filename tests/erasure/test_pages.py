@@ -51,9 +51,9 @@ async def test_who_asks_for_an_erasure_does_not_decide_it(
     assert (await api.get(f"/v1/patients/{patient}")).status_code == 200
 
     assert Document(await second.get(PAGE)).links(to=here)
-    shown = Document(await second.get(here))
-    assert shown.button("Erase")
-    assert "Ann Lee" in shown.definition("Asked by")
+    document = Document(await second.get(here))
+    assert document.button("Erase")
+    assert "Ann Lee" in document.definition("Asked by")
     assert (await second.send_form(f"{here}/approve")).status_code == 303
     assert (await api.get(f"/v1/patients/{patient}")).status_code == 404
     assert (await api.get(f"/v1/patients/{stranger}")).status_code == 200

@@ -72,7 +72,7 @@ async def planned(place: Place, task_id: str) -> again.RunAgain:
         return await again.plan(connection, place.environment, task_id)
 
 
-async def shown(place: Place, job_id: str) -> dict[str, Any]:
+async def job_as_json(place: Place, job_id: str) -> dict[str, Any]:
     async with place.database.connection() as connection:
         return await jobs.show(connection, place.environment, job_id, earlier=True)
 
@@ -120,7 +120,7 @@ async def test_a_task_that_succeeded_is_run_again_with_what_rests_on_it(place: P
     assert {name: keys[name] for name in first_keys} == first_keys
     assert keys["Cis"] not in first_keys.values()
     # What was is there still, and says that it is of an earlier run.
-    whole = await shown(place, job["job_id"])
+    whole = await job_as_json(place, job["job_id"])
     earlier = [task for task in whole["tasks"] if task["state"] == "superseded"]
     assert len(earlier) == 6
     assert {task["status"] for task in earlier} == {"succeeded"}
@@ -176,7 +176,7 @@ async def test_what_cannot_be_run_again_says_why(place: Place) -> None:
     await run_again(place, top["id"])
     assert "under way" in await refusal(run_again(place, top["id"]))
     await place.work(pull, job_id)
-    whole = await shown(place, job_id)
+    whole = await job_as_json(place, job_id)
     earlier = next(task for task in whole["tasks"] if task["state"] == "superseded")
     assert "earlier run" in await refusal(planned(place, earlier["id"]))
     assert "no task" in await refusal(planned(place, "0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f"))

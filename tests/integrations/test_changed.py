@@ -13,23 +13,23 @@ from tests.integrations.test_jobs import GRACE
 
 
 def integration(handed: list[Change]) -> Integration:
-    made = Integration(
+    described = Integration(
         name="follower",
         title="Follower",
         scopes=("patients.read", "patients.write"),
         changes={"patients": ("phase", "last_name"), "external_ids": ()},
     )
 
-    @made.task()
+    @described.task()
     async def run_follower(task: Task, changes: list[Change]) -> None:
         await task.each(answer, changes)
 
-    @made.task()
+    @described.task()
     async def answer(task: Task, change: Change) -> None:
         handed.append(change)
         await task.store.update("patients", change.id, {"last_name": "Followed"})
 
-    return made
+    return described
 
 
 def when(change: Change) -> str:
@@ -43,22 +43,22 @@ async def update(place: Place, row_id: str, **fields: Any) -> None:
 
 async def test_a_change_begins_a_job_once_and_what_the_job_writes_begins_none(place: Place) -> None:
     handed: list[Change] = []
-    made = integration(handed)
+    described = integration(handed)
 
     async def look(times: int = 1) -> list[str]:
         tasks = BY_NAME["integration_tasks"]
-        values = (place.database, place.store, tasks, {made.name: made})
+        values = (place.database, place.store, tasks, {described.name: described})
         begun = await asyncio.gather(*(changed.begin_for_changes(*values) for _ in range(times)))
         jobs = [job_id for looked in begun for job_id in looked]
         for job_id in jobs:
-            await place.work(made, job_id)
+            await place.work(described, job_id)
         return jobs
 
     before = await place.create("patients", GRACE)
     assert await look() == []
-    await place.configure(made)
+    await place.configure(described)
     async with place.database.transaction() as connection:
-        await changed.watch(connection, place.environment, made.name)
+        await changed.watch(connection, place.environment, described.name)
     grace = await place.create("patients", GRACE)
     await update(place, before, phase="onboarding")
     await update(place, before, city="Arlington")
@@ -75,7 +75,7 @@ async def test_a_change_begins_a_job_once_and_what_the_job_writes_begins_none(pl
     assert max(handed, key=when).fields == ["phase"]
     assert await look(2) == []
     async with place.database.transaction() as connection:
-        await changed.watch(connection, place.environment, made.name)
+        await changed.watch(connection, place.environment, described.name)
 
     # Switched off, it is handed nothing; what changed meanwhile comes once it is on again.
     off = "UPDATE integrations SET enabled = $2 WHERE environment_id = $1"
@@ -83,7 +83,7 @@ async def test_a_change_begins_a_job_once_and_what_the_job_writes_begins_none(pl
         await connection.execute(off, place.environment, False)
     await update(place, grace, last_name="Murray")
     assert await look() == []
-    await place.configure(made)
+    await place.configure(described)
     assert len(await look()) == 1
     assert [(c.id, c.fields) for c in handed[2:]] == [(grace, ["last_name"])]
 
@@ -91,10 +91,15 @@ async def test_a_change_begins_a_job_once_and_what_the_job_writes_begins_none(pl
 async def test_many_changes_are_several_jobs_and_each_change_is_in_one_of_them(
     place: Place, monkeypatch: Any
 ) -> None:
-    made = integration([])
+    described = integration([])
     monkeypatch.setattr(changed, "MOST", 3)
-    await place.configure(made)
-    values = (place.database, place.store, BY_NAME["integration_tasks"], {made.name: made})
+    await place.configure(described)
+    values = (
+        place.database,
+        place.store,
+        BY_NAME["integration_tasks"],
+        {described.name: described},
+    )
     assert await changed.begin_for_changes(*values) == []
     ids = [await place.create("patients", GRACE) for _ in range(7)]
     assert len(await changed.begin_for_changes(*values)) == 3

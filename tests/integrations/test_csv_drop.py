@@ -150,10 +150,10 @@ async def test_bad_rows_are_in_a_file_beside_it_that_is_mended_and_fed_again(
     assert (status, counts) == ("failed", {"succeeded": 3, "failed": 2})
     assert message.startswith("5 of 7 rows were not taken.")
     assert await names(place) == ["Number 1", "two\nlines"]
-    told = bad_file(tmp_path).splitlines()
-    assert told[0] == HEADER + ",_reason"
+    rejected = bad_file(tmp_path).splitlines()
+    assert rejected[0] == HEADER + ",_reason"
     for row, expected in zip(
-        told[1:],
+        rejected[1:],
         (
             "line 3, birthday: ",
             "line 4, it has 7 cells where the header has 6",
@@ -166,13 +166,13 @@ async def test_bad_rows_are_in_a_file_beside_it_that_is_mended_and_fed_again(
         assert expected in row
 
     # Only some are mended: those are taken, the others are told of again.
-    mended = [told[0], told[1].replace("last spring", "1907-01-01"), told[5]]
+    mended = [rejected[0], rejected[1].replace("last spring", "1907-01-01"), rejected[5]]
     put(tmp_path, "mended.csv", "\n".join(mended))
     status, _, (message,) = await take(place)
     assert (status, message[:8]) == ("failed", "1 of 2 r")
     assert await names(place) == ["Number 1", "Number 2", "two\nlines"]
     again = bad_file(tmp_path, "mended.*").splitlines()
-    assert again[0] == told[0]
+    assert again[0] == rejected[0]
     assert again[1].startswith("MRN-7,Grace,Number 7,9 December,intake,US/Pacific,")
     assert again[1].count("line ") == 1
 
@@ -211,16 +211,16 @@ async def test_ndjson_says_values_as_they_are_and_rows_name_others_by_their_ids_
     )
     (record,) = await place.rows(records)
     assert (record["user_id"], json.loads(record["body"])["value"]) == (grace, 5.4)
-    told = [json.loads(text) for text in bad_file(tmp_path).splitlines()]
-    assert [row["_reason"].partition(":")[0] for row in told] == [
+    rejected = [json.loads(text) for text in bad_file(tmp_path).splitlines()]
+    assert [row["_reason"].partition(":")[0] for row in rejected] == [
         "line 2, patient",
         "line 3, body.value",
         "line 4, colour",
         "line 5, the line is no JSON object",
         "line 6, the line is no JSON",
     ]
-    told[0]["patient"], told[1]["body"]["value"] = "MRN-1", 6
-    put(tmp_path, "mended.ndjson", "".join(json.dumps(row) + "\n" for row in told[:2]))
+    rejected[0]["patient"], rejected[1]["body"]["value"] = "MRN-1", 6
+    put(tmp_path, "mended.ndjson", "".join(json.dumps(row) + "\n" for row in rejected[:2]))
     assert (await take(place))[0] == "succeeded"
     assert len(await place.rows(records)) == 3
 
@@ -367,8 +367,8 @@ async def test_every_row_is_in_exactly_once_when_whoever_takes_it_is_killed(
         worker.join()
     await place.work(csv_drop, job_id)
     assert await names(place) == sorted(f"Number {n}" for n in range(20) if n % 5)
-    told = bad_file(tmp_path).splitlines()[1:]
-    assert [text.split(",")[0] for text in told] == ["MRN-0", "MRN-5", "MRN-10", "MRN-15"]
+    lines = bad_file(tmp_path).splitlines()[1:]
+    assert [text.split(",")[0] for text in lines] == ["MRN-0", "MRN-5", "MRN-10", "MRN-15"]
 
 
 async def test_the_commands_of_the_howto_set_it_up_and_take_what_is_in_the_folder(

@@ -125,7 +125,7 @@ async def test_a_patient_is_created_once_and_changed_after_that(place: Place, po
 async def test_sex_and_language_are_written_where_their_codes_are_known_and_left_alone_elsewhere(
     place: Place, port: int
 ) -> None:
-    said = (
+    people_sent = (
         ("1001", "F", "es-MX^^ISO639", ("Female", "spanish")),
         ("1002", "m", "^Haitian^L", ("Male", "haitian")),
         ("1003", "O", "XX^Elvish^L^yue^^ISO639", ("Other", "cantonese")),
@@ -134,13 +134,13 @@ async def test_sex_and_language_are_written_where_their_codes_are_known_and_left
         ("1006", "", "", (None, None)),
     )
     async with Sender(port) as sender:
-        for number, sex, language, _ in said:
+        for number, sex, language, _ in people_sent:
             segment = pid(number, sex=sex, language=language)
             assert code(await sender.send(adt("A04", f"M{number}", segment))) == "AA"
         assert {task["status"] for task in await done(place)} == {"succeeded"}
         rows = await people(place)
         assert [(row["gender"], row["primary_language"]) for row in rows] == [
-            words for *_, words in said
+            words for *_, words in people_sent
         ]
         # What somebody says of themselves stays, and what the register has follows it.
         by = Actor(place.environment, "test", "portal", "test", whole=True)
@@ -204,12 +204,12 @@ async def test_two_records_become_one_and_both_ids_lead_to_it(place: Place, port
         await sender.send(adt("A40", "M7", pid("7", "Borg^Anita", "19490117"), "MRG|5^^^CLINIC^MR"))
     tasks = await done(place)
     assert [task["status"] for task in tasks] == ["succeeded"] * 7
-    one, four, anita = await people(place)
-    assert (one["last_name"], four["last_name"]) == ("Murray Hopper", "Hopper")
+    murray, four, anita = await people(place)
+    assert (murray["last_name"], four["last_name"]) == ("Murray Hopper", "Hopper")
     (merged,) = await place.rows(
         "SELECT kept_id::text, merged_by FROM patient_merges WHERE environment_id = $1"
     )
-    assert merged == {"kept_id": one["user_id"], "merged_by": "integration:hl7v2_adt"}
+    assert merged == {"kept_id": murray["user_id"], "merged_by": "integration:hl7v2_adt"}
     ids = await place.rows(
         "SELECT external_id, welkin_id::text AS of FROM external_ids WHERE environment_id = $1 AND namespace = 'CLINIC'"
     )
@@ -299,9 +299,9 @@ async def test_a_repeat_is_answered_alike_and_done_once_and_an_id_is_not_used_tw
     place: Place, port: int
 ) -> None:
     message = adt("A01", "M1", pid())
-    async with Sender(port) as one, Sender(port) as two:
-        answers = await asyncio.gather(*[sender.send(message) for sender in (one, two)])
-        reused = await one.send(adt("A01", "M1", pid("2", "Borg^Anita")))
+    async with Sender(port) as first, Sender(port) as two:
+        answers = await asyncio.gather(*[sender.send(message) for sender in (first, two)])
+        reused = await first.send(adt("A01", "M1", pid("2", "Borg^Anita")))
         elsewhere = await two.send(adt("A01", "M1", pid("2", "Borg^Anita"), sender="LAB|CLINIC"))
     assert answers[0] == answers[1]
     assert (code(reused), reused[2].split("|")[3][:3]) == ("AE", "205")
@@ -328,7 +328,7 @@ async def test_in_the_enhanced_mode_the_sender_hears_what_it_asked_for(
         "NE|NE": ("", "", ""),
         "NE|": ("", "", ""),
     }
-    wrong, said = {}, {}
+    wrong, received = {}, {}
     async with Sender(port) as sender:
         for wants in cases:
             name = wants.replace("|", "-")
@@ -345,9 +345,9 @@ async def test_in_the_enhanced_mode_the_sender_hears_what_it_asked_for(
                     answers.append("" if f"after{name}" in answer[1] else code(answer))
                     if answers[-1]:
                         assert f"after{name}" in (await sender.answer())[1]
-            said[wants] = tuple(answers[::2])
+            received[wants] = tuple(answers[::2])
             # A repeat is answered alike.
-            if said[wants] != cases[wants] or answers[::2] != answers[1::2]:
+            if received[wants] != cases[wants] or answers[::2] != answers[1::2]:
                 wrong[wants] = answers
     assert wrong == {}
     failed = [task for task in await done(place) if task["status"] == "failed"]
@@ -385,9 +385,9 @@ async def test_half_a_message_is_none_and_a_connection_that_is_quiet_ends(place:
 async def test_messages_are_done_in_the_order_in_which_they_came_also_when_one_is_tried_again(
     place: Place, port: int
 ) -> None:
-    async with Sender(port) as one, Sender(port) as two:
+    async with Sender(port) as first, Sender(port) as two:
         for number in range(6):
-            sender = two if number % 2 else one
+            sender = two if number % 2 else first
             await sender.send(adt("A08", f"M{number}", pid(name=f"Number {number}^Grace")))
     kind, tries = hl7v2_adt.top, list[str]()
 
@@ -460,7 +460,7 @@ async def test_a_message_that_was_taken_in_is_run_again_until_a_later_one_tells_
 
 async def test_what_cannot_be_kept_is_not_acknowledged(place: Place) -> None:
     class Away(Inbox):
-        async def _remember(self, *given: Any) -> bytes:
+        async def _remember(self, *values: Any) -> bytes:
             raise unavailable("The database is away.")
 
     settings = msgspec.convert(SETTINGS, Hl7v2AdtSettings)

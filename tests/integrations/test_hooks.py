@@ -21,23 +21,23 @@ from tests.plain_http import PlainHttp
 NOW = 1_800_000_000
 # Seconds, as they go by for those that are refused.
 clock = [0.0]
-made = Integration(name="called", title="Called")
+described = Integration(name="called", title="Called")
 
 
-@made.task()
+@described.task()
 async def run_called(task: Task, call: dict[str, Any]) -> None:
     assert call
 
 
 @pytest.fixture
 async def partner(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    await place.configure(made)
+    await place.configure(described)
     route = hooks.route(
         place.database,
         place.store,
         BY_NAME["integration_tasks"],
         place.parts.box,
-        known=lambda: {"called": made},
+        known=lambda: {"called": described},
         audit=place.parts.audit,
         watch=lambda: clock[0],
         now=lambda: float(NOW),
@@ -81,7 +81,7 @@ async def test_a_signed_call_begins_one_job_however_often_it_comes(
     assert (first.status_code, again.status_code) == (202, 200)
     assert first.json() == again.json()
     assert await begun(place) == 1
-    await place.work(made, first.json()["job_id"])
+    await place.work(described, first.json()["job_id"])
     assert (await place.show(first.json()["job_id"]))["status"] == "succeeded"
 
     later = signed(secret, body, str(NOW + 1))

@@ -30,7 +30,7 @@ from tests.work.doing import running
 
 
 @pytest.fixture
-def typed(own_dsn: str, tmp_path: Path) -> Any:
+def run_command(own_dsn: str, tmp_path: Path) -> Any:
     """Types a command; its JSON where it was asked for."""
 
     def run(*arguments: str, status: int = 0) -> Any:
@@ -43,29 +43,29 @@ def typed(own_dsn: str, tmp_path: Path) -> Any:
 
 
 async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
-    place: Place, typed: Any, tmp_path: Path
+    place: Place, run_command: Any, tmp_path: Path
 ) -> None:
     (row,) = await place.rows("SELECT name FROM environments WHERE id = $1")
 
     def at_the_terminal(*arguments: str, status: int = 0) -> Any:
-        return asyncio.to_thread(partial(typed, *arguments, "-e", row["name"], status=status))
+        return asyncio.to_thread(partial(run_command, *arguments, "-e", row["name"], status=status))
 
     listed = await at_the_terminal("list", "--json")
     assert ("kiwihealth_pull", False) in [(row["name"], row["enabled"]) for row in listed]
-    said = await at_the_terminal("run", "kiwihealth_pull", status=1)
-    assert "missing required field `base_url`" in said
+    output = await at_the_terminal("run", "kiwihealth_pull", status=1)
+    assert "missing required field `base_url`" in output
     assert "There is no integration nobody" in await at_the_terminal("run", "nobody", status=1)
     kiwi = Partner([result(1), result(2, patient="MRN-2")])
     with served(kiwi) as url:
         await known_there(place)
-        said = await at_the_terminal(
+        output = await at_the_terminal(
             "set",
             "kiwihealth_pull",
             f"base_url={url}",
             f"client_id={CLIENT_ID}",
             f"client_secret={CLIENT_SECRET}",
         )
-        assert "may use: patients.read" in said
+        assert "may use: patients.read" in output
         stopped = await at_the_terminal("run", "kiwihealth_pull", "--json")
         assert stopped["status"] == "unattempted"
         called_off = await at_the_terminal("cancel", stopped["job_id"], "--json")
@@ -75,9 +75,9 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
         async with running(place.database, IntegrationHandler(kiwihealth_pull, parts)):
             begun = await at_the_terminal("run", "kiwihealth_pull", "--wait", "--json")
             assert (begun["status"], begun["counts"]) == ("failed", {"succeeded": 4, "failed": 2})
-            shown = await at_the_terminal("show", begun["job_id"])
-            assert "    kiwihealth_pull.process_item" in shown
-            assert "user_not_found: There is no user with that ID." in shown
+            job_output = await at_the_terminal("show", begun["job_id"])
+            assert "    kiwihealth_pull.process_item" in job_output
+            assert "user_not_found: There is no user with that ID." in job_output
             tasks = (await at_the_terminal("show", begun["job_id"], "--json"))["tasks"]
             assert len(tasks) == 6
             mapping = {"resource": "patients", "namespace": "kiwihealth_ehr"}
@@ -142,10 +142,10 @@ def test_each_command_prints_json_for_programs() -> None:
 
 
 @pytest.mark.slow
-def test_a_new_integration_is_a_package_whose_test_runs(typed: Any, tmp_path: Path) -> None:
-    made = typed("new", "clinic_pull", "--folder", str(tmp_path), "--json")
-    folder = Path(made["folder"])
-    assert sorted(made["files"]) == [
+def test_a_new_integration_is_a_package_whose_test_runs(run_command: Any, tmp_path: Path) -> None:
+    created = run_command("new", "clinic_pull", "--folder", str(tmp_path), "--json")
+    folder = Path(created["folder"])
+    assert sorted(created["files"]) == [
         "README.md",
         "pyproject.toml",
         "src/clinic_pull/__init__.py",
@@ -157,5 +157,7 @@ def test_a_new_integration_is_a_package_whose_test_runs(typed: Any, tmp_path: Pa
         command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "is there already" in typed("new", "clinic_pull", "--folder", str(tmp_path), status=2)
-    assert "small letters" in typed("new", "Clinic Pull", "--folder", str(tmp_path), status=2)
+    assert "is there already" in run_command(
+        "new", "clinic_pull", "--folder", str(tmp_path), status=2
+    )
+    assert "small letters" in run_command("new", "Clinic Pull", "--folder", str(tmp_path), status=2)

@@ -52,14 +52,14 @@ class Item(msgspec.Struct):
 
 
 def integration() -> Integration:
-    made = Integration(
+    described = Integration(
         name="clinic_pull",
         title="Clinic",
         settings=Settings,
         scopes=("patients.read", "patients.write"),
     )
 
-    @made.task()
+    @described.task()
     async def run_clinic_pull(task: Task, count: int = 3) -> None:
         numbers = await task.call(fetch, count, ref_ids=["batch"])
         outcomes = await task.each(
@@ -69,13 +69,13 @@ def integration() -> Integration:
         )
         assert outcomes == Outcomes(count - count // 3, count // 3), outcomes
 
-    @made.task(attempts=3)
+    @described.task(attempts=3)
     async def fetch(task: Task, count: int) -> list[int]:
         if task.attempt == 1:
             raise TemporaryError("partner_unavailable", "It answered 503.", status=503)
         return list(range(1, count + 1))
 
-    @made.task()
+    @described.task()
     async def process_item(task: Task, item: Item) -> None:
         written = await task.store.create(
             "patients", GRACE | {"last_name": f"Number {item.number}"}
@@ -86,18 +86,18 @@ def integration() -> Integration:
                 "user_not_found", "There is no user with that ID.", number=item.number
             )
 
-    return made
+    return described
 
 
 async def test_a_job_is_told_task_by_task_and_what_a_failed_one_wrote_is_undone(
     place: Place,
 ) -> None:
-    made = integration()
-    await place.configure(made, clinic="north", token="s3cret")
-    job_id = await place.begin(made, 6)
+    described = integration()
+    await place.configure(described, clinic="north", token="s3cret")
+    job_id = await place.begin(described, 6)
     (top,) = (await place.show(job_id))["tasks"]
     assert (top["task_name"], top["status"]) == ("clinic_pull.run_clinic_pull", "unattempted")
-    await place.work(made, job_id)
+    await place.work(described, job_id)
 
     job = await place.show(job_id)
     assert (job["status"], job["counts"]) == ("failed", {"succeeded": 5, "failed": 3})
@@ -162,26 +162,26 @@ async def test_a_task_whose_session_ends_is_no_fault_and_is_done_again(
 async def test_a_retry_repairs_what_failed_and_the_whole_job_has_succeeded_then(
     place: Place,
 ) -> None:
-    made, mended = Integration(name="mended", title="Mended"), False
+    described, mended = Integration(name="mended", title="Mended"), False
     ran: list[int] = []
 
-    @made.task()
+    @described.task()
     async def run_mended(task: Task) -> None:
         await task.each(item, [1, 2, 3])
 
-    @made.task()
+    @described.task()
     async def item(task: Task, number: int) -> None:
         ran.append(number)
         if number == 2 and not mended:
             raise IntegrationError("unknown_code", "There is no such code.")
 
-    job = await place.run(made)
+    job = await place.run(described)
     assert (job["status"], sorted(ran)) == ("failed", [1, 2, 3])
     mended = True
     ran.clear()
     values = (place.database, place.store, TASKS, place.environment, job["job_id"])
     assert await jobs.retry(*values, by=AT_THE_TERMINAL, failed_only=True) == 1
-    await place.work(made, job["job_id"])
+    await place.work(described, job["job_id"])
     job = await place.show(job["job_id"])
     assert (job["status"], job["counts"], ran) == ("succeeded", {"succeeded": 4}, [2])
     assert [task["errors"] for task in job["tasks"]] == [[]] * 4
@@ -191,25 +191,29 @@ async def test_a_retry_repairs_what_failed_and_the_whole_job_has_succeeded_then(
 async def test_a_job_that_is_called_off_has_nothing_running_and_can_be_taken_up_again(
     place: Place,
 ) -> None:
-    made, begun, go_on = Integration(name="stopped", title="S"), asyncio.Event(), asyncio.Event()
+    described, begun, go_on = (
+        Integration(name="stopped", title="S"),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
 
-    @made.task()
+    @described.task()
     async def run_stopped(task: Task) -> None:
         await task.call(waits)
         await task.call(after)
 
-    @made.task()
+    @described.task()
     async def waits(task: Task) -> None:
         begun.set()
         await go_on.wait()
 
-    @made.task()
+    @described.task()
     async def after(task: Task) -> None:
         pass
 
     values = (place.database, place.store, TASKS, place.environment)
-    async with running(place.database, IntegrationHandler(made, place.parts)):
-        job_id = await place.begin(made)
+    async with running(place.database, IntegrationHandler(described, place.parts)):
+        job_id = await place.begin(described)
         await asyncio.wait_for(begun.wait(), 30)
         assert await jobs.cancel(*values, job_id, by=AT_THE_TERMINAL) == 2
         stopped = await place.show(job_id)
@@ -226,35 +230,35 @@ async def test_a_job_that_is_called_off_has_nothing_running_and_can_be_taken_up_
 async def test_an_integration_does_what_it_was_granted_and_its_errors_say_what_kept_it(
     place: Place,
 ) -> None:
-    made = Integration(name="curious", title="Curious", scopes=("patients.read",))
+    described = Integration(name="curious", title="Curious", scopes=("patients.read",))
     user_id = await place.create("patients", GRACE)
 
-    @made.task()
+    @described.task()
     async def run_curious(task: Task) -> None:
         await task.call(read)
         await task.each(write, [{"first_name": 7}, {"first_name": "Ada"}])
 
-    @made.task()
+    @described.task()
     async def read(task: Task) -> None:
         assert (await task.store.get("patients", user_id) or {})["first_name"] == "Grace"
         assert [row["id"] for row in await task.store.find("patients", first_name="Grace")] == [
             user_id
         ]
 
-    @made.task()
-    async def write(task: Task, given: dict[str, Any]) -> None:
-        await task.store.update("patients", user_id, given)
+    @described.task()
+    async def write(task: Task, values: dict[str, Any]) -> None:
+        await task.store.update("patients", user_id, values)
 
     def codes(job: dict[str, Any]) -> list[str]:
         return sorted(error["code"] for task in job["tasks"] for error in task["errors"])
 
     # Not configured: nothing is granted.
-    assert codes(await place.run(made)) == ["forbidden"]
-    await place.configure(made)
-    assert codes(await place.run(made)) == ["forbidden", "forbidden"]
-    object.__setattr__(made, "scopes", ("patients.read", "patients.write"))
-    await place.configure(made)
-    assert codes(await place.run(made)) == ["parse_exception"]
+    assert codes(await place.run(described)) == ["forbidden"]
+    await place.configure(described)
+    assert codes(await place.run(described)) == ["forbidden", "forbidden"]
+    object.__setattr__(described, "scopes", ("patients.read", "patients.write"))
+    await place.configure(described)
+    assert codes(await place.run(described)) == ["parse_exception"]
     names = await place.rows("SELECT first_name FROM patients WHERE environment_id = $1")
     assert names == [{"first_name": "Ada"}]
     await place.parts.audit.aclose()
@@ -271,36 +275,36 @@ async def test_an_integration_does_what_it_was_granted_and_its_errors_say_what_k
 async def test_what_goes_on_too_long_and_what_is_broken_is_tried_as_often_as_it_may_be(
     place: Place,
 ) -> None:
-    made = Integration(name="broken", title="Broken")
+    described = Integration(name="broken", title="Broken")
 
-    @made.task()
+    @described.task()
     async def run_broken(task: Task) -> None:
         await task.each(slow, [1])
         await task.each(faulty, [1])
         await task.each(forgetful, [{"number": "seven"}])
         await task.call(confused)
 
-    @made.task(seconds=0.05, attempts=1)
+    @described.task(seconds=0.05, attempts=1)
     async def slow(task: Task, number: int) -> None:
         await asyncio.Event().wait()
 
-    @made.task(attempts=1)
+    @described.task(attempts=1)
     async def faulty(task: Task, number: int) -> None:
         raise KeyError(number)
 
-    @made.task()
+    @described.task()
     async def forgetful(task: Task, item: Item) -> None:
         pass
 
-    @made.task(attempts=1)
+    @described.task(attempts=1)
     async def confused(task: Task) -> None:
         await task.store.create("patients", GRACE)
         await task.http.get("http://127.0.0.1:1/")
 
-    await place.configure(made)
-    object.__setattr__(made, "scopes", ("patients.write",))
-    await place.configure(made)
-    job = await place.run(made)
+    await place.configure(described)
+    object.__setattr__(described, "scopes", ("patients.write",))
+    await place.configure(described)
+    job = await place.run(described)
     errors = {task["task_name"]: task["errors"] for task in job["tasks"]}
     assert errors["broken.slow"][0]["code"] == "timeout"
     assert errors["broken.faulty"][0]["message"] == (
@@ -313,61 +317,66 @@ async def test_what_goes_on_too_long_and_what_is_broken_is_tried_as_often_as_it_
 
 
 async def test_settings_are_typed_and_their_secrets_sealed(place: Place) -> None:
-    made = integration()
-    for said, given in (
+    described = integration()
+    for sentence, settings in (
         ("Expected `int`", {"clinic": "north", "token": "s3cret", "page_size": "many"}),
         ("missing required field `token`", {"clinic": "north"}),
         ("unknown field `clinik`", {"clinic": "north", "clinik": "south", "token": "s3cret"}),
     ):
         with pytest.raises(ApiError) as refused:
-            await place.configure(made, **given)
-        assert said in refused.value.problems[0].detail
-    await place.configure(made, clinic="north", token="s3cret", page_size="25")
-    await place.configure(made, clinic="south")
+            await place.configure(described, **settings)
+        assert sentence in refused.value.problems[0].detail
+    await place.configure(described, clinic="north", token="s3cret", page_size="25")
+    await place.configure(described, clinic="south")
     async with place.database.connection() as connection:
-        found = await installed.configured(connection, place.parts.box, place.environment, made)
+        configured = await installed.configured(
+            connection, place.parts.box, place.environment, described
+        )
         stored = await connection.fetchrow("SELECT * FROM integrations")
-    assert found.settings == Settings(clinic="south", token=Secret("s3cret"), page_size=25)
+    assert configured.settings == Settings(clinic="south", token=Secret("s3cret"), page_size=25)
     assert b"s3cret" not in stored["sealed"]
     assert "s3cret" not in stored["settings"]
     with pytest.raises(ApiError) as unknown:
-        installed.named("nobody", {"clinic_pull": made})
+        installed.named("nobody", {"clinic_pull": described})
     assert "Installed: clinic_pull." in unknown.value.problems[0].detail
 
 
 async def test_what_tasks_were_given_goes_some_days_after_their_job_has_ended(place: Place) -> None:
-    made, go_on = Integration(name="forgetful", title="F"), asyncio.Event()
+    described, go_on = Integration(name="forgetful", title="F"), asyncio.Event()
 
-    @made.task()
+    @described.task()
     async def run_forgetful(task: Task, wait: bool) -> None:
         await task.each(item, ["Grace Hopper", "bad"])
         if wait:
             await task.call(waits)
 
-    @made.task()
+    @described.task()
     async def item(task: Task, name: str) -> str:
         if name == "bad":
             raise IntegrationError("bad_name", "That is no name.")
         return name
 
-    @made.task()
+    @described.task()
     async def waits(task: Task) -> None:
         await go_on.wait()
 
-    old, recent = (await place.run(made, False))["job_id"], (await place.run(made, False))["job_id"]
+    old, recent = (
+        (await place.run(described, False))["job_id"],
+        (await place.run(described, False))["job_id"],
+    )
     back = "UPDATE work_steps SET finished_at = finished_at - interval '31 days' WHERE job_id = $1"
-    given = "SELECT count(*) FROM work_steps WHERE job_id = $2 AND environment_id = $1 AND "
-    given += "(args IS NOT NULL OR result IS NOT NULL)"
-    async with running(place.database, IntegrationHandler(made, place.parts)):
-        under_way = await place.begin(made, True)
+    query = "SELECT count(*) FROM work_steps WHERE job_id = $2 AND environment_id = $1 AND "
+    query += "(args IS NOT NULL OR result IS NOT NULL)"
+    async with running(place.database, IntegrationHandler(described, place.parts)):
+        under_way = await place.begin(described, True)
         async with place.database.connection() as connection:
             for job_id in (old, under_way):
                 await connection.execute(back, job_id)
         while await forgetting.forget(place.database, 30):
             pass
-        counts = [(await place.rows(given, job_id))[0]["count"] for job_id in (old, recent)]
+        counts = [(await place.rows(query, job_id))[0]["count"] for job_id in (old, recent)]
         assert counts == [0, 3]
-        assert (await place.rows(given, under_way))[0]["count"] > 0
+        assert (await place.rows(query, under_way))[0]["count"] > 0
         go_on.set()
         await place.ended(under_way)
 
@@ -377,12 +386,12 @@ async def test_what_tasks_were_given_goes_some_days_after_their_job_has_ended(pl
     assert "no longer kept" in refused.value.problems[0].detail
     assert (await place.show(old))["counts"] == {"succeeded": 1, "failed": 2}
     assert await jobs.retry(*retried, recent, by=AT_THE_TERMINAL) == 1
-    await place.work(made, recent)
+    await place.work(described, recent)
     # Without a day, it goes with the next look.
     while await forgetting.forget(place.database, 0):
         pass
     for job_id in (recent, under_way):
-        assert (await place.rows(given, job_id))[0]["count"] == 0
+        assert (await place.rows(query, job_id))[0]["count"] == 0
 
 
 class _BadNameError(Exception):
@@ -392,14 +401,17 @@ class _BadNameError(Exception):
 async def test_a_task_goes_on_after_what_it_could_not_write_and_reads_what_others_returned(
     place: Place,
 ) -> None:
-    made, read = Integration(name="goes_on", title="G", scopes=("patients.write",)), list[Any]()
+    described, read = (
+        Integration(name="goes_on", title="G", scopes=("patients.write",)),
+        list[Any](),
+    )
 
-    @made.task()
+    @described.task()
     async def run_goes_on(task: Task) -> None:
         await task.each(writes, ["Hopper", "bad", "Lovelace"])
         read[:] = [result async for result in task.results()]
 
-    @made.task()
+    @described.task()
     async def writes(task: Task, name: str) -> str:
         try:
             async with task.store.together():
@@ -410,14 +422,14 @@ async def test_a_task_goes_on_after_what_it_could_not_write_and_reads_what_other
             return "left out"
         return name
 
-    await place.configure(made)
-    assert (await place.run(made))["counts"] == {"succeeded": 4}
+    await place.configure(described)
+    assert (await place.run(described))["counts"] == {"succeeded": 4}
     assert read == ["Hopper", "left out", "Lovelace"]
     written = "SELECT last_name FROM patients WHERE environment_id = $1 ORDER BY last_name"
     names = [{"last_name": "Hopper"}, {"last_name": "Lovelace"}]
     assert await place.rows(written) == names
 
-    trial = IntegrationTrial(made, NoSettings())
+    trial = IntegrationTrial(described, NoSettings())
     assert {task.status for task in await asyncio.to_thread(trial.run)} == {"succeeded"}
     assert read == ["Hopper", "left out", "Lovelace"]
     assert [{"last_name": row["last_name"]} for row in trial.rows["patients"]] == names

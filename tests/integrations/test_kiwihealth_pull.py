@@ -41,9 +41,9 @@ def result(number: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def partner() -> Iterator[tuple[Partner, str]]:
-    made = Partner()
-    with served(made) as url:
-        yield made, url
+    kiwihealth = Partner()
+    with served(kiwihealth) as url:
+        yield kiwihealth, url
 
 
 async def known(place: Place, url: str, **settings: Any) -> str:

@@ -43,7 +43,7 @@ async def accept(request: web.Request) -> web.StreamResponse:
 
 
 @dataclass
-class Seen:
+class ReceivedNotification:
     """A notification as it arrived; ``at`` is a moment of this machine's watch."""
 
     at: float
@@ -60,7 +60,7 @@ class Receiver:
     way at once, at most."""
 
     port: int = 0
-    seen: dict[str, list[Seen]] = field(default_factory=dict)
+    received: dict[str, list[ReceivedNotification]] = field(default_factory=dict)
     answering: dict[str, Answering] = field(default_factory=dict)
     most: dict[str, int] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
@@ -81,8 +81,8 @@ class Receiver:
         self.most[path] = max(self.most.get(path, 0), self.under_way[path])
         try:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            self.seen.setdefault(path, []).append(
-                Seen(time.monotonic(), json.loads(await request.read()), token)
+            self.received.setdefault(path, []).append(
+                ReceivedNotification(time.monotonic(), json.loads(await request.read()), token)
             )
             self.arrived.set()
             return await self.answering.get(path, accept)(request)
@@ -99,21 +99,23 @@ class Receiver:
             {"access_token": f"token-{count}", "token_type": "Bearer", "expires_in": 3600}
         )
 
-    async def got(self, count: int, path: str = "in", seconds: float = PATIENCE) -> list[Seen]:
+    async def got(
+        self, count: int, path: str = "in", seconds: float = PATIENCE
+    ) -> list[ReceivedNotification]:
         """The notifications of a path, once there are so many."""
         deadline = time.monotonic() + seconds
-        while len(self.seen.get(path, [])) < count:
+        while len(self.received.get(path, [])) < count:
             left = deadline - time.monotonic()
             assert left > 0, (
                 f"{count} notifications were expected at /{path}, there are"
-                f" {self.seen.get(path, [])}"
+                f" {self.received.get(path, [])}"
             )
             self.arrived.clear()
             try:
                 await asyncio.wait_for(self.arrived.wait(), left)
             except TimeoutError:
                 continue
-        return self.seen[path]
+        return self.received[path]
 
 
 @asynccontextmanager
@@ -215,10 +217,10 @@ async def notifying(
 
 def claims(token: str) -> dict[str, Any]:
     """What a token says, once its signature is checked."""
-    found = jws.deserialize_compact(
+    verified = jws.deserialize_compact(
         token, OctKey(SECRET.encode(), SECRET.encode()), algorithms=["HS256"]
     )
-    document: dict[str, Any] = json.loads(found.payload)
+    document: dict[str, Any] = json.loads(verified.payload)
     return document
 
 
@@ -231,7 +233,7 @@ async def deliveries(database: Database, subscription: Subscription) -> list[Any
         return rows
 
 
-async def kept(database: Database, subscription: Subscription) -> Subscription:
+async def new_subscription(database: Database, subscription: Subscription) -> Subscription:
     """The subscription as it is now."""
     async with database.connection() as connection:
         return await subscriptions.find(connection, subscription.environment_id, subscription.id)

@@ -47,12 +47,12 @@ class Listening:
 
 
 class Subscriber:
-    """Takes every notification, with a token endpoint that takes every assertion. ``seen`` holds
+    """Takes every notification, with a token endpoint that takes every assertion. ``received`` holds
     what was posted.
     """
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, bytes]] = []
+        self.received: list[tuple[str, bytes]] = []
         self.answers: Callable[[], Awaitable[Response]] = self._well
         self.token: dict[str, Any] = {
             "access_token": "a-token",
@@ -71,7 +71,7 @@ class Subscriber:
         )
 
     async def _notified(self, request: Request) -> Response:
-        self.seen.append((request.headers["authorization"], await request.body()))
+        self.received.append((request.headers["authorization"], await request.body()))
         return await self.answers()
 
     async def _token(self, request: Request) -> Response:

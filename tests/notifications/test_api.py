@@ -26,7 +26,7 @@ from tests.web.document import Document
 NOBODY = "00000000-0000-4000-8000-000000000000"
 PATH = "/v1/subscriptions"
 SECRET = "the-secret-of-the-bridge"
-GIVEN = {
+TERMS = {
     "name": "EHR bridge",
     "notify_url": "https://ehr.example.org/notifications",
     "resources": ["patients", "messages"],
@@ -66,11 +66,11 @@ async def near(open_server: Server, api: Api) -> AsyncIterator[httpx.AsyncClient
         yield caller
 
 
-async def made(api: httpx.AsyncClient, **given: Any) -> dict[str, Any]:
-    answer = await api.post(PATH, json={**GIVEN, **given})
+async def subscribe(api: httpx.AsyncClient, **values: Any) -> dict[str, Any]:
+    answer = await api.post(PATH, json={**TERMS, **values})
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def codes(answer: httpx.Response) -> list[tuple[int, str]]:
@@ -78,14 +78,14 @@ def codes(answer: httpx.Response) -> list[tuple[int, str]]:
 
 
 async def test_a_subscription_goes_through_its_life(api: Api) -> None:
-    one = await made(api)
-    at = f"{PATH}/{one['id']}"
-    assert list(one) == KEYS
-    assert (await api.get(at)).json() == one
-    assert (await api.get(f"{PATH}/{one['id'].upper()}/")).json() == one
-    assert (await api.get(PATH)).json() == {"data": [one]}
+    subscription = await subscribe(api)
+    at = f"{PATH}/{subscription['id']}"
+    assert list(subscription) == KEYS
+    assert (await api.get(at)).json() == subscription
+    assert (await api.get(f"{PATH}/{subscription['id'].upper()}/")).json() == subscription
+    assert (await api.get(PATH)).json() == {"data": [subscription]}
     changed = (await api.put(at, json={"resources": ["patients"]})).json()
-    assert changed == {**one, "resources": ["patients"]}
+    assert changed == {**subscription, "resources": ["patients"]}
     assert (await api.post(f"{at}/pause")).json()["paused"] is True
     assert (await api.post(f"{at}/resume")).json()["paused"] is False
     assert (await api.delete(at)).json() == changed
@@ -94,13 +94,13 @@ async def test_a_subscription_goes_through_its_life(api: Api) -> None:
 
 
 async def test_no_answer_holds_the_secret(api: Api) -> None:
-    one = await made(api)
-    at = f"{PATH}/{one['id']}"
+    subscription = await subscribe(api)
+    at = f"{PATH}/{subscription['id']}"
     answers = [
         await api.get(at),
         await api.get(PATH),
         await api.put(at, json={"client_secret": "another-secret"}),
-        await api.post(PATH, json=GIVEN),
+        await api.post(PATH, json=TERMS),
         await api.delete(at),
     ]
     for answer in answers:
@@ -110,21 +110,21 @@ async def test_no_answer_holds_the_secret(api: Api) -> None:
 
 async def test_a_name_has_something_to_be_seen(api: Api) -> None:
     for blank in ("\u3164", "\u200b\u2800", " \u00a0"):
-        answer = await api.post(PATH, json=GIVEN | {"name": blank})
+        answer = await api.post(PATH, json=TERMS | {"name": blank})
         assert [error["extra"]["path"] for error in answer.json()["errors"]] == [".name"], (
             answer.text
         )
 
 
 async def test_all_problems_of_a_body_are_told_at_once(api: Api) -> None:
-    await made(api)
+    await subscribe(api)
     answer = await api.post(
         PATH,
         json={"name": "EHR bridge", "notify_url": "http://10.0.0.1/", "resources": ["nothing"]},
     )
     assert answer.status_code == 400
-    found = {error["extra"]["path"]: error["code"] for error in answer.json()["errors"]}
-    assert found == {
+    codes = {error["extra"]["path"]: error["code"] for error in answer.json()["errors"]}
+    assert codes == {
         ".name": "uniqueness_exception",
         ".notify_url": "parse_exception",
         ".resources[0]": "parse_exception",
@@ -136,22 +136,22 @@ async def test_all_problems_of_a_body_are_told_at_once(api: Api) -> None:
 
 async def test_the_enveloped_shape_wraps_a_single_object(callers: Callers, program: int) -> None:
     async with await callers(program, "all", "enveloped") as caller:
-        one = (await caller.post(PATH, json=GIVEN)).json()
-        assert list(one) == ["data"]
-        assert (await caller.get(f"{PATH}/{one['data']['id']}")).json() == one
-        assert (await caller.get(PATH)).json() == {"data": [one["data"]]}
+        subscription = (await caller.post(PATH, json=TERMS)).json()
+        assert list(subscription) == ["data"]
+        assert (await caller.get(f"{PATH}/{subscription['data']['id']}")).json() == subscription
+        assert (await caller.get(PATH)).json() == {"data": [subscription["data"]]}
 
 
 async def test_a_read_scope_reads_and_does_nothing_else(
     callers: Callers, api: Api, program: int
 ) -> None:
-    one = await made(api)
-    at = f"{PATH}/{one['id']}"
+    subscription = await subscribe(api)
+    at = f"{PATH}/{subscription['id']}"
     async with await callers(program, "subscriptions.read") as reader:
         for path in (PATH, at, f"{at}/deliveries"):
             assert (await reader.get(path)).status_code == 200
         refused = [
-            await reader.post(PATH, json=GIVEN),
+            await reader.post(PATH, json=TERMS),
             await reader.put(at, json={}),
             await reader.delete(at),
             *[
@@ -166,15 +166,15 @@ async def test_a_read_scope_reads_and_does_nothing_else(
 
 async def test_a_write_scope_is_told_ids_alone(callers: Callers, program: int) -> None:
     async with await callers(program, "subscriptions.write patients.read messages.read") as writer:
-        one = (await writer.post(PATH, json=GIVEN)).json()
-        assert list(one) == ["id"]
-        at = f"{PATH}/{one['id']}"
+        subscription = (await writer.post(PATH, json=TERMS)).json()
+        assert list(subscription) == ["id"]
+        at = f"{PATH}/{subscription['id']}"
         for answer in (
             await writer.put(at, json={"paused": True}),
             await writer.post(f"{at}/resume"),
             await writer.delete(at),
         ):
-            assert answer.json() == one
+            assert answer.json() == subscription
         assert (await writer.get(PATH)).json()["errors"][0]["extra"][
             "scope"
         ] == "subscriptions.read"
@@ -183,7 +183,7 @@ async def test_a_write_scope_is_told_ids_alone(callers: Callers, program: int) -
 async def test_other_scopes_do_not_reach_subscriptions(callers: Callers, program: int) -> None:
     async with await callers(program, "patients.read patients.write changes.read") as other:
         assert (await other.get(PATH)).status_code == 403
-        assert (await other.post(PATH, json=GIVEN)).status_code == 403
+        assert (await other.post(PATH, json=TERMS)).status_code == 403
 
 
 async def test_a_token_can_be_asked_for_with_the_scopes_of_subscriptions(
@@ -196,8 +196,8 @@ async def test_a_token_can_be_asked_for_with_the_scopes_of_subscriptions(
 async def test_another_environment_does_not_know_the_subscription(
     callers: Callers, api: Api, database: Any
 ) -> None:
-    one = await made(api)
-    at = f"{PATH}/{one['id']}"
+    subscription = await subscribe(api)
+    at = f"{PATH}/{subscription['id']}"
     async with await callers(await new_environment(database)) as stranger:
         assert (await stranger.get(PATH)).json() == {"data": []}
         answers = [
@@ -211,7 +211,7 @@ async def test_another_environment_does_not_know_the_subscription(
         ]
         for answer in answers:
             assert codes(answer) == [(404, "not_found")]
-    assert (await api.get(at)).json() == one
+    assert (await api.get(at)).json() == subscription
 
 
 async def test_without_a_token_nothing_is_told(server: Server) -> None:
@@ -248,8 +248,8 @@ async def test_other_routes_are_not_there(api: Api, path: str) -> None:
 
 
 async def test_ids_parameters_and_bodies_that_do_not_parse_are_refused_by_name(api: Api) -> None:
-    one = await made(api)
-    at = f"{PATH}/{one['id']}"
+    subscription = await subscribe(api)
+    at = f"{PATH}/{subscription['id']}"
     answers = {
         ".id": await api.get(f"{PATH}/EHR bridge"),
         ".limit": await api.get(f"{at}/deliveries", params={"limit": 0}),
@@ -266,14 +266,14 @@ async def test_ids_parameters_and_bodies_that_do_not_parse_are_refused_by_name(a
 
 
 async def test_a_replay_is_taken_and_told(api: Api) -> None:
-    one = await made(api)
+    subscription = await subscribe(api)
     answer = await api.post(
-        f"{PATH}/{one['id']}/replay",
+        f"{PATH}/{subscription['id']}/replay",
         json={"from": "2019-01-01T00:00:00", "to": "2019-01-02T00:00:00Z"},
     )
     assert answer.status_code == 200
-    told = answer.json()
-    assert (told["from"], told["to"]) == (
+    body = answer.json()
+    assert (body["from"], body["to"]) == (
         "2019-01-01T00:00:00.000000+00:00",
         "2019-01-02T00:00:00.000000+00:00",
     )
@@ -282,15 +282,15 @@ async def test_a_replay_is_taken_and_told(api: Api) -> None:
 async def test_deliveries_are_told_the_newest_first_and_no_more_than_asked_for(
     api: Api, connection: Any
 ) -> None:
-    one = await made(api)
+    subscription = await subscribe(api)
     await connection.execute(
         "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome,"
         " status, milliseconds, answer) SELECT $1, $2, 'changes', '{patients}', 'delivered', 200,"
         " n, '' FROM generate_series(1, 60) AS n",
         api.environment_id,
-        one["id"],
+        subscription["id"],
     )
-    at = f"{PATH}/{one['id']}/deliveries"
+    at = f"{PATH}/{subscription['id']}/deliveries"
     assert [d["milliseconds"] for d in (await api.get(at)).json()["data"]] == list(
         range(60, 10, -1)
     )
@@ -301,10 +301,12 @@ async def test_deliveries_are_told_the_newest_first_and_no_more_than_asked_for(
 async def test_a_test_tells_each_step_of_an_exchange_of_tokens(near: httpx.AsyncClient) -> None:
     subscriber = Subscriber()
     with Listening(subscriber.app()) as at:
-        one = await made(near, notify_url=f"{at.url}/notifications", token_url=f"{at.url}/token")
-        told = (await near.post(f"{PATH}/{one['id']}/test")).json()
-    assert told["well"] is True, told
-    assert [step["step"] for step in told["steps"]] == [
+        subscription = await subscribe(
+            near, notify_url=f"{at.url}/notifications", token_url=f"{at.url}/token"
+        )
+        outcome = (await near.post(f"{PATH}/{subscription['id']}/test")).json()
+    assert outcome["well"] is True, outcome
+    assert [step["step"] for step in outcome["steps"]] == [
         "token endpoint: name",
         "token endpoint: connection",
         "token endpoint: tls",
@@ -314,9 +316,9 @@ async def test_a_test_tells_each_step_of_an_exchange_of_tokens(near: httpx.Async
         "receiver: tls",
         "answer",
     ]
-    assert subscriber.seen == [("Bearer a-token", b"[]")]
-    assert (await near.get(f"{PATH}/{one['id']}")).json() == one
-    assert (await near.get(f"{PATH}/{one['id']}/deliveries")).json() == {"data": []}
+    assert subscriber.received == [("Bearer a-token", b"[]")]
+    assert (await near.get(f"{PATH}/{subscription['id']}")).json() == subscription
+    assert (await near.get(f"{PATH}/{subscription['id']}/deliveries")).json() == {"data": []}
 
 
 async def test_a_test_tells_what_a_refusing_receiver_said(near: httpx.AsyncClient) -> None:
@@ -327,36 +329,38 @@ async def test_a_test_tells_what_a_refusing_receiver_said(near: httpx.AsyncClien
 
     subscriber.answers = broken
     with Listening(subscriber.app()) as at:
-        one = await made(
+        subscription = await subscribe(
             near, notify_url=f"{at.url}/notifications", authentication="bearer_jwt", token_url=None
         )
-        told = (await near.post(f"{PATH}/{one['id']}/test")).json()
-    assert told["well"] is False
-    last = told["steps"][-1]
+        outcome = (await near.post(f"{PATH}/{subscription['id']}/test")).json()
+    assert outcome["well"] is False
+    last = outcome["steps"][-1]
     assert (last["step"], last["well"]) == ("answer", False)
     assert "500" in last["detail"]
     assert "out of order" in last["detail"]
-    assert SECRET not in json.dumps(told)
+    assert SECRET not in json.dumps(outcome)
 
 
 async def test_a_test_tells_that_nobody_listens_and_that_no_token_came(
     near: httpx.AsyncClient,
 ) -> None:
     away = f"http://127.0.0.1:{free_port()}"
-    one = await made(near, notify_url=f"{away}/notifications", token_url=f"{away}/token")
-    told = (await near.post(f"{PATH}/{one['id']}/test")).json()
-    assert [(s["step"], s["well"]) for s in told["steps"]][-2:] == [
+    subscription = await subscribe(
+        near, notify_url=f"{away}/notifications", token_url=f"{away}/token"
+    )
+    outcome = (await near.post(f"{PATH}/{subscription['id']}/test")).json()
+    assert [(s["step"], s["well"]) for s in outcome["steps"]][-2:] == [
         ("token endpoint: connection", False),
         ("token", False),
     ]
     subscriber = Subscriber()
     subscriber.token_status, subscriber.token = 400, {"error": "invalid_client"}
     with Listening(subscriber.app()) as at:
-        await near.put(f"{PATH}/{one['id']}", json={"token_url": f"{at.url}/token"})
-        told = (await near.post(f"{PATH}/{one['id']}/test")).json()
-    assert told["steps"][-1]["step"] == "token"
-    assert "invalid_client" in told["steps"][-1]["detail"]
-    assert subscriber.seen == []
+        await near.put(f"{PATH}/{subscription['id']}", json={"token_url": f"{at.url}/token"})
+        outcome = (await near.post(f"{PATH}/{subscription['id']}/test")).json()
+    assert outcome["steps"][-1]["step"] == "token"
+    assert "invalid_client" in outcome["steps"][-1]["detail"]
+    assert subscriber.received == []
 
 
 async def test_a_test_goes_nowhere_that_a_notification_would_not(
@@ -364,13 +368,13 @@ async def test_a_test_goes_nowhere_that_a_notification_would_not(
 ) -> None:
     subscriber = Subscriber()
     with Listening(subscriber.app()) as at:
-        one = await made(
+        subscription = await subscribe(
             near, notify_url=f"{at.url}/notifications", authentication="bearer_jwt", token_url=None
         )
-        told = (await api.post(f"{PATH}/{one['id']}/test")).json()
-    assert told["well"] is False
-    assert (told["steps"][-1]["step"], told["steps"][-1]["well"]) == ("receiver: url", False)
-    assert subscriber.seen == []
+        outcome = (await api.post(f"{PATH}/{subscription['id']}/test")).json()
+    assert outcome["well"] is False
+    assert (outcome["steps"][-1]["step"], outcome["steps"][-1]["well"]) == ("receiver: url", False)
+    assert subscriber.received == []
 
 
 DOCUMENTS = {
@@ -394,11 +398,11 @@ def described(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("shape", list(DOCUMENTS))
 def test_openapi_tells_of_every_operation_and_its_examples_fit(shape: str) -> None:
     document = DOCUMENTS[shape]
-    found = dict(described(document))
-    assert len(found) == 10
-    assert len({operation["operationId"] for operation in found.values()}) == 10
+    operations = dict(described(document))
+    assert len(operations) == 10
+    assert len({operation["operationId"] for operation in operations.values()}) == 10
     documented = {name for name, _ in scopes(RESOURCES, [addition(Rules(BY_NAME, False))])}
-    for operation in found.values():
+    for operation in operations.values():
         assert set(operation["security"][0]["bearer"]) <= documented
         contents = [
             operation["responses"]["200"]["content"],
@@ -413,9 +417,9 @@ def test_openapi_tells_of_every_operation_and_its_examples_fit(shape: str) -> No
 
 async def test_answers_fit_the_document_that_the_server_tells(api: Api) -> None:
     document = (await api.get("/v1/openapi.json")).json()
-    one = await made(api)
+    subscription = await subscribe(api)
     whole = {"components": document["components"], "$ref": "#/components/schemas/Subscription"}
-    jsonschema.validate(one, whole)
+    jsonschema.validate(subscription, whole)
     assert list(document["components"]["schemas"]["Subscription"]["properties"]) == KEYS
     assert PATH in document["paths"]
 

@@ -57,10 +57,10 @@ class Operator:
             "token-url": "https://ehr.example.org/token",
             **options,
         }
-        made: dict[str, Any] = self.gets(
+        created: dict[str, Any] = self.gets(
             "create", *(f"--{name}={value}" for name, value in body.items())
         )
-        return made
+        return created
 
 
 @pytest.fixture
@@ -96,23 +96,23 @@ def test_the_secret_is_never_shown(operator: Operator) -> None:
 
 def test_a_person_is_told_what_to_do_next(operator: Operator) -> None:
     words = ["--name=x", "--url=https://x.example.org", "--resources=patients", "--auth=bearer_jwt"]
-    said = operator.says("create", *words, "--client-id=almoner", "--client-secret=s")
-    assert "Subscribed x" in said
-    assert "almoner subscription test" in said
+    output = operator.says("create", *words, "--client-id=almoner", "--client-secret=s")
+    assert "Subscribed x" in output
+    assert "almoner subscription test" in output
 
 
 def test_all_problems_are_told_at_once_in_words(operator: Operator) -> None:
     operator.subscribes()
     words = ["--name=EHR bridge", "--url=nonsense", "--resources=patient,messages", "--auth=basic"]
-    said = operator.says("create", *words, "--client-id=a", "--client-secret=s", code=1)
-    for told in (
+    output = operator.says("create", *words, "--client-id=a", "--client-secret=s", code=1)
+    for sentence in (
         "has this name",
         ".notify_url",
         "no collection patient;",
         "one of token_exchange, bearer_jwt",
         ".token_url",
     ):
-        assert told in said
+        assert sentence in output
 
 
 def test_pausing_and_resuming_by_name(operator: Operator) -> None:
@@ -149,42 +149,42 @@ async def test_the_latest_attempts_are_shown_as_a_table(dsn: str, home: Path) ->
     # The command runs an event loop of its own, which a test with one cannot.
     operator = Operator(dsn, home)
     await asyncio.to_thread(operator.types, "environment", "create", operator.environment)
-    made = await asyncio.to_thread(operator.subscribes)
+    subscription = await asyncio.to_thread(operator.subscribes)
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
             "INSERT INTO deliveries (environment_id, subscription_id, reason, resources, outcome,"
             " status, milliseconds, answer) SELECT environment_id, id, 'changes', '{patients}',"
             " 'The receiver answered 500.', 500, 37, 'no' FROM subscriptions WHERE id = $1",
-            made["id"],
+            subscription["id"],
         )
     finally:
         await connection.close()
-    said = await asyncio.to_thread(operator.says, "show", made["id"])
-    assert "lag seconds:" in said
-    assert "The receiver answered 500." in said
-    (shown,) = (await asyncio.to_thread(operator.gets, "show", made["id"]))["deliveries"]
-    assert (shown["status"], shown["milliseconds"], shown["answer"]) == (500, 37, "no")
+    output = await asyncio.to_thread(operator.says, "show", subscription["id"])
+    assert "lag seconds:" in output
+    assert "The receiver answered 500." in output
+    (delivery,) = (await asyncio.to_thread(operator.gets, "show", subscription["id"]))["deliveries"]
+    assert (delivery["status"], delivery["milliseconds"], delivery["answer"]) == (500, 37, "no")
 
 
 def test_a_test_tells_how_each_step_went(operator: Operator) -> None:
     subscriber = Subscriber()
     with Listening(subscriber.app()) as at:
         operator.subscribes(url=f"{at.url}/notifications", **{"token-url": f"{at.url}/token"})
-        said = operator.says("test", "EHR bridge")
-        assert "FAILED" not in said
+        output = operator.says("test", "EHR bridge")
+        assert "FAILED" not in output
         for step in ("token endpoint: connection", "receiver: name", "answer"):
-            assert step in said
+            assert step in output
         subscriber.token_status = 401
-        said = operator.says("test", "EHR bridge", code=1)
-        assert "FAILED  token" in said
+        output = operator.says("test", "EHR bridge", code=1)
+        assert "FAILED  token" in output
         assert (
             operator.types(
                 "subscription", "test", "EHR bridge", "-e", operator.environment, "--json"
             ).exit_code
             == 1
         )
-    assert [body for _, body in subscriber.seen] == [b"[]"]
+    assert [body for _, body in subscriber.received] == [b"[]"]
 
 
 def test_private_targets_are_allowed_by_a_setting_alone() -> None:
@@ -239,23 +239,23 @@ def test_a_secret_comes_from_a_file_standard_input_or_the_environment_and_an_arg
     }
     box = SecretBox(*KeySource("", home).first())
     wrong = []
-    for secret, (options, given, more) in cases.items():
-        typed = [*words, "--name", secret, "--environment", operator.environment, *options]
-        result = CliRunner().invoke(app, typed, input=given, env=environ | more)
+    for secret, (options, standard_input, more) in cases.items():
+        command = [*words, "--name", secret, "--environment", operator.environment, *options]
+        result = CliRunner().invoke(app, command, input=standard_input, env=environ | more)
         document = json.loads(result.stdout)
         sealed = sealed_of(dsn, document["id"])
         warned = "ALMONER_CLIENT_SECRET" in result.stderr
         if box.open(sealed, document["id"]) != secret or warned != (secret == "of an argument"):
             wrong.append((secret, result.output))
     assert not wrong
-    for options, said in (
+    for options, sentence in (
         ([], "--client-secret-file FILE"),
         (["--client-secret-file", str(tmp_path / "nowhere")], "No such file"),
         (["--client-secret-file", os.devnull], "no secret in"),
         (["--client-secret-file", str(file), "--client-secret", "x"], "one of"),
     ):
         refused = CliRunner().invoke(app, [*words, "--name", "x", *options], env=environ)
-        assert (refused.exit_code, said in refused.stderr) == (2, True), refused.output
+        assert (refused.exit_code, sentence in refused.stderr) == (2, True), refused.output
 
 
 def sealed_of(dsn: str, subscription_id: str) -> bytes:

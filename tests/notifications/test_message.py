@@ -63,10 +63,12 @@ def test_what_is_joined_spans_all_its_parts(parts: list[dict[str, ChangeSpan]]) 
         together = joined(together, part)
     for name, span in together.items():
         of_it = [part[name] for part in parts if name in part]
-        assert span == ChangeSpan(min(one.first for one in of_it), max(one.last for one in of_it))
+        assert span == ChangeSpan(
+            min(part.first for part in of_it), max(part.last for part in of_it)
+        )
 
 
 def test_deleted_ids_that_are_joined_are_told_once_and_never_more_than_are_allowed() -> None:
-    one = ChangeSpan(FIRST, LAST, tuple(map(str, range(900))))
+    span = ChangeSpan(FIRST, LAST, tuple(map(str, range(900))))
     other = ChangeSpan(FIRST, LAST, tuple(map(str, range(800, 1700))))
-    assert one.joined(other).deleted == tuple(map(str, range(MOST_DELETED)))
+    assert span.joined(other).deleted == tuple(map(str, range(MOST_DELETED)))

@@ -61,7 +61,7 @@ class Reader:
 
     def __init__(self, url: str, token: str) -> None:
         self.rows: dict[str, tuple[str, str]] = {}
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
         self.repeated = 0
         self._gone: set[str] = set()
         self._http = PlainHttp(base_url=url, headers={"Authorization": f"Bearer {token}"})
@@ -70,7 +70,7 @@ class Reader:
         """Reads what it is told of, notification by notification."""
         async with self._http:
             while True:
-                for changed in await self.told.get():
+                for changed in await self.received.get():
                     self._gone |= set(changed.get("deleted", ()))
                     await self._follow(changed["href"])
                 for row_id in self._gone & self.rows.keys():
@@ -125,7 +125,7 @@ class Moody:
             self._row += 1
             return await self._fail(request, mood)
         self._row = 0
-        self._reader.told.put_nowait(await request.json())
+        self._reader.received.put_nowait(await request.json())
         # Accepted, but the answer may never arrive: then the same comes again.
         if mood > 0.95:
             await asyncio.sleep(2 * PATIENCE)
@@ -156,20 +156,20 @@ class Writer:
         for _ in range(TRANSACTIONS):
             transaction = self._connection.transaction()
             await transaction.start()
-            made: list[str] = []
+            ids: list[str] = []
             for _ in range(self._chance.randint(1, 3)):
-                await self._write(made)
+                await self._write(ids)
                 await asyncio.sleep(self._chance.choice((0, 0, 0.01, 0.1)))
             if self._chance.random() < 0.25:
                 await transaction.rollback()
             else:
                 await transaction.commit()
-                self._rows += made
+                self._rows += ids
 
-    async def _write(self, made: list[str]) -> None:
+    async def _write(self, ids: list[str]) -> None:
         act = self._chance.random()
         if act < 0.5 or not self._rows:
-            made.append(
+            ids.append(
                 await insert(self._connection, self._environment, f"{self._chance.random()}")
             )
             return
@@ -202,17 +202,17 @@ async def nothing_else(connection: Any, environment: int) -> None:
 async def share_a_time(connection: Any, environment: int) -> None:
     """Writes 500 rows at one and the same microsecond, as nothing but chance would."""
     async with connection.transaction():
-        made = [await insert(connection, environment, f"row {number}") for number in range(500)]
+        ids = [await insert(connection, environment, f"row {number}") for number in range(500)]
         shared = await connection.fetchval(
-            "SELECT max(updated_at) FROM patients WHERE id = ANY ($1::uuid[])", made
+            "SELECT max(updated_at) FROM patients WHERE id = ANY ($1::uuid[])", ids
         )
         # The triggers would give each row a time of its own, and keep the log as it was written.
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(
-            "UPDATE patients SET updated_at = $2 WHERE id = ANY ($1::uuid[])", made, shared
+            "UPDATE patients SET updated_at = $2 WHERE id = ANY ($1::uuid[])", ids, shared
         )
         await connection.execute(
-            "UPDATE changes SET changed_at = $2 WHERE row_id = ANY ($1::uuid[])", made, shared
+            "UPDATE changes SET changed_at = $2 WHERE row_id = ANY ($1::uuid[])", ids, shared
         )
 
 
@@ -358,7 +358,7 @@ async def test_the_reader_survives_an_idle_connection_that_is_closed_as_its_requ
         reader = Reader(f"http://127.0.0.1:{closing.sockets[0].getsockname()[1]}", "token")
         reading = asyncio.create_task(reader.run())
         for _ in range(2):
-            reader.told.put_nowait([{"href": "/v1/patients"}])
+            reader.received.put_nowait([{"href": "/v1/patients"}])
 
         async def both() -> bool:
             assert not reading.done(), reading.exception()

@@ -29,7 +29,7 @@ from tests.notifications.receiving import (
     Receiver,
     claims,
     deliveries,
-    kept,
+    new_subscription,
     notifying,
     raw_receiver,
     subscribe,
@@ -57,14 +57,14 @@ def refusing(times: int, status: int = 500) -> Any:
 
 async def attempts(database: Database, subscription: Subscription, count: int) -> list[Any]:
     """The attempts that were kept, once there are so many."""
-    found: list[Any] = []
+    rows: list[Any] = []
 
     async def enough() -> bool:
-        found[:] = await deliveries(database, subscription)
-        return len(found) >= count
+        rows[:] = await deliveries(database, subscription)
+        return len(rows) >= count
 
     await until_true(enough, f"{count} attempts are kept")
-    return found
+    return rows
 
 
 async def test_a_change_is_announced_in_the_documented_form(
@@ -73,14 +73,14 @@ async def test_a_change_is_announced_in_the_documented_form(
     subscription = await subscribe(own, box, tenant, receiver.url())
     async with notifying(own, box):
         row_id = await write(own, tenant)
-        (seen,) = await receiver.got(1)
+        (notification,) = await receiver.got(1)
         (attempt,) = await attempts(own, subscription, 1)
     async with own.connection() as connection:
         updated_at = await connection.fetchval(
             "SELECT updated_at FROM patients WHERE id = $1", row_id
         )
     moment = updated_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
-    assert seen.body == [
+    assert notification.body == [
         {
             "resource": "patients",
             "from": moment,
@@ -109,10 +109,10 @@ async def test_changes_within_the_coalescing_time_are_announced_together(
         began = time.monotonic()
         await write(own, tenant, "first")
         await write(own, tenant, "second")
-        (seen,) = await receiver.got(1)
-    assert seen.body[0]["from"] < seen.body[0]["to"]
-    assert 0.4 < seen.at - began < 2
-    assert len(receiver.seen["in"]) == 1
+        (notification,) = await receiver.got(1)
+    assert notification.body[0]["from"] < notification.body[0]["to"]
+    assert 0.4 < notification.at - began < 2
+    assert len(receiver.received["in"]) == 1
 
 
 async def test_a_resource_that_nobody_asked_for_is_not_announced_and_is_passed_over(
@@ -123,10 +123,10 @@ async def test_a_resource_that_nobody_asked_for_is_not_announced_and_is_passed_o
         await write(own, tenant)
 
         async def passed() -> bool:
-            return (await kept(own, subscription)).position > subscription.position
+            return (await new_subscription(own, subscription)).position > subscription.position
 
         await until_true(passed, "the position moves over what was not asked for")
-    assert receiver.seen == {}
+    assert receiver.received == {}
     assert await deliveries(own, subscription) == []
 
 
@@ -141,10 +141,10 @@ async def test_what_is_deleted_is_told_by_id(
             "SELECT changed_at FROM changes WHERE kind = 'delete'"
         )
     async with notifying(own, box):
-        (seen,) = await receiver.got(1)
+        (notification,) = await receiver.got(1)
         await attempts(own, subscription, 1)
-    assert seen.body[0]["deleted"] == [gone]
-    assert seen.body[0]["to"] == deleted_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    assert notification.body[0]["deleted"] == [gone]
+    assert notification.body[0]["to"] == deleted_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 async def test_a_failure_backs_off_and_is_sent_again_together_with_what_came_since(
@@ -156,11 +156,11 @@ async def test_a_failure_backs_off_and_is_sent_again_together_with_what_came_sin
         await write(own, tenant, "first")
         await receiver.got(1)
         failed = (await attempts(own, subscription, 1))[0]
-        after_failure = await kept(own, subscription)
+        after_failure = await new_subscription(own, subscription)
         await write(own, tenant, "second")
         received = await receiver.got(3)
         await attempts(own, subscription, 3)
-        standing = await kept(own, subscription)
+        standing = await new_subscription(own, subscription)
     assert (failed["outcome"], failed["status"], failed["answer"]) == (
         "The receiver answered 500.",
         500,
@@ -192,19 +192,19 @@ async def test_the_position_moves_on_success_only_and_no_further_than_what_was_a
         await write(own, tenant, "early")
         async with own.connection() as connection:
             await connection.execute("SELECT almoner_tick()")
-        assert receiver.seen == {}
+        assert receiver.received == {}
         await transaction.commit()
-        (seen,) = await receiver.got(1)
+        (notification,) = await receiver.got(1)
         await attempts(own, subscription, 1)
-        position = (await kept(own, subscription)).position
+        position = (await new_subscription(own, subscription)).position
     await writer.close()
     async with own.connection() as connection:
         times = await connection.fetch(
             "SELECT row_id::text, changed_at, xid FROM changes ORDER BY changed_at"
         )
     assert times[0]["row_id"] == late
-    assert seen.body[0]["from"] == times[0]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
-    assert seen.body[0]["to"] == times[1]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
+    assert notification.body[0]["from"] == times[0]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
+    assert notification.body[0]["to"] == times[1]["changed_at"].strftime("%Y-%m-%dT%H:%M:%S.%f")
     assert position.xid > max(row["xid"] for row in times)
 
 
@@ -222,12 +222,12 @@ async def test_never_are_two_requests_of_a_subscription_under_way(
         for number in range(40):
             await write(own, tenant, f"number {number}")
 
-        async def all_told() -> bool:
+        async def all_announced() -> bool:
             async with own.connection() as connection:
                 last = await connection.fetchval("SELECT max(xid) FROM changes")
-            return bool((await kept(own, subscription)).position.xid > last)
+            return bool((await new_subscription(own, subscription)).position.xid > last)
 
-        await until_true(all_told, "everything is announced")
+        await until_true(all_announced, "everything is announced")
     assert receiver.most["in"] == 1
 
 
@@ -261,7 +261,7 @@ async def test_a_paused_subscription_is_told_of_everything_once_it_is_resumed(
     async with notifying(own, box):
         await write(own, tenant)
         await receiver.got(1, "other")
-        assert "in" not in receiver.seen
+        assert "in" not in receiver.received
         async with own.connection() as connection:
             await subscriptions.resume(connection, tenant, subscription.id)
         await receiver.got(1)
@@ -285,7 +285,7 @@ async def test_a_replay_announces_its_span_once_more(
                 connection, tenant, subscription.id, {"from": start.isoformat()}
             )
         received = await receiver.got(4)
-        kept_attempts = await attempts(own, subscription, 4)
+        attempted = await attempts(own, subscription, 4)
 
         async def done() -> bool:
             async with own.connection() as connection:
@@ -293,15 +293,15 @@ async def test_a_replay_announces_its_span_once_more(
             return left == 0
 
         await until_true(done, "the replay is done with")
-    assert [one.body for one in received[2:]] == [received[2].body] * 2
-    (told,) = received[2].body
-    assert (told["resource"], told["from"]) == ("patients", "2020-01-01T00:00:00.000000")
-    assert told["to"] == asked.to_time.strftime("%Y-%m-%dT%H:%M:%S.%f")
-    assert [(one["reason"], one["status"]) for one in kept_attempts[2:]] == [
+    assert [notification.body for notification in received[2:]] == [received[2].body] * 2
+    (entry,) = received[2].body
+    assert (entry["resource"], entry["from"]) == ("patients", "2020-01-01T00:00:00.000000")
+    assert entry["to"] == asked.to_time.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    assert [(attempt["reason"], attempt["status"]) for attempt in attempted[2:]] == [
         ("replay", 503),
         ("replay", 200),
     ]
-    assert (await kept(own, subscription)).failures == 0
+    assert (await new_subscription(own, subscription)).failures == 0
 
 
 async def test_a_replay_of_a_span_in_which_nothing_changed_sends_nothing_and_says_so(
@@ -314,7 +314,7 @@ async def test_a_replay_of_a_span_in_which_nothing_changed_sends_nothing_and_say
             await replays.replay(connection, tenant, subscription.id, span)
         (attempt,) = await attempts(own, subscription, 1)
     assert attempt["outcome"].startswith("nothing to send")
-    assert receiver.seen == {}
+    assert receiver.received == {}
 
 
 async def test_a_token_is_signed_for_the_subscriber(
@@ -323,14 +323,14 @@ async def test_a_token_is_signed_for_the_subscriber(
     await subscribe(own, box, tenant, receiver.url())
     async with notifying(own, box):
         await write(own, tenant)
-        (seen,) = await receiver.got(1)
-    told = claims(seen.token)
-    assert (told["iss"], told["aud"], told["scope"]) == (
+        (notification,) = await receiver.got(1)
+    payload = claims(notification.token)
+    assert (payload["iss"], payload["aud"], payload["scope"]) == (
         "almoner-at-the-subscriber",
         "https://subscriber.example.org",
         "welkin",
     )
-    assert time.time() < told["exp"] < time.time() + 400
+    assert time.time() < payload["exp"] < time.time() + 400
 
 
 async def test_an_exchanged_token_is_kept_and_renewed_once_when_it_is_refused(
@@ -355,19 +355,27 @@ async def test_an_exchanged_token_is_kept_and_renewed_once_when_it_is_refused(
         for number in range(2):
             await write(own, tenant)
             await attempts(own, subscription, number + 1)
-        assert [one.token for one in receiver.seen["in"]] == ["token-1", "token-1"]
+        assert [notification.token for notification in receiver.received["in"]] == [
+            "token-1",
+            "token-1",
+        ]
         assert claims(receiver.assertions[0])["aud"] == "https://subscriber.example.org"
         revoked.add("token-1")
         await write(own, tenant)
-        told = await attempts(own, subscription, 3)
-        assert [one.token for one in receiver.seen["in"]][2:] == ["token-1", "token-2"]
-        assert told[2]["outcome"] == "delivered"
+        attempted = await attempts(own, subscription, 3)
+        assert [notification.token for notification in receiver.received["in"]][2:] == [
+            "token-1",
+            "token-2",
+        ]
+        assert attempted[2]["outcome"] == "delivered"
         # A token that is refused although it is new is a failure, not a loop.
         revoked |= {f"token-{number}" for number in range(2, 50)}
         await write(own, tenant)
-        told = await attempts(own, subscription, 4)
+        attempted = await attempts(own, subscription, 4)
         assert len(receiver.assertions) == 3
-        assert told[3]["outcome"].startswith("The receiver refused the token: 401. Check client id")
+        assert attempted[3]["outcome"].startswith(
+            "The receiver refused the token: 401. Check client id"
+        )
 
 
 async def says(words: bytes, writer: asyncio.StreamWriter) -> None:
@@ -429,7 +437,7 @@ async def test_a_receiver_that_misbehaves_has_its_own_entry_and_the_position_sta
         attempt = (await attempts(own, subscription, 1))[0]
     assert (attempt["outcome"], attempt["status"]) == (outcome, status)
     assert len(attempt["answer"]) <= 2048
-    assert (await kept(own, subscription)).position == subscription.position
+    assert (await new_subscription(own, subscription)).position == subscription.position
 
 
 @pytest.mark.parametrize(
@@ -465,7 +473,7 @@ async def test_a_url_that_leads_nowhere_is_told_in_words(
         attempt = (await attempts(own, subscription, 1))[0]
     assert outcome in attempt["outcome"]
     assert attempt["status"] is None
-    assert (await kept(own, subscription)).position == subscription.position
+    assert (await new_subscription(own, subscription)).position == subscription.position
 
 
 async def test_a_redirect_is_not_followed(
@@ -480,7 +488,7 @@ async def test_a_redirect_is_not_followed(
         await write(own, tenant)
         attempt = (await attempts(own, subscription, 1))[0]
     assert attempt["outcome"].startswith("The receiver answered 307, a redirect. None is followed")
-    assert "elsewhere" not in receiver.seen
+    assert "elsewhere" not in receiver.received
 
 
 async def test_a_secret_that_is_wrong_is_told_in_words(
@@ -504,8 +512,8 @@ async def test_a_secret_that_is_wrong_is_told_in_words(
         " and token URL."
     )
     assert SECRET not in str(dict(attempt))
-    assert receiver.seen == {}
-    assert (await kept(own, subscription)).position == subscription.position
+    assert receiver.received == {}
+    assert (await new_subscription(own, subscription)).position == subscription.position
 
 
 async def test_a_token_endpoint_that_answers_with_something_else_is_told_in_words(
@@ -550,7 +558,7 @@ async def test_a_notifier_that_shows_no_life_stops_sending_and_another_takes_ove
     release = asyncio.Event()
     broke_off = asyncio.Event()
 
-    async def held(request: web.Request) -> web.StreamResponse:
+    async def delayed(request: web.Request) -> web.StreamResponse:
         try:
             await release.wait()
         except asyncio.CancelledError:
@@ -558,7 +566,7 @@ async def test_a_notifier_that_shows_no_life_stops_sending_and_another_takes_ove
             raise
         return web.Response()
 
-    receiver.answering["in"] = held
+    receiver.answering["in"] = delayed
     async with notifying(own, box) as first:
         await write(own, tenant)
         await receiver.got(1)
@@ -572,7 +580,7 @@ async def test_a_notifier_that_shows_no_life_stops_sending_and_another_takes_ove
             received = await receiver.got(2)
             assert received[1].at - began < 5 * HURRIED.lost
             assert broke_off.is_set()
-            assert (await kept(own, subscription)).notifier_id == second.id
+            assert (await new_subscription(own, subscription)).notifier_id == second.id
             release.set()
             await attempts(own, subscription, 1)
     assert receiver.most["in"] == 1
@@ -599,7 +607,7 @@ async def test_who_has_lost_a_subscription_writes_nothing_of_it(
             else:
                 written = await delivery_log.failed(connection, stranger, subscription, {}, attempt)
         assert written is None
-    after = await kept(own, subscription)
+    after = await new_subscription(own, subscription)
     assert (after.position, after.failures) == (subscription.position, 0)
     assert await deliveries(own, subscription) == []
 
@@ -651,8 +659,8 @@ async def test_a_change_of_terms_is_taken_up_and_a_new_resource_is_announced_fro
                 body=body,
                 rules=RULES,
             )
-        (seen,) = await receiver.got(1, "moved")
-    assert seen.body[0]["resource"] == "patients"
+        (notification,) = await receiver.got(1, "moved")
+    assert notification.body[0]["resource"] == "patients"
 
 
 async def test_old_attempts_are_pruned(
@@ -680,11 +688,11 @@ async def test_an_update_that_comes_while_a_request_is_under_way_is_announced_by
     await subscribe(own, box, tenant, receiver.url())
     release = asyncio.Event()
 
-    async def held(request: web.Request) -> web.StreamResponse:
+    async def delayed(request: web.Request) -> web.StreamResponse:
         await release.wait()
         return web.Response()
 
-    receiver.answering["in"] = held
+    receiver.answering["in"] = delayed
     async with notifying(own, box):
         row_id = await write(own, tenant)
         await receiver.got(1)

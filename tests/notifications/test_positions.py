@@ -32,7 +32,7 @@ class Log:
     def groups(
         self, after: Position, until: Position, resources: tuple[str, ...]
     ) -> dict[str, ChangeSpan]:
-        found: dict[str, ChangeSpan] = {}
+        spans: dict[str, ChangeSpan] = {}
         for number, resource in enumerate(self.changes, 1):
             if (
                 after < Position(1, number, 1)
@@ -41,8 +41,8 @@ class Log:
             ):
                 moment = START + timedelta(seconds=number)
                 span = ChangeSpan(moment, moment)
-                found[resource] = found[resource].joined(span) if resource in found else span
-        return found
+                spans[resource] = spans[resource].joined(span) if resource in spans else span
+        return spans
 
 
 class Positions(RuleBasedStateMachine):
@@ -50,15 +50,15 @@ class Positions(RuleBasedStateMachine):
     it was told.
     """
 
-    @initialize(wanted=st.sets(st.sampled_from(RESOURCES), min_size=1))
-    def subscribed(self, wanted: set[str]) -> None:
+    @initialize(expected=st.sets(st.sampled_from(RESOURCES), min_size=1))
+    def subscribed(self, expected: set[str]) -> None:
         self.log = Log()
-        self.resources = tuple(sorted(wanted))
+        self.resources = tuple(sorted(expected))
         self.since = dict.fromkeys(self.resources, 0)
-        self.kept = BEGINNING  # what the database knows
-        self.told: set[int] = set()
+        self.durable = BEGINNING  # what the database knows
+        self.announced: set[int] = set()
         self.scanned = self.log.horizon()
-        self.progress = DeliveryProgress.taken_over(self.kept, self.scanned)
+        self.progress = DeliveryProgress.taken_over(self.durable, self.scanned)
         self.sent: dict[str, ChangeSpan] = {}
 
     @rule(
@@ -100,7 +100,7 @@ class Positions(RuleBasedStateMachine):
         """
         self._arrives()
         if noted:
-            self.kept = self.progress.until
+            self.durable = self.progress.until
             self.progress.arrived()
         else:
             self.progress.failed()
@@ -109,7 +109,7 @@ class Positions(RuleBasedStateMachine):
         for number, resource in enumerate(self.log.changes, 1):
             span = self.sent.get(resource)
             if span is not None and span.first <= START + timedelta(seconds=number) <= span.last:
-                self.told.add(number)
+                self.announced.add(number)
 
     @precondition(lambda self: self.progress.sending)
     @rule()
@@ -125,9 +125,9 @@ class Positions(RuleBasedStateMachine):
         """
         if noted_at_last and self.progress.sending:
             self._arrives()
-            self.kept = self.progress.until
+            self.durable = self.progress.until
         self.scanned = self.log.horizon()
-        self.progress = DeliveryProgress.taken_over(self.kept, self.scanned)
+        self.progress = DeliveryProgress.taken_over(self.durable, self.scanned)
         if read and self.progress.unread is not None:
             self.the_backlog_is_read()
 
@@ -135,23 +135,23 @@ class Positions(RuleBasedStateMachine):
     @rule()
     def an_idle_subscription_is_moved_on(self) -> None:
         self.progress.advance(self.scanned)
-        self.kept = self.scanned
+        self.durable = self.scanned
 
     @precondition(lambda self: not self.progress.sending)
-    @rule(wanted=st.sets(st.sampled_from(RESOURCES), min_size=1))
-    def other_resources_are_asked_for(self, wanted: set[str]) -> None:
-        for name in wanted - set(self.resources):
+    @rule(expected=st.sets(st.sampled_from(RESOURCES), min_size=1))
+    def other_resources_are_asked_for(self, expected: set[str]) -> None:
+        for name in expected - set(self.resources):
             # What lies before the position is not asked for any more.
-            self.since[name] = max(self.kept.xid - 1, 0)
-        self.resources = tuple(sorted(wanted))
+            self.since[name] = max(self.durable.xid - 1, 0)
+        self.resources = tuple(sorted(expected))
         self.progress.restart(self.scanned)
 
     @invariant()
     def nothing_before_the_position_is_untold(self) -> None:
-        assert self.progress.announced == self.kept
+        assert self.progress.announced == self.durable
         for number, resource in enumerate(self.log.changes, 1):
-            if resource in self.resources and self.since[resource] < number < self.kept.xid:
-                assert number in self.told, f"change {number} of {resource} was passed over"
+            if resource in self.resources and self.since[resource] < number < self.durable.xid:
+                assert number in self.announced, f"change {number} of {resource} was passed over"
 
     @invariant()
     def what_is_untold_waits_or_is_under_way_or_unread(self) -> None:
@@ -159,7 +159,7 @@ class Positions(RuleBasedStateMachine):
         for number, resource in enumerate(self.log.changes, 1):
             if (
                 resource not in self.resources
-                or number < self.kept.xid
+                or number < self.durable.xid
                 or number >= self.scanned.xid
             ):
                 continue

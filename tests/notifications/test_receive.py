@@ -54,8 +54,8 @@ SPAN = {"from": "2018-05-14T23:34:05.647496", "to": "2018-05-15T23:34:05.647496"
 BODY = [{"resource": "patients", "href": "http://127.0.0.1:8000/v1/patients?page[to]=x", **SPAN}]
 
 
-def post(url: str, **given: Any) -> httpx.Response:
-    return httpx.post(url, verify=NO_CERTIFICATES, trust_env=False, timeout=30, **given)
+def post(url: str, **values: Any) -> httpx.Response:
+    return httpx.post(url, verify=NO_CERTIFICATES, trust_env=False, timeout=30, **values)
 
 
 class Receiver:
@@ -72,14 +72,16 @@ class Receiver:
     def signed(
         self, secret: str = ISSUED.client_secret, algorithm: str = "HS256", **claims: Any
     ) -> str:
-        told = {
+        payload = {
             "iss": ISSUED.client_id,
             "aud": f"{self.url}/notifications",
             "exp": int(time.time()) + 60,
             "scope": "welkin",
         }
-        kept = {name: value for name, value in {**told, **claims}.items() if value is not None}
-        return jwt.encode(kept, secret, algorithm=algorithm)
+        payload_sent = {
+            name: value for name, value in {**payload, **claims}.items() if value is not None
+        }
+        return jwt.encode(payload_sent, secret, algorithm=algorithm)
 
     def notify(self, token: str | None, body: Any = BODY) -> httpx.Response:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -92,12 +94,12 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    with Listening(made.endpoints, made.port):
-        yield made
+    served = Receiver()
+    with Listening(served.endpoints, served.port):
+        yield served
 
 
-async def subscribed(connection: Any, environment: int, url: str, **given: Any) -> Subscription:
+async def subscribed(connection: Any, environment: int, url: str, **values: Any) -> Subscription:
     terms = {
         "name": "receiver",
         "notify_url": f"{url}/notifications",
@@ -107,12 +109,12 @@ async def subscribed(connection: Any, environment: int, url: str, **given: Any) 
         "token_url": f"{url}/token",
     }
     return await subscriptions.create(
-        connection, BOX, environment, {**terms, **given}, Rules(BY_NAME, True)
+        connection, BOX, environment, {**terms, **values}, Rules(BY_NAME, True)
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "how"),
+    ("values", "how"),
     [
         ({}, "a token of ours"),
         ({"audience": "TOKEN_URL"}, "a token of ours"),
@@ -120,13 +122,13 @@ async def subscribed(connection: Any, environment: int, url: str, **given: Any) 
     ],
 )
 async def test_the_notifier_is_let_in_both_ways(
-    connection: Any, environment: int, receiver: Receiver, given: dict[str, Any], how: str
+    connection: Any, environment: int, receiver: Receiver, values: dict[str, Any], how: str
 ) -> None:
-    given = {
+    values = {
         name: f"{receiver.url}/token" if value == "TOKEN_URL" else value
-        for name, value in given.items()
+        for name, value in values.items()
     }
-    subscription = await subscribed(connection, environment, receiver.url, **given)
+    subscription = await subscribed(connection, environment, receiver.url, **values)
     client = HttpClient(private_targets=True)
     try:
         attempt = await Courier(client, Authenticator(BOX, client)).deliver(
@@ -135,8 +137,8 @@ async def test_the_notifier_is_let_in_both_ways(
     finally:
         await client.close()
     assert attempt.well, attempt
-    ((changed, told),) = receiver.got
-    assert told == how
+    ((changed, outcome),) = receiver.got
+    assert outcome == how
     assert (changed[0].resource, changed[0].start, changed[0].end) == (
         "patients",
         SPAN["from"],
@@ -189,8 +191,8 @@ def test_a_token_ends_with_its_hour() -> None:
 
 
 def test_the_token_endpoint_takes_json_and_names_another_grant(receiver: Receiver) -> None:
-    given = {"grant_type": GRANT_TYPE, "assertion": receiver.signed()}
-    assert post(f"{receiver.url}/token", json=given).status_code == 200
+    body = {"grant_type": GRANT_TYPE, "assertion": receiver.signed()}
+    assert post(f"{receiver.url}/token", json=body).status_code == 200
     assert (
         receiver.exchange(receiver.signed(), "password").json()["error"] == "unsupported_grant_type"
     )
@@ -217,7 +219,7 @@ def test_deleted_rows_and_an_empty_notification_are_taken(receiver: Receiver) ->
         == 200
     )
     assert receiver.notify(receiver.signed(), []).status_code == 200
-    assert [[one.deleted for one in changed] for changed, _ in receiver.got] == [[[gone]], []]
+    assert [[change.deleted for change in changed] for changed, _ in receiver.got] == [[[gone]], []]
 
 
 async def many_workers(store: Store, environment: int, count: int) -> set[str]:
@@ -274,8 +276,8 @@ class Program:
     def __init__(self, folder: Path, *words: str, port: int | None = None) -> None:
         self.port = port or free_port()
         self.home = folder
-        self._said = folder / "said"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("ALMONER_")}
+        self._output = folder / "said"
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("ALMONER_")}
         command = [
             str(Path(sys.executable).with_name("almoner")),
             "receive",
@@ -283,12 +285,12 @@ class Program:
             str(self.port),
             *words,
         ]
-        with open(self._said, "ab") as said:
+        with open(self._output, "ab") as output:
             self.process = subprocess.Popen(
                 command,
-                env={**kept, "ALMONER_HOME": str(folder)},
+                env={**environ, "ALMONER_HOME": str(folder)},
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
@@ -301,15 +303,15 @@ class Program:
             self.process.wait(60)
 
     @property
-    def said(self) -> str:
-        return self._said.read_text(encoding="utf-8")
+    def output(self) -> str:
+        return self._output.read_text(encoding="utf-8")
 
     async def says(self, text: str) -> None:
         """Returns once it has said this."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.said:
-            assert time.monotonic() < deadline, f"{text} was not said in: {self.said}"
-            assert self.process.poll() is None, self.said
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"{text} was not said in: {self.output}"
+            assert self.process.poll() is None, self.output
             await asyncio.sleep(0.02)
 
     async def takes_requests(self) -> None:
@@ -344,12 +346,12 @@ class Program:
     @property
     def events(self) -> list[dict[str, Any]]:
         """What it has said as JSON."""
-        return [json.loads(line) for line in self.said.splitlines()]
+        return [json.loads(line) for line in self.output.splitlines()]
 
     def command(self) -> list[str]:
         """The words of the command that it shows, after ``almoner``."""
-        shown = self.said.partition("almoner subscription create")[2].partition("\n\n")[0]
-        return ["subscription", "create", *shlex.split(shown.replace("\\\n", " "))]
+        printed = self.output.partition("almoner subscription create")[2].partition("\n\n")[0]
+        return ["subscription", "create", *shlex.split(printed.replace("\\\n", " "))]
 
 
 def client_of(url: str, client_id: str, client_secret: str, folder: Path) -> list[str]:
@@ -380,14 +382,14 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
     with Program(tmp_path, *caller_of(api, tmp_path)) as program:
         await program.takes_requests()
         run = CliRunner()
-        made = await asyncio.to_thread(
+        result = await asyncio.to_thread(
             run.invoke,
             app,
             [*program.command(), "--environment", name, "--json"],
             env=environ(settings),
         )
-        assert made.exit_code == 0, made.output
-        key = json.loads(made.stdout)["name"]
+        assert result.exit_code == 0, result.output
+        key = json.loads(result.stdout)["name"]
         tried = await asyncio.to_thread(
             run.invoke,
             app,
@@ -407,16 +409,16 @@ async def test_the_shown_command_subscribes_it_and_rows_are_printed(
             courier = Courier(
                 client, Authenticator(SecretBox(*KeySource("", settings.home).first()), client)
             )
-            told = [{"resource": "workers", "href": href, **SPAN, "deleted": [gone]}]
-            assert (await courier.deliver(subscription, json.dumps(told).encode())).well
+            announced = [{"resource": "workers", "href": href, **SPAN, "deleted": [gone]}]
+            assert (await courier.deliver(subscription, json.dumps(announced).encode())).well
         finally:
             await client.close()
         await program.says("51 rows of workers on 2 pages")
-        assert all(one in program.said for one in (*ids, gone))
+        assert all(id_ in program.output for id_ in (*ids, gone))
         program.process.send_signal(signal.SIGINT)
         assert program.process.wait(60) == 0
-    assert program.said.endswith("Stopped.\n")
-    assert "Traceback" not in program.said
+    assert program.output.endswith("Stopped.\n")
+    assert "Traceback" not in program.output
 
 
 async def test_pages_are_asked_for_until_they_are_there_or_never_will_be_and_of_the_api_alone(
@@ -441,21 +443,21 @@ async def test_pages_are_asked_for_until_they_are_there_or_never_will_be_and_of_
             for url in (at.url, at.url, other.url):
                 await program.notify(patients | {"href": f"{url}/v1/patients?page[to]=x"})
             await program.says('"id": "3"')
-            told = [event for event in program.events if event["event"] != "notification"]
+            outcomes = [event for event in program.events if event["event"] != "notification"]
     assert stranger.asked == []
     assert (
         fake.asked
         == [("token-1", ""), *[("token-2", "")] * 2, *[("token-2", "1")] * 2]
         + [("token-2", "")] * 2
     )
-    failures = [event["detail"] for event in told if event["event"] == "failed"]
+    failures = [event["detail"] for event in outcomes if event["event"] == "failed"]
     assert [text.partition(" (request")[0] for text in failures] == [
         "503: Busy.",
         "503: Busy again.",
         "404: No.",
     ]
     assert [text.endswith("Trying again in 1 s.") for text in failures] == [True, True, False]
-    assert [event["row"]["id"] for event in told if event["event"] == "row"] == ["1", "2", "3"]
+    assert [event["row"]["id"] for event in outcomes if event["event"] == "row"] == ["1", "2", "3"]
 
 
 @pytest.mark.slow
@@ -464,8 +466,8 @@ async def test_it_speaks_json_counts_only_when_quiet_and_stays_who_it_was(
 ) -> None:
     with Program(tmp_path, *caller_of(api, tmp_path), "--json") as program:
         await program.takes_requests()
-        kept = tmp_path / f"receiver-{program.port}.json"
-        assert kept.stat().st_mode & 0o777 == 0o600
+        state = tmp_path / f"receiver-{program.port}.json"
+        assert state.stat().st_mode & 0o777 == 0o600
         href = f"{api.base_url}".rstrip("/") + "/v1/workers?page[size]=5"
         await program.notify({"resource": "workers", "href": href, **SPAN})
         await program.says('"pulled"')

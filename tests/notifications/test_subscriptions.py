@@ -29,7 +29,7 @@ BOX = SecretBox(bytes(32))
 STRICT = Rules(BY_NAME, private_targets=False)
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SECRET = "the-secret-of-the-bridge"
-GIVEN: dict[str, Any] = {
+TERMS: dict[str, Any] = {
     "name": "EHR bridge",
     "notify_url": "https://ehr.example.org/notifications",
     "resources": ["workers", "patients"],
@@ -40,11 +40,11 @@ GIVEN: dict[str, Any] = {
 
 
 async def problems(
-    connection: Any, environment: int, given: dict[str, Any], rules: Rules = STRICT
+    connection: Any, environment: int, values: dict[str, Any], rules: Rules = STRICT
 ) -> dict[str, str]:
     """What a Create is refused for: the code of each problem by the path it names."""
     with pytest.raises(ApiError) as refused:
-        await subscriptions.create(connection, BOX, environment, given, rules)
+        await subscriptions.create(connection, BOX, environment, values, rules)
     return {str(p.extra.get("path")): p.code for p in refused.value.problems}
 
 
@@ -63,32 +63,32 @@ async def worker(store: Store, environment: int) -> str:
 async def test_a_subscription_is_made_and_shown_without_its_secret(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    (shown,) = await subscriptions.subscriptions_json(
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
+    (listed,) = await subscriptions.subscriptions_json(
         connection, environment, await subscriptions.list_subscriptions(connection, environment)
     )
-    assert shown["id"] == subscription.id
-    assert {name: shown[name] for name in GIVEN if name != "client_secret"} == {
-        name: value for name, value in GIVEN.items() if name != "client_secret"
+    assert listed["id"] == subscription.id
+    assert {name: listed[name] for name in TERMS if name != "client_secret"} == {
+        name: value for name, value in TERMS.items() if name != "client_secret"
     }
-    assert shown["authentication"] == "token_exchange"
-    assert shown["audience"] == GIVEN["token_url"]
-    assert (shown["paused"], shown["failures"], shown["lag_seconds"]) == (False, 0, 0.0)
-    assert SECRET not in json.dumps(shown)
+    assert listed["authentication"] == "token_exchange"
+    assert listed["audience"] == TERMS["token_url"]
+    assert (listed["paused"], listed["failures"], listed["lag_seconds"]) == (False, 0, 0.0)
+    assert SECRET not in json.dumps(listed)
 
 
 async def test_the_secret_is_kept_sealed_for_this_subscription_alone(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     assert SECRET.encode() not in subscription.sealed
     assert BOX.open(subscription.sealed, subscription.id) == SECRET
 
 
 async def test_all_problems_are_told_at_once(connection: Any, environment: int) -> None:
-    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     body = {
-        "name": GIVEN["name"],
+        "name": TERMS["name"],
         "notify_url": "http://ehr.example.org",
         "resources": ["patients", "patient", 3],
         "authentication": "basic",
@@ -115,8 +115,8 @@ async def test_all_problems_are_told_at_once(connection: Any, environment: int) 
 async def test_an_empty_body_lacks_everything_that_is_needed(
     connection: Any, environment: int
 ) -> None:
-    found = await problems(connection, environment, {})
-    assert set(found) == {
+    refusals = await problems(connection, environment, {})
+    assert set(refusals) == {
         ".name",
         ".notify_url",
         ".resources",
@@ -154,7 +154,7 @@ async def test_an_empty_body_lacks_everything_that_is_needed(
 async def test_a_target_that_must_not_be_sent_to_is_refused(
     connection: Any, environment: int, name: str, url: Any
 ) -> None:
-    assert await problems(connection, environment, {**GIVEN, name: url}) == {
+    assert await problems(connection, environment, {**TERMS, name: url}) == {
         f".{name}": "parse_exception"
     }
 
@@ -163,7 +163,7 @@ async def test_private_targets_are_fine_where_they_are_allowed(
     connection: Any, environment: int
 ) -> None:
     body = {
-        **GIVEN,
+        **TERMS,
         "notify_url": "http://127.0.0.1:9000/notifications",
         "token_url": "http://localhost:9000/token",
     }
@@ -177,7 +177,7 @@ async def test_private_targets_are_fine_where_they_are_allowed(
 async def test_a_name_is_a_line_that_can_be_seen(
     connection: Any, environment: int, name: Any
 ) -> None:
-    assert await problems(connection, environment, {**GIVEN, "name": name}) == {
+    assert await problems(connection, environment, {**TERMS, "name": name}) == {
         ".name": "parse_exception"
     }
 
@@ -185,7 +185,7 @@ async def test_a_name_is_a_line_that_can_be_seen(
 @pytest.mark.parametrize("name", ["x", "x" * 200, " \u00c9pic \u4e2d\u6587 ", "\U0001f600 Bridge"])
 async def test_a_name_may_be_of_any_script(connection: Any, environment: int, name: str) -> None:
     assert (
-        await subscriptions.create(connection, BOX, environment, {**GIVEN, "name": name}, STRICT)
+        await subscriptions.create(connection, BOX, environment, {**TERMS, "name": name}, STRICT)
     ).name == name
 
 
@@ -195,14 +195,14 @@ async def test_a_name_may_be_of_any_script(connection: Any, environment: int, na
 async def test_resources_are_collections_each_by_name(
     connection: Any, environment: int, resources: Any
 ) -> None:
-    found = await problems(connection, environment, {**GIVEN, "resources": resources})
-    assert set(found) <= {".resources", ".resources[0]"}
-    assert found
+    refusals = await problems(connection, environment, {**TERMS, "resources": resources})
+    assert set(refusals) <= {".resources", ".resources[0]"}
+    assert refusals
 
 
 async def test_resources_count_once_each(connection: Any, environment: int) -> None:
     subscription = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "resources": ["patients", "patients"]}, STRICT
+        connection, BOX, environment, {**TERMS, "resources": ["patients", "patients"]}, STRICT
     )
     assert subscription.resources == ("patients",)
 
@@ -210,7 +210,7 @@ async def test_resources_count_once_each(connection: Any, environment: int) -> N
 async def test_a_bearer_jwt_needs_no_token_url_and_takes_none(
     connection: Any, environment: int
 ) -> None:
-    body = {**GIVEN, "authentication": "bearer_jwt"}
+    body = {**TERMS, "authentication": "bearer_jwt"}
     assert await problems(connection, environment, body) == {".token_url": "bad_request"}
     subscription = await subscriptions.create(
         connection, BOX, environment, {**body, "token_url": None}, STRICT
@@ -221,10 +221,10 @@ async def test_a_bearer_jwt_needs_no_token_url_and_takes_none(
 async def test_names_are_unique_within_an_environment_only(
     database: Database, connection: Any, environment: int
 ) -> None:
-    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    assert await problems(connection, environment, GIVEN) == {".name": "uniqueness_exception"}
+    await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
+    assert await problems(connection, environment, TERMS) == {".name": "uniqueness_exception"}
     other = await new_environment(database)
-    subscription = await subscriptions.create(connection, BOX, other, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, other, TERMS, STRICT)
     with pytest.raises(ApiError):
         await subscriptions.find(connection, environment, subscription.id)
 
@@ -232,9 +232,9 @@ async def test_names_are_unique_within_an_environment_only(
 async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     lookalike = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "name": subscription.id}, STRICT
+        connection, BOX, environment, {**TERMS, "name": subscription.id}, STRICT
     )
     assert (
         await subscriptions.find(connection, environment, subscription.id.upper())
@@ -248,7 +248,7 @@ async def test_a_subscription_is_found_by_its_id_in_any_case_or_its_name(
 
 
 async def test_a_change_keeps_what_it_does_not_name(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     changed = await subscriptions.change(
         connection,
         BOX,
@@ -270,9 +270,9 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(
 ) -> None:
     changes = {"name": "Bridge"}, {"resources": ["messages"]}
     async with taken(database, 3) as (connection, first, second):
-        subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-        held = first.transaction()
-        await held.start()
+        subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
+        transaction = first.transaction()
+        await transaction.start()
         await subscriptions.change(
             first,
             BOX,
@@ -295,7 +295,7 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(
             "SELECT count(*) FROM pg_locks WHERE NOT granted"
         ):
             await asyncio.sleep(0)
-        await held.commit()
+        await transaction.commit()
         changed = await later
         event = (await worker_events.list_events(connection, environment))[0]
     assert (changed.name, changed.resources) == ("Bridge", ("messages",))
@@ -306,18 +306,18 @@ async def test_of_two_changes_at_once_neither_undoes_the_other(
 
 
 async def test_what_is_shown_can_be_sent_back(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
-    (shown,) = await subscriptions.subscriptions_json(connection, environment, [subscription])
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
+    (listed,) = await subscriptions.subscriptions_json(connection, environment, [subscription])
     again = await subscriptions.change(
-        connection, BOX, environment_id=environment, key=subscription.id, body=shown, rules=STRICT
+        connection, BOX, environment_id=environment, key=subscription.id, body=listed, rules=STRICT
     )
-    assert await subscriptions.subscriptions_json(connection, environment, [again]) == [shown]
+    assert await subscriptions.subscriptions_json(connection, environment, [again]) == [listed]
 
 
 async def test_a_new_secret_takes_the_place_of_the_old_one(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     changed = await subscriptions.change(
         connection,
         BOX,
@@ -330,7 +330,7 @@ async def test_a_new_secret_takes_the_place_of_the_old_one(
 
 
 async def test_a_change_is_tried_at_once(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     await connection.execute(
         "UPDATE subscriptions SET failures = 9, next_attempt_at = now() + interval '1 minute' WHERE"
         " id = $1",
@@ -350,7 +350,7 @@ async def test_a_change_is_tried_at_once(connection: Any, environment: int) -> N
 async def test_a_change_goes_over_to_the_other_way_to_authenticate(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     to_jwt, back = {"authentication": "bearer_jwt"}, {"authentication": "token_exchange"}
     changed = await subscriptions.change(
         connection, BOX, environment_id=environment, key=subscription.id, body=to_jwt, rules=STRICT
@@ -365,7 +365,7 @@ async def test_a_change_goes_over_to_the_other_way_to_authenticate(
             body=back,
             rules=STRICT,
         )
-    again = {**back, "token_url": GIVEN["token_url"]}
+    again = {**back, "token_url": TERMS["token_url"]}
     assert (
         await subscriptions.change(
             connection,
@@ -375,7 +375,7 @@ async def test_a_change_goes_over_to_the_other_way_to_authenticate(
             body=again,
             rules=STRICT,
         )
-    ).token_url == GIVEN["token_url"]
+    ).token_url == TERMS["token_url"]
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ async def test_a_change_goes_over_to_the_other_way_to_authenticate(
 async def test_a_change_cannot_clear_what_is_needed(
     connection: Any, environment: int, name: str
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     with pytest.raises(ApiError) as refused:
         await subscriptions.change(
             connection,
@@ -401,23 +401,23 @@ async def test_a_change_cannot_clear_what_is_needed(
 async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_terms(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     steps: list[tuple[dict[str, Any], str]] = [
-        ({}, GIVEN["token_url"]),
+        ({}, TERMS["token_url"]),
         (
             {"token_url": "https://ehr.example.org/oauth/token"},
             "https://ehr.example.org/oauth/token",
         ),
-        ({"authentication": "bearer_jwt"}, GIVEN["notify_url"]),
+        ({"authentication": "bearer_jwt"}, TERMS["notify_url"]),
         ({"notify_url": "https://ehr.example.org/other"}, "https://ehr.example.org/other"),
         ({"audience": "them"}, "them"),
-        ({"notify_url": GIVEN["notify_url"]}, "them"),
+        ({"notify_url": TERMS["notify_url"]}, "them"),
         (
-            {"authentication": "token_exchange", "token_url": GIVEN["token_url"], "audience": None},
-            GIVEN["token_url"],
+            {"authentication": "token_exchange", "token_url": TERMS["token_url"], "audience": None},
+            TERMS["token_url"],
         ),
     ]
-    for change, wanted in steps:
+    for change, expected in steps:
         changed = await subscriptions.change(
             connection,
             BOX,
@@ -426,12 +426,12 @@ async def test_the_usual_audience_is_whoever_reads_the_token_and_follows_the_ter
             body=change,
             rules=STRICT,
         )
-        assert changed.audience == wanted, change
+        assert changed.audience == expected, change
 
 
 async def test_a_cleared_audience_is_the_usual_one(connection: Any, environment: int) -> None:
     subscription = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "audience": "the bridge"}, STRICT
+        connection, BOX, environment, {**TERMS, "audience": "the bridge"}, STRICT
     )
     assert subscription.audience == "the bridge"
     changed = await subscriptions.change(
@@ -442,13 +442,13 @@ async def test_a_cleared_audience_is_the_usual_one(connection: Any, environment:
         body={"audience": None},
         rules=STRICT,
     )
-    assert changed.audience == GIVEN["token_url"]
+    assert changed.audience == TERMS["token_url"]
 
 
 async def test_a_change_cannot_take_the_name_of_another(connection: Any, environment: int) -> None:
-    await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     subscription = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "name": "warehouse"}, STRICT
+        connection, BOX, environment, {**TERMS, "name": "warehouse"}, STRICT
     )
     with pytest.raises(ApiError, match="uniqueness_exception"):
         await subscriptions.change(
@@ -456,13 +456,13 @@ async def test_a_change_cannot_take_the_name_of_another(connection: Any, environ
             BOX,
             environment_id=environment,
             key=subscription.id,
-            body={"name": GIVEN["name"]},
+            body={"name": TERMS["name"]},
             rules=STRICT,
         )
 
 
 async def test_pausing_and_resuming(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     assert (await subscriptions.pause(connection, environment, subscription.name)).paused
     assert (await subscriptions.find(connection, environment, subscription.id)).paused
     assert not (await subscriptions.resume(connection, environment, subscription.id)).paused
@@ -473,7 +473,7 @@ async def test_pausing_and_resuming(connection: Any, environment: int) -> None:
 async def test_what_is_deleted_takes_its_deliveries_and_replays_along(
     connection: Any, environment: int
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     await replays.replay(connection, environment, subscription.id, {"from": "2026-01-01T00:00:00"})
     await attempted(connection, environment, subscription.id, 3)
     assert (
@@ -502,11 +502,11 @@ async def attempted(connection: Any, environment: int, subscription_id: str, tim
 
 
 async def test_deliveries_are_told_the_newest_first(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     await attempted(connection, environment, subscription.id, 3)
-    found = await deliveries.latest(connection, environment, subscription.id, 2)
-    assert [row.milliseconds for row in found] == [3, 2]
-    entry = found[0].as_json()
+    rows = await deliveries.latest(connection, environment, subscription.id, 2)
+    assert [row.milliseconds for row in rows] == [3, 2]
+    entry = rows[0].as_json()
     assert (entry["status"], entry["resources"], entry["from"], entry["answer"]) == (
         500,
         ["patients"],
@@ -516,7 +516,7 @@ async def test_deliveries_are_told_the_newest_first(connection: Any, environment
 
 
 async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     span = {"from": "2019-01-01T00:00:00", "to": "2019-01-01T01:00:00+01:00"}
     asked = await replays.replay(connection, environment, subscription.name, span)
     assert asked.from_time == asked.to_time == datetime(2019, 1, 1, tzinfo=UTC)
@@ -531,7 +531,7 @@ async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int
 
 
 @pytest.mark.parametrize(
-    ("given", "paths"),
+    ("values", "paths"),
     [
         ({}, {".from"}),
         ({"from": None}, {".from"}),
@@ -541,16 +541,16 @@ async def test_a_replay_is_noted_with_its_span(connection: Any, environment: int
     ],
 )
 async def test_a_span_that_does_not_fit_is_refused(
-    connection: Any, environment: int, given: Any, paths: set[str]
+    connection: Any, environment: int, values: Any, paths: set[str]
 ) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     with pytest.raises(ApiError) as refused:
-        await replays.replay(connection, environment, subscription.id, given)
+        await replays.replay(connection, environment, subscription.id, values)
     assert {p.extra["path"] for p in refused.value.problems} == paths
 
 
 async def test_no_more_than_a_hundred_replays_wait(connection: Any, environment: int) -> None:
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     await connection.execute(
         "INSERT INTO replays (environment_id, subscription_id, from_time, to_time) "
         "SELECT $1, $2, now(), now() FROM generate_series(1, 100)",
@@ -568,19 +568,19 @@ async def behind(connection: Any, environment: int, ids: list[str]) -> dict[str,
     horizon for a moment.
     """
     deadline = time.monotonic() + PATIENCE
-    while not any((found := await subscriptions.lags(connection, environment, ids)).values()):
+    while not any((lags := await subscriptions.lags(connection, environment, ids)).values()):
         assert time.monotonic() < deadline, "nothing was ever behind"
         await asyncio.sleep(0.01)
-    return found
+    return lags
 
 
 async def test_the_lag_is_the_age_of_the_oldest_change_that_is_not_announced(
     connection: Any, environment: int, store: Store
 ) -> None:
     await worker(store, environment)
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     elsewhere = await subscriptions.create(
-        connection, BOX, environment, {**GIVEN, "name": "b", "resources": ["messages"]}, STRICT
+        connection, BOX, environment, {**TERMS, "name": "b", "resources": ["messages"]}, STRICT
     )
     ids = [subscription.id, elsewhere.id]
     assert await subscriptions.lags(connection, environment, ids) == dict.fromkeys(ids, 0.0)
@@ -597,7 +597,7 @@ async def test_nobody_is_told_of_what_was_committed_before(
     connection: Any, environment: int, store: Store
 ) -> None:
     await worker(store, environment)
-    subscription = await subscriptions.create(connection, BOX, environment, GIVEN, STRICT)
+    subscription = await subscriptions.create(connection, BOX, environment, TERMS, STRICT)
     known = await connection.fetchval(
         "SELECT count(*) FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2,"
         " $3, $4)",

@@ -81,7 +81,7 @@ def certified(
 
 
 @asynccontextmanager
-async def receiver(shown: Certified, folder: Path) -> AsyncIterator[str]:
+async def receiver(certificate: Certified, folder: Path) -> AsyncIterator[str]:
     """The URL of a receiver that shows this certificate and says thanks."""
 
     async def thanks(_: web.Request) -> web.Response:
@@ -92,7 +92,7 @@ async def receiver(shown: Certified, folder: Path) -> AsyncIterator[str]:
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=shown.context(folder))
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.context(folder))
         await site.start()
         assert site._server is not None
         port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
@@ -117,16 +117,18 @@ async def sent(url: str, ca_file: str = "") -> str:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Certified:
-    made = certified("An authority of our own", is_ca=True)
-    (tmp_path / "ca.pem").write_bytes(made.pem)
-    return made
+    own_authority = certified("An authority of our own", is_ca=True)
+    (tmp_path / "ca.pem").write_bytes(own_authority.pem)
+    return own_authority
 
 
 async def test_a_certificate_that_signs_itself_is_refused_with_what_to_do(tmp_path: Path) -> None:
     async with receiver(certified("itself"), tmp_path) as url:
-        said = await sent(url)
-    assert said.startswith("tls: shows a certificate that is not trusted: self-signed certificate.")
-    assert "ALMONER_CA_FILE" in said
+        outcome = await sent(url)
+    assert outcome.startswith(
+        "tls: shows a certificate that is not trusted: self-signed certificate."
+    )
+    assert "ALMONER_CA_FILE" in outcome
 
 
 async def test_an_authority_of_the_house_is_trusted_where_the_setting_names_it(
@@ -134,11 +136,11 @@ async def test_an_authority_of_the_house_is_trusted_where_the_setting_names_it(
 ) -> None:
     async with receiver(certified("receiver", authority), tmp_path) as url:
         assert await sent(url, str(tmp_path / "ca.pem")) == "200 thanks"
-        said = await sent(url)
-    assert said.startswith(
+        outcome = await sent(url)
+    assert outcome.startswith(
         "tls: shows a certificate that is not trusted: unable to get local issuer certificate."
     )
-    assert "whole chain" in said
+    assert "whole chain" in outcome
 
 
 async def test_when_the_certificate_of_a_receiver_ends_is_told(
@@ -159,9 +161,9 @@ async def test_a_certificate_that_has_expired_is_refused(
     tmp_path: Path, authority: Certified
 ) -> None:
     async with receiver(certified("receiver", authority, until=NOW - DAY), tmp_path) as url:
-        said = await sent(url, str(tmp_path / "ca.pem"))
+        outcome = await sent(url, str(tmp_path / "ca.pem"))
     assert (
-        said
+        outcome
         == "tls: shows a certificate that is not trusted: certificate has expired. It has to be"
         " renewed."
     )
@@ -174,9 +176,9 @@ async def test_a_certificate_of_another_host_is_refused(
     tmp_path: Path, authority: Certified, of: x509.GeneralName
 ) -> None:
     async with receiver(certified("receiver", authority, of), tmp_path) as url:
-        said = await sent(url, str(tmp_path / "ca.pem"))
-    assert "IP address mismatch" in said
-    assert "for the host that the URL names" in said
+        outcome = await sent(url, str(tmp_path / "ca.pem"))
+    assert "IP address mismatch" in outcome
+    assert "for the host that the URL names" in outcome
 
 
 async def test_another_authority_is_not_trusted_for_being_named_alike(
@@ -189,8 +191,8 @@ async def test_another_authority_is_not_trusted_for_being_named_alike(
 
 async def test_plain_http_where_tls_is_spoken_is_told(tmp_path: Path) -> None:
     async with receiver(certified("itself"), tmp_path) as url:
-        said = await sent(url.replace("https:", "http:"))
-    assert not said.startswith("200")
+        outcome = await sent(url.replace("https:", "http:"))
+    assert not outcome.startswith("200")
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

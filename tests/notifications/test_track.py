@@ -39,7 +39,7 @@ SUBSCRIPTION = Subscription(
 HERE = Position(1, 10)
 
 
-def found(resource: str = "patients", age: float = 0.0) -> BacklogChanges:
+def backlog(resource: str = "patients", age: float = 0.0) -> BacklogChanges:
     return BacklogChanges({resource: ChangeSpan(START, START)}, {resource: age})
 
 
@@ -58,20 +58,20 @@ def test_an_idle_subscription_wants_nothing(track: Track) -> None:
 
 
 def test_a_change_is_due_once_its_time_to_wait_for_others_is_over(track: Track) -> None:
-    assert track.notice(found(age=0.2), now=10.0, coalesce=1.0)
+    assert track.notice(backlog(age=0.2), now=10.0, coalesce=1.0)
     assert track.has_work
     assert not track.is_due(10.7)
     assert track.is_due(10.8)
 
 
 def test_a_later_change_does_not_put_off_the_first(track: Track) -> None:
-    track.notice(found(), now=10.0, coalesce=1.0)
-    track.notice(found(), now=10.9, coalesce=1.0)
+    track.notice(backlog(), now=10.0, coalesce=1.0)
+    track.notice(backlog(), now=10.9, coalesce=1.0)
     assert track.is_due(11.0)
 
 
 def test_a_change_of_something_else_is_passed_by(track: Track) -> None:
-    assert not track.notice(found("workers"), now=10.0, coalesce=1.0)
+    assert not track.notice(backlog("workers"), now=10.0, coalesce=1.0)
     assert not track.has_work
     assert track.passed
 
@@ -91,7 +91,7 @@ def test_who_mends_a_subscription_has_it_tried_at_once() -> None:
 
 def test_a_paused_subscription_wants_nothing_and_keeps_what_it_is_told(track: Track) -> None:
     track.refresh(changed(track, paused=True), HERE, 0.0)
-    track.notice(found(), now=1.0, coalesce=0.0)
+    track.notice(backlog(), now=1.0, coalesce=0.0)
     assert not track.has_work
     track.refresh(changed(track, paused=False), HERE, 2.0)
     assert track.has_work
@@ -114,7 +114,7 @@ async def test_other_resources_wait_for_what_is_under_way(track: Track) -> None:
 
 def test_news_and_replays_take_turns(track: Track) -> None:
     track.has_replay = True
-    track.notice(found(), now=0.0, coalesce=0.0)
+    track.notice(backlog(), now=0.0, coalesce=0.0)
     turns = []
     for _ in range(4):
         turns.append(track.replays_next(1.0))
@@ -128,7 +128,7 @@ def test_a_replay_that_fails_waits_and_holds_up_no_news(track: Track) -> None:
     track.replay_failed(11.0)
     assert not track.is_due(12.9)
     assert track.replays_next(13.0)
-    track.notice(found(), now=11.0, coalesce=0.0)
+    track.notice(backlog(), now=11.0, coalesce=0.0)
     assert track.is_due(11.0)
     assert not track.replays_next(11.0)
 

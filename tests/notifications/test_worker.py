@@ -22,7 +22,7 @@ from almoner.database import Database
 from almoner.notifications.notifier import Pace
 from tests.changes.writing import insert, until_true
 from tests.conftest import METRICS_TOKEN, free_port
-from tests.notifications.receiving import Receiver, kept, subscribe
+from tests.notifications.receiving import Receiver, new_subscription, subscribe
 from tests.plain_http import PlainHttp
 
 
@@ -74,15 +74,15 @@ async def served_by_another_than(
     database: Database, subscription: Any, notifier_id: str | None
 ) -> str:
     """The id of the notifier that serves a subscription, once that is another one."""
-    found: list[str] = []
+    addresses: list[str] = []
 
     async def served() -> bool:
-        serving = (await kept(database, subscription)).notifier_id
-        found[:] = [serving] if serving is not None else []
+        serving = (await new_subscription(database, subscription)).notifier_id
+        addresses[:] = [serving] if serving is not None else []
         return serving not in (None, notifier_id)
 
     await until_true(served, "a notifier serves the subscription")
-    return found[0]
+    return addresses[0]
 
 
 async def write(database: Database, environment: int) -> None:
@@ -111,10 +111,10 @@ async def test_a_worker_that_is_killed_is_replaced_by_another_within_ten_seconds
     await receiver.got(1)
     # When a notifier counts as gone, and how often the others look.
     assert Pace().lost + Pace().touch + Pace().look < 10
-    assert (await kept(own, subscription)).notifier_id != serving
+    assert (await new_subscription(own, subscription)).notifier_id != serving
     second.send_signal(signal.SIGTERM)
     assert second.wait(60) == 0
-    assert (await kept(own, subscription)).notifier_id is None
+    assert (await new_subscription(own, subscription)).notifier_id is None
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
     await receiver.got(1)
 
     async def noted() -> bool:
-        return (await kept(own, subscription)).position > subscription.position
+        return (await new_subscription(own, subscription)).position > subscription.position
 
     await until_true(noted, "the position moves")
     async with PlainHttp() as http:
@@ -143,15 +143,15 @@ async def test_a_server_with_a_worker_notifies_and_tells_of_it_in_its_metrics(
         # It notifies before it listens.
         await until_true(answered, "the server listens")
         lines = answers[0].text.splitlines()
-    told = {
+    metrics = {
         line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
         for line in lines
         if not line.startswith("#")
     }
-    assert told['almoner_notifications_total{outcome="delivered"}'] == 1
+    assert metrics['almoner_notifications_total{outcome="delivered"}'] == 1
     lags = {
         name: value
-        for name, value in told.items()
+        for name, value in metrics.items()
         if name.startswith("almoner_subscription_lag_seconds")
     }
     assert [value for name, value in lags.items() if f'"{subscription.id}"' in name] == [0]

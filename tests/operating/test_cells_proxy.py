@@ -37,8 +37,8 @@ def cell(name: str) -> Iterator[int]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            told = (name, self.headers["Host"], self.headers["X-Forwarded-For"], self.path)
-            body = " ".join(told).encode()
+            forwarded = (name, self.headers["Host"], self.headers["X-Forwarded-For"], self.path)
+            body = " ".join(forwarded).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -215,8 +215,8 @@ async def test_the_container_serves_with_a_root_that_is_read_only_and_no_rights(
 
 @contextmanager
 def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[Any]]:
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL)
+    with (folder / "said").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:

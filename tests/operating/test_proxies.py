@@ -205,8 +205,10 @@ async def through(proxied: Proxied, api: Api) -> AsyncIterator[httpx.AsyncClient
 
 async def test_a_program_reads_writes_and_gets_what_is_packed(through: httpx.AsyncClient) -> None:
     for number in range(30):
-        made = await through.post("/v1/patients", json=PATIENT | {"first_name": f"Grace {number}"})
-        assert made.status_code == 200, made.text
+        answer = await through.post(
+            "/v1/patients", json=PATIENT | {"first_name": f"Grace {number}"}
+        )
+        assert answer.status_code == 200, answer.text
     read = await through.get("/v1/patients", headers={"Accept-Encoding": "gzip"})
     assert read.status_code == 200
     assert read.headers["content-encoding"] == "gzip"
@@ -252,9 +254,9 @@ async def test_an_address_is_the_callers_whatever_the_caller_says_of_it(proxied:
     forged = {"X-Forwarded-For": FORGED, "Forwarded": f"for={FORGED}", "X-Real-IP": FORGED}
     async with proxied.caller(headers=forged) as caller:
         assert (await caller.post("/v1/token", data=form)).status_code in (400, 401)
-    lines = [line for line in proxied.server.said().splitlines() if "token refused" in line]
+    lines = [line for line in proxied.server.log().splitlines() if "token refused" in line]
     assert f'"address": "{CALLER}"' in lines[-1]
-    assert FORGED not in proxied.server.said()
+    assert FORGED not in proxied.server.log()
 
 
 async def test_a_long_poll_waits_and_is_answered_as_soon_as_something_is_there(
@@ -262,9 +264,11 @@ async def test_a_long_poll_waits_and_is_answered_as_soon_as_something_is_there(
 ) -> None:
     after = (await through.get("/v1/changes")).json()["meta"]["after"]
     poll = asyncio.create_task(through.get("/v1/changes", params={"after": after, "wait": "30"}))
-    made = await through.post("/v1/patients", json=PATIENT)
-    told = (await poll).json()["data"]
-    assert [entry["id"] for entry in told if entry["resource"] == "patients"] == [made.json()["id"]]
+    answer = await through.post("/v1/patients", json=PATIENT)
+    rows = (await poll).json()["data"]
+    assert [entry["id"] for entry in rows if entry["resource"] == "patients"] == [
+        answer.json()["id"]
+    ]
 
 
 async def test_a_live_page_hears_of_a_change_at_once(

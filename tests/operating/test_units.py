@@ -61,10 +61,10 @@ def test_each_unit_is_sound_and_shuts_out_what_it_does_not_need(machine: Path) -
     verified = analyze("verify", "--man=no", f"--root={machine}", *names)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     for name in (name for name in names if name.endswith(".service")):
-        told = analyze("security", "--offline=true", f"--root={machine}", "--no-pager", name)
-        level = re.search(r"exposure level for \S+: ([\d.]+)", told.stdout)
-        assert level is not None, told.stderr
-        assert float(level[1]) <= EXPOSURE, told.stdout
+        analysis = analyze("security", "--offline=true", f"--root={machine}", "--no-pager", name)
+        level = re.search(r"exposure level for \S+: ([\d.]+)", analysis.stdout)
+        assert level is not None, analysis.stderr
+        assert float(level[1]) <= EXPOSURE, analysis.stdout
 
 
 def test_each_timer_has_a_service_and_each_service_a_command_that_there_is() -> None:
@@ -134,11 +134,11 @@ def test_the_service_manager_hears_of_the_start_of_each_sign_of_life_and_of_the_
 ) -> None:
     port = free_port()
     with supervised(settings, port, *words.split()) as states:
-        told = [states.recv(100)]
-        while b"READY=1" not in told:
-            told.append(states.recv(100))
+        messages = [states.recv(100)]
+        while b"READY=1" not in messages:
+            messages.append(states.recv(100))
         # A parent may tell that it lives while its processes start.
-        assert {*told} <= {b"READY=1", b"WATCHDOG=1"}
+        assert {*messages} <= {b"READY=1", b"WATCHDOG=1"}
         if words != "worker":
             socket.create_connection(("127.0.0.1", port), SECONDS).close()
         assert states.recv(100) == b"WATCHDOG=1"

@@ -243,7 +243,7 @@ def test_each_alarm_says_what_is_wrong_and_what_to_do() -> None:
 
 
 @pytest.fixture
-async def told(server: Server) -> str:
+async def console(server: Server) -> str:
     async with PlainHttp(base_url=server.url, timeout=30) as caller:
         return (await scraped(caller)).text
 
@@ -252,9 +252,11 @@ async def scraped(caller: httpx.AsyncClient) -> httpx.Response:
     return await caller.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
 
 
-async def test_the_alarms_and_the_dashboard_name_nothing_but_what_servers_tell(told: str) -> None:
+async def test_the_alarms_and_the_dashboard_name_nothing_but_what_servers_tell(
+    console: str,
+) -> None:
     names: set[str] = set()
-    for name, kind in _TYPE.findall(told):
+    for name, kind in _TYPE.findall(console):
         names |= {
             name,
             *(f"{name}_{part}" for part in ("bucket", "sum", "count") if kind == "histogram"),
@@ -267,9 +269,9 @@ async def test_the_alarms_and_the_dashboard_name_nothing_but_what_servers_tell(t
     assert len(dashboard["panels"]) > 10
 
 
-def value(told: str, sample: str) -> float:
+def value(console: str, sample: str) -> float:
     """The value of a sample, named with its labels."""
-    (line,) = [line for line in told.splitlines() if line.rpartition(" ")[0] == sample]
+    (line,) = [line for line in console.splitlines() if line.rpartition(" ")[0] == sample]
     return float(line.rpartition(" ")[2])
 
 

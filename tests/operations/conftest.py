@@ -96,7 +96,7 @@ async def waiting(connection: Any) -> int:
     return count
 
 
-async def held(connection: Any, count: int = 1) -> None:
+async def delayed(connection: Any, count: int = 1) -> None:
     """Returns once so many sessions wait for the row."""
 
     async def enough() -> bool:
@@ -113,11 +113,11 @@ class Process:
     def __init__(self, folder: Path, settings: Settings, **environ: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._said = folder / "said"
-        kept = {
+        self._output = folder / "said"
+        inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("ALMONER_", "OTEL_", "PG"))
         }
-        self._environ = kept | {
+        self._environ = inherited | {
             "ALMONER_DATABASE_URL": settings.database_url,
             "ALMONER_HOME": str(settings.home),
             "ALMONER_PORT": str(self.port),
@@ -129,19 +129,19 @@ class Process:
 
     def __enter__(self) -> Process:
         command = [str(Path(sys.executable).with_name("almoner")), "serve"]
-        with open(self._said, "ab") as said:
+        with open(self._output, "ab") as output:
             self.process = subprocess.Popen(
                 command,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + PATIENCE
         while not self._alive():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise AssertionError(f"the server did not start: {self.said()}")
+                raise AssertionError(f"the server did not start: {self.log()}")
             time.sleep(0.05)
         return self
 
@@ -150,12 +150,12 @@ class Process:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(60)
-        assert "HoldingError" not in self.said(), (
+        assert "HoldingError" not in self.log(), (
             "no request waits for others with a connection in hand"
         )
 
-    def said(self) -> str:
-        return self._said.read_text(encoding="utf-8")
+    def log(self) -> str:
+        return self._output.read_text(encoding="utf-8")
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -42,20 +42,20 @@ def answered(answer: bytes, to: asyncio.StreamWriter) -> None:
 
 def crashed(answer: bytes, to: asyncio.StreamWriter) -> None:
     """The session is told of a crash instead of being answered."""
-    to.write(_said(CRASHED))
+    to.write(_error_response(CRASHED))
     to.close()
 
 
 def ended(answer: bytes, to: asyncio.StreamWriter) -> None:
     """The session is answered, and told that it ends."""
-    to.write(answer + _said(ENDED))
+    to.write(answer + _error_response(ENDED))
     to.close()
 
 
 CUTS: tuple[Cut, ...] = (closed, reset, halved, answered, crashed, ended)
 
 
-def _said(fields: tuple[bytes, bytes, bytes]) -> bytes:
+def _error_response(fields: tuple[bytes, bytes, bytes]) -> bytes:
     """An ErrorResponse (PostgreSQL, "Message Formats")."""
     severity, code, message = fields
     body = b"S%s\0V%s\0C%s\0M%s\0\0" % (severity, severity, code, message)
@@ -113,7 +113,7 @@ class Wire:
                 continue
             if self.is_cut:
                 # A database that recovers hears that somebody wants TLS, and no more.
-                to.write(answer if answer == b"N" else _said(RECOVERING))
+                to.write(answer if answer == b"N" else _error_response(RECOVERING))
                 if answer != b"N":
                     to.close()
                     return
@@ -129,14 +129,14 @@ class Wire:
 @asynccontextmanager
 async def wire(dsn: str) -> AsyncIterator[Wire]:
     """A wire to PostgreSQL until the block ends."""
-    made = Wire(dsn)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    proxy = Wire(dsn)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     parts = urlsplit(dsn)
     login = parts.netloc.rpartition("@")[0]
-    made.address = parts._replace(netloc=f"{login}@{host}:{port}").geturl()
+    proxy.address = parts._replace(netloc=f"{login}@{host}:{port}").geturl()
     try:
-        yield made
+        yield proxy
     finally:
         server.close()
-        made.mend()
+        proxy.mend()

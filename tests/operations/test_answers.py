@@ -70,14 +70,14 @@ async def test_an_answer_to_nobody_carries_them_too(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     ["", "a b", "a\tb", "x" * 129, "<script>", 'quo"te', "ümlaut".encode().decode("latin-1")],
 )
 async def test_a_request_id_that_could_do_harm_in_a_log_is_not_repeated(
-    api: Api, given: str
+    api: Api, values: str
 ) -> None:
-    answer = await api.get("/v1/nothing", headers=[(b"X-Request-Id", given.encode("latin-1"))])
-    assert answer.headers["x-request-id"] not in ("", given)
+    answer = await api.get("/v1/nothing", headers=[(b"X-Request-Id", values.encode("latin-1"))])
+    assert answer.headers["x-request-id"] not in ("", values)
     assert "x-client-request-id" not in answer.headers
 
 
@@ -102,10 +102,10 @@ async def test_head_is_answered_like_get_without_the_body(api: Api) -> None:
 
 async def test_the_connection_is_fit_for_the_next_request_after_every_answer(api: Api) -> None:
     limits = httpx.Limits(max_connections=1)
-    async with PlainHttp(base_url=api.base_url, headers=api.headers, limits=limits) as one:
+    async with PlainHttp(base_url=api.base_url, headers=api.headers, limits=limits) as plain:
         for method, path, status in EVERYWHERE:
-            assert (await one.head(path)).status_code < 500
-            assert (await one.request(method, path)).status_code == status
+            assert (await plain.head(path)).status_code < 500
+            assert (await plain.request(method, path)).status_code == status
 
 
 async def test_the_process_tells_that_it_lives_and_that_it_serves(api: Api) -> None:
@@ -116,14 +116,14 @@ async def test_the_process_tells_that_it_lives_and_that_it_serves(api: Api) -> N
 async def test_metrics_are_told_to_nobody_without_their_token(
     api: Api, hurried: httpx.AsyncClient
 ) -> None:
-    for given in (
+    for authorization in (
         "",
         "Bearer",
         f"Bearer {METRICS_TOKEN}x",
         f"Basic {METRICS_TOKEN}",
         f"Bearer {api.token}",
     ):
-        answer = await api.get("/metrics", headers={"Authorization": given})
+        answer = await api.get("/metrics", headers={"Authorization": authorization})
         assert (answer.status_code, answer.headers["www-authenticate"]) == (
             401,
             'Bearer realm="metrics"',
@@ -140,14 +140,14 @@ async def test_metrics_count_requests_by_operation_and_never_by_what_they_said(a
     await api.get("/v1/workers", params={"email": "grace@example.org"})
     answer = await api.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    for said in (
+    for line in (
         'almoner_requests_total{operation="patients.create",status="200"}',
         'almoner_requests_total{operation="patients.get",status="200"}',
         'almoner_request_seconds_bucket{le="+Inf",operation="workers.find"}',
         'almoner_database_connections{state="open"}',
         "almoner_audit_reads_dropped 0.0",
     ):
-        assert said in answer.text, said
+        assert line in answer.text, line
     assert row_id not in answer.text
     assert "grace" not in answer.text
 
@@ -158,7 +158,7 @@ def test_requests_are_counted_in_the_bucket_of_their_time() -> None:
         metrics.observe("patients.get", 200, seconds)
     metrics.exposition(1, 1, 0)
     metrics.observe("patients.get", 404, 0.25)
-    told = metrics.exposition(1, 1, 0).decode().splitlines()
+    lines = metrics.exposition(1, 1, 0).decode().splitlines()
     for line in (
         'almoner_requests_total{operation="patients.get",status="200"} 4.0',
         'almoner_requests_total{operation="patients.get",status="404"} 1.0',
@@ -168,7 +168,7 @@ def test_requests_are_counted_in_the_bucket_of_their_time() -> None:
         'almoner_request_seconds_count{operation="patients.get"} 5.0',
         'almoner_request_seconds_sum{operation="patients.get"} 40.2535',
     ):
-        assert line in told, line
+        assert line in lines, line
 
 
 @pytest.fixture

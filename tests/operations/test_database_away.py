@@ -30,7 +30,7 @@ from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from tests.conftest import METRICS_TOKEN, ServerThread, free_port
-from tests.operations.conftest import PATIENT, held, locked, until_true
+from tests.operations.conftest import PATIENT, delayed, locked, until_true
 from tests.plain_http import PlainHttp
 
 SECONDS = 2
@@ -111,8 +111,8 @@ async def fragile(postgres_server: EmbeddedServer, embedded_home: Path) -> Async
 
 @pytest.fixture
 async def row_id(fragile: Fragile) -> str:
-    made: str = (await fragile.api.post("/v1/patients", json=PATIENT)).json()["id"]
-    return made
+    patient_id: str = (await fragile.api.post("/v1/patients", json=PATIENT)).json()["id"]
+    return patient_id
 
 
 def refused_for_now(answer: httpx.Response) -> None:
@@ -139,7 +139,7 @@ async def test_a_request_under_way_is_refused_and_the_server_recovers(
     holding = locked(fragile.dsn, row_id)
     holder = await holding.__aenter__()
     under_way = asyncio.create_task(fragile.api.put(f"/v1/patients/{row_id}", json={"city": "Rye"}))
-    await held(holder)
+    await delayed(holder)
     began = time.monotonic()
     await end(fragile)
     answer = await under_way

@@ -40,8 +40,8 @@ _INTEGRATION, _PROCESS = "/integrations/kiwihealth_pull/hook", "/processes/hooks
 @pytest.fixture
 async def cut(dsn: str) -> AsyncIterator[Wire]:
     """The wire to the database of the tests."""
-    async with wire(dsn) as made:
-        yield made
+    async with wire(dsn) as proxy:
+        yield proxy
 
 
 @asynccontextmanager

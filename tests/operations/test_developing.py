@@ -96,11 +96,11 @@ async def test_a_change_of_a_template_is_served_at_once_and_one_of_the_code_by_a
         process.send_signal(signal.SIGINT)
         ended = process.wait(60)
         await embedded.drop_database(postgres, "almoner_developing")
-    said = output.read_text()
+    log = output.read_text()
     assert ended == 0
-    assert "Traceback" not in said
-    assert said.endswith("Stopped.\n")
-    assert '"statement": "SELECT almoner_epoch()"' in said
+    assert "Traceback" not in log
+    assert log.endswith("Stopped.\n")
+    assert '"statement": "SELECT almoner_epoch()"' in log
 
 
 async def test_a_statement_is_logged_with_its_time_and_without_its_values(dsn: str) -> None:

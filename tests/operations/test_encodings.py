@@ -100,7 +100,7 @@ async def test_a_form_of_a_page_is_read_the_same_way(api: Api) -> None:
 
 
 async def test_long_answers_are_packed_for_whoever_asks_and_are_the_same(api: Api) -> None:
-    made = [(await api.post("/v1/patients", content=body())).json()["id"] for _ in range(12)]
+    ids = [(await api.post("/v1/patients", content=body())).json()["id"] for _ in range(12)]
     for path in ("/v1/patients", "/v1/changes", "/v1/openapi.json"):
         packed = await api.get(path, headers={"Accept-Encoding": "br;q=1, gzip;q=0.5"})
         plain = await api.get(path, headers={"Accept-Encoding": "gzip;q=0"})
@@ -112,7 +112,7 @@ async def test_long_answers_are_packed_for_whoever_asks_and_are_the_same(api: Ap
         assert plain.headers["vary"] == "accept-encoding"
         assert int(packed.headers["content-length"]) * 2 < int(plain.headers["content-length"])
         assert packed.json().__class__ is plain.json().__class__
-    short = await api.get(f"/v1/patients/{made[0]}", headers={"Accept-Encoding": "gzip"})
+    short = await api.get(f"/v1/patients/{ids[0]}", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in short.headers
     assert "vary" not in short.headers
 

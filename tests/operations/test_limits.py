@@ -21,7 +21,7 @@ from tests.operations.conftest import (
     PATIENT,
     REQUESTS,
     SECONDS,
-    held,
+    delayed,
     locked,
     until_true,
     waiting,
@@ -124,7 +124,7 @@ async def test_requests_beyond_those_that_are_worked_on_are_refused_at_once(
             asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change))
             for _ in range(REQUESTS)
         ]
-        await held(holder, CONNECTIONS)
+        await delayed(holder, CONNECTIONS)
         answers: list[httpx.Response] = []
         began = time.monotonic()
 
@@ -150,10 +150,10 @@ async def test_a_request_that_takes_too_long_is_answered_and_changes_nothing_lat
         refused_for_now(await hurried.put(f"/v1/patients/{row_id}", json={"city": "Rye"}))
         assert time.monotonic() - began < SECONDS + 2
 
-        async def given_up() -> bool:
+        async def abandoned() -> bool:
             return await waiting(holder) == 0
 
-        await until_true(given_up, "the database no longer works on the request")
+        await until_true(abandoned, "the database no longer works on the request")
     assert (await api.get(f"/v1/patients/{row_id}")).json()["city"] is None
     logged = await connection.fetchval(
         "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2",
@@ -174,7 +174,7 @@ async def test_callers_who_find_every_connection_taken_are_refused_in_time_and_s
             asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change))
             for _ in range(CONNECTIONS)
         ]
-        await held(holder, CONNECTIONS)
+        await delayed(holder, CONNECTIONS)
         writing.append(asyncio.create_task(hurried.put(f"/v1/patients/{row_id}", json=change)))
         for answer in await asyncio.gather(*writing):
             refused_for_now(answer)
@@ -189,7 +189,7 @@ async def test_callers_who_find_every_connection_taken_are_refused_in_time_and_s
 async def test_a_connection_is_waited_for_no_longer_than_the_patience(dsn: str) -> None:
     database = await Database.connect(dsn, size=1, patience=0.2)
     try:
-        async with taken(database, 1) as (only_one,):
+        async with taken(database, 1) as (only_connection,):
             began = time.monotonic()
             with pytest.raises(UnavailableError) as refused:
                 async with database.connection():
@@ -197,7 +197,7 @@ async def test_a_connection_is_waited_for_no_longer_than_the_patience(dsn: str) 
             assert refused.value.status == 503
             assert refused.value.headers["Retry-After"]
             assert 0.1 < time.monotonic() - began < 2
-            assert await only_one.fetchval("SELECT 1") == 1
+            assert await only_connection.fetchval("SELECT 1") == 1
         async with database.connection() as again:
             assert await again.fetchval("SELECT 1") == 1
     finally:

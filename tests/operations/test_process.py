@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from almoner.settings import Settings
 from tests.conftest import Api
-from tests.operations.conftest import PATIENT, Process, held, locked, until_true
+from tests.operations.conftest import PATIENT, Process, delayed, locked, until_true
 from tests.plain_http import PlainHttp
 
 # Every value that the callers of these tests send; none may turn up in a log or a trace.
@@ -68,16 +68,16 @@ class Receiver(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def spans(self) -> list[Any]:
-        found = []
+        exported = []
         for body in list(self.received):
             request = ExportTraceServiceRequest.FromString(body)
-            found += [
+            exported += [
                 span
                 for r in request.resource_spans
                 for scope in r.scope_spans
                 for span in scope.spans
             ]
-        return found
+        return exported
 
 
 class _Post(BaseHTTPRequestHandler):
@@ -198,20 +198,20 @@ async def test_a_log_of_every_request_holds_no_value_and_no_secret(
     assert statuses[:2] == [500, 503]
     assert statuses[2] < 500
 
-    async def told() -> bool:
-        return '"the-fault"' in talkative.said()
+    async def logged() -> bool:
+        return '"the-fault"' in talkative.log()
 
-    await until_true(told, "the fault is in the log")
-    said = talkative.said()
+    await until_true(logged, "the fault is in the log")
+    log = talkative.log()
     for value in (*UNTOLD, *secrets):
-        assert value not in said, f"the log holds {value!r}"
-    entries = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+        assert value not in log, f"the log holds {value!r}"
+    entries = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert {"request", "fault", "unavailable"} <= {entry["event"] for entry in entries}
     faults = [entry for entry in entries if entry["event"] == "fault"]
     assert [(f["client_request_id"], f["sqlstate"]) for f in faults] == [("the-fault", "XX000")]
     assert faults[0]["request_id"] not in ("", "the-fault")
     assert all(entry["where"] for entry in faults)
-    assert len([line for line in said.splitlines() if not line.startswith("{")]) == 1, (
+    assert len([line for line in log.splitlines() if not line.startswith("{")]) == 1, (
         "all but the greeting is structured"
     )
 
@@ -232,8 +232,8 @@ async def test_spans_tell_the_operation_and_nothing_of_what_was_said(
     last = next(
         s for s in receiver.spans() if any(a.value.string_value == latest for a in s.attributes)
     )
-    told = {a.key: a.value.string_value or a.value.int_value for a in last.attributes}
-    assert told == {
+    attributes = {a.key: a.value.string_value or a.value.int_value for a in last.attributes}
+    assert attributes == {
         "http.request.method": "GET",
         "almoner.request_id": latest,
         "http.response.status_code": 200,
@@ -261,7 +261,7 @@ async def test_a_server_that_is_asked_to_stop_finishes_the_request_under_way(
                 under_way = asyncio.create_task(
                     caller.put(f"/v1/patients/{row_id}", json={"city": "Rye"})
                 )
-                await held(holder)
+                await delayed(holder)
                 running.signal(signal.SIGTERM)
 
                 async def closed() -> bool:

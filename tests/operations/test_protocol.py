@@ -54,17 +54,17 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     names = [name.decode() for name, _ in scope["headers"]]
-    said = json.dumps(
+    content = json.dumps(
         {"method": scope["method"], "path": scope["path"], "body": body.decode(), "names": names}
     ).encode()
     await send(
         {
             "type": "http.response.start",
             "status": 200,
-            "headers": [(b"content-length", b"%d" % len(said))],
+            "headers": [(b"content-length", b"%d" % len(content))],
         }
     )
-    await send({"type": "http.response.body", "body": said})
+    await send({"type": "http.response.body", "body": content})
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +131,11 @@ def exchanged(port: int, *packets: bytes, answers: int = 1) -> list[str]:
     with Raw(port) as raw:
         for packet in packets:
             raw.sendall(packet)
-        found = []
+        bodies = []
         for _ in range(answers):
             status, _, body = raw.answer()
-            found.append(json.loads(body)["body"] if status == 200 else f"{status}")
-        return found
+            bodies.append(json.loads(body)["body"] if status == 200 else f"{status}")
+        return bodies
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
@@ -146,9 +146,9 @@ def test_a_request_that_offers_an_upgrade_has_its_body_read_in_every_split(
     sent = request(upgrade, framing)
     expected = [BODY.decode()]
     wrong = {
-        cut: found
+        cut: answer
         for cut in range(1, len(sent))
-        if (found := exchanged(port, sent[:cut], sent[cut:])) != expected
+        if (answer := exchanged(port, sent[:cut], sent[cut:])) != expected
     }
     assert wrong == {}
     assert exchanged(port, sent) == expected
@@ -166,9 +166,9 @@ def test_requests_that_follow_an_upgrade_on_the_same_connection_are_their_own(
     expected = [BODY.decode(), BODY.decode(), "plain", BODY.decode()]
     assert exchanged(port, sent, answers=4) == expected
     wrong = {
-        cut: found
+        cut: answer
         for cut in range(1, len(sent), 7)
-        if (found := exchanged(port, sent[:cut], sent[cut:], answers=4)) != expected
+        if (answer := exchanged(port, sent[:cut], sent[cut:], answers=4)) != expected
     }
     assert wrong == {}
     assert exchanged(port, request("h2c", framing) * 300, answers=300) == [BODY.decode()] * 300
@@ -410,14 +410,14 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(port: int) -> N
 
 
 def test_connections_that_say_nothing_keep_nobody_out(port: int) -> None:
-    held = [Raw(port) for _ in range(400)]
+    connections = [Raw(port) for _ in range(400)]
     try:
-        for number, raw in enumerate(held):
+        for number, raw in enumerate(connections):
             if number % 2:
                 raw.sendall(b"GET / HT")
         assert httpx.get(f"http://127.0.0.1:{port}/").json()["path"] == "/"
     finally:
-        for raw in held:
+        for raw in connections:
             raw.close()
 
 
@@ -434,11 +434,11 @@ class Closing:
     """A connection that is closing already: there is nothing more to do about it."""
 
     def __init__(self) -> None:
-        self.given_up = 0
+        self.ended_calls = 0
 
     def give_up(self) -> None:
-        assert not self.given_up
-        self.given_up = 1
+        assert not self.ended_calls
+        self.ended_calls = 1
 
 
 class Clock:
@@ -462,8 +462,8 @@ def test_a_connection_that_is_closing_is_given_up_once_and_holds_up_nobody() -> 
     old, second, third = Closing(), Closing(), Closing()
     for waiting in (old, second, third):
         connections.wait(connections.unfinished, waiting, loop)
-    assert (old.given_up, second.given_up, third.given_up) == (1, 0, 0)
+    assert (old.ended_calls, second.ended_calls, third.ended_calls) == (1, 0, 0)
     clock.now = 11.0
     clock.timers.pop()()
-    assert (old.given_up, second.given_up, third.given_up) == (1, 1, 1)
+    assert (old.ended_calls, second.ended_calls, third.ended_calls) == (1, 1, 1)
     assert not connections.unfinished

@@ -35,7 +35,7 @@ def listener() -> Iterator[socket.socket]:
 
 @contextmanager
 def serving(
-    settings: Settings, listener: socket.socket, said: Path
+    settings: Settings, listener: socket.socket, output: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server of two processes that was handed this socket; it is ended with the block."""
     unset = ("ALMONER_", "OTEL_", "PG", "PROMETHEUS_")
@@ -45,7 +45,7 @@ def serving(
         "ALMONER_PORT": str(listener.getsockname()[1]),
         "LISTEN_FDS": "1",
     }
-    with said.open("ab") as errors:
+    with output.open("ab") as errors:
         server = subprocess.Popen(
             ["sh", "-c", f"LISTEN_PID=$$ exec {ALMONER} serve --workers 2"],
             env=environ,
@@ -109,14 +109,14 @@ async def load(port: int, token: str) -> AsyncIterator[list[str]]:
 async def test_nobody_is_refused_while_processes_are_replaced_and_while_the_server_is(
     settings: Settings, listener: socket.socket, api: Api, tmp_path: Path
 ) -> None:
-    said, port = tmp_path / "said", listener.getsockname()[1]
+    output, port = tmp_path / "said", listener.getsockname()[1]
     with ExitStack() as servers:
 
         async def start() -> subprocess.Popen[bytes]:
-            server = servers.enter_context(serving(settings, listener, said))
+            server = servers.enter_context(serving(settings, listener, output))
             assert server.stdout is not None
             line = await asyncio.to_thread(server.stdout.readline)
-            assert b"Almoner serves" in line, said.read_text()
+            assert b"Almoner serves" in line, output.read_text()
             return server
 
         first = await start()
@@ -131,9 +131,9 @@ async def test_nobody_is_refused_while_processes_are_replaced_and_while_the_serv
                 return len(now) == 2 and not now & before
 
             await until_true(replaced, "each process is another one", 300)
-            assert wrong == [], said.read_text()
+            assert wrong == [], output.read_text()
             # Whoever comes while there is no server at all waits at the socket, which stays.
             first.terminate()
             assert await asyncio.to_thread(first.wait, 60) == 0
             await start()
-        assert wrong == [], said.read_text()
+        assert wrong == [], output.read_text()

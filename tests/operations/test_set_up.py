@@ -145,12 +145,15 @@ def test_the_doctor_tells_our_server_from_another_program_on_the_port(
 
 
 def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings, dsn: str) -> None:
-    found = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_HOST="0.0.0.0")  # noqa: S104
-    assert (found["transport"]["well"], "ALMONER_PUBLIC_URL" in found["transport"]["mend"]) == (
+    findings = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_HOST="0.0.0.0")  # noqa: S104
+    assert (
+        findings["transport"]["well"],
+        "ALMONER_PUBLIC_URL" in findings["transport"]["mend"],
+    ) == (
         False,
         True,
     )
-    assert (found["role"]["well"], found["serving role"]["well"]) == (True, True)
+    assert (findings["role"]["well"], findings["serving role"]["well"]) == (True, True)
     owner = looked(settings, ALMONER_PORT=str(free_port()), ALMONER_DATABASE_URL=dsn)["role"]
     assert (owner["well"], "CREATE ROLE" in owner["mend"]) == (False, True)
     assert looked(settings, ALMONER_PORT=str(free_port()))["transport"]["well"]
@@ -174,8 +177,10 @@ async def test_the_doctor_names_an_unencrypted_connection_to_another_machine(dat
         ("::1", False): True,
         (None, False): True,
     }
-    found = {where: (await doctor.role_and_encryption(Row(*where)))[1].well for where in expected}
-    assert found == expected
+    outcomes = {
+        where: (await doctor.role_and_encryption(Row(*where)))[1].well for where in expected
+    }
+    assert outcomes == expected
     async with database.connection() as connection:
         assert (await doctor.role_and_encryption(connection))[
             1

@@ -22,7 +22,7 @@ async def name_of(database: Database, environment: int) -> str:
 async def test_what_is_typed_may_await_and_goes_on_after_a_mistake(
     dsn: str, home: Path, database: Database, program: int
 ) -> None:
-    typed = """
+    script = """
 first = await sql("SELECT $1::int AS number", 6)
 first[0]["number"] * 7
 unheard_of
@@ -34,17 +34,17 @@ written = await store.create(by, resources["workers"], given)
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home)}
     name = await name_of(database, program)
 
-    def shell(*words: str, typed: str = "") -> tuple[int, str]:
+    def shell(*words: str, text: str = "") -> tuple[int, str]:
         result = CliRunner().invoke(
-            app, ["shell", "--environment", name, *words], env=environ, input=typed
+            app, ["shell", "--environment", name, *words], env=environ, input=text
         )
         return result.exit_code, result.output
 
-    code, said = await asyncio.to_thread(shell, typed=typed)
+    code, output = await asyncio.to_thread(shell, text=script)
     assert code == 0
-    assert "42" in said
-    assert "NameError: name 'unheard_of' is not defined" in said
-    assert "{'actor': 'operator', 'through': 'cli'}" in said
+    assert "42" in output
+    assert "NameError: name 'unheard_of' is not defined" in output
+    assert "{'actor': 'operator', 'through': 'cli'}" in output
     assert await asyncio.to_thread(
         shell, "-c", "print(len((await programs.of(environment)).roles) > 0)"
     ) == (0, "True\n")

@@ -208,7 +208,12 @@ async def metrics(server: Process) -> str:
 async def counted(server: Process, line: str) -> float:
     text = await metrics(server)
     return next(
-        (float(one.rpartition(" ")[2]) for one in text.splitlines() if one.startswith(line)), 0.0
+        (
+            float(sample.rpartition(" ")[2])
+            for sample in text.splitlines()
+            if sample.startswith(line)
+        ),
+        0.0,
     )
 
 
@@ -253,18 +258,18 @@ async def test_refusals_say_who_was_refused_and_why_and_nothing_else(
     }
 
     def entries() -> set[tuple[str, str, str]]:
-        lines = [json.loads(line) for line in watched.said().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in watched.log().splitlines() if line.startswith("{")]
         return {
             (e.get("actor", ""), e["operation"], e["problem"])
             for e in lines
             if e["event"] == "refused" and "operation" in e
         }
 
-    async def told() -> bool:
+    async def logged() -> bool:
         return expected <= entries()
 
-    await until_true(told, f"the log tells of {expected}, not only of {entries()}")
-    assert "Quillfeather" not in watched.said()
+    await until_true(logged, f"the log tells of {expected}, not only of {entries()}")
+    assert "Quillfeather" not in watched.log()
 
 
 async def test_a_reader_who_takes_nothing_is_not_waited_for_and_one_who_is_slow_gets_it_all() -> (
@@ -369,8 +374,8 @@ async def test_a_fault_of_a_round_is_told_once_in_a_run_and_one_of_a_request_eac
     with structlog.testing.capture_logs() as lines:
         clock.passes()
         clock.passes()
-    told = {"event": "a fault in a round", "error": "OSError", "log_level": "error", "repeated": 2}
+    event = {"event": "a fault in a round", "error": "OSError", "log_level": "error", "repeated": 2}
     assert lines == [
-        told | {"within_seconds": INTERVAL},
-        told | {"over": True, "within_seconds": 2 * INTERVAL},
+        event | {"within_seconds": INTERVAL},
+        event | {"over": True, "within_seconds": 2 * INTERVAL},
     ]

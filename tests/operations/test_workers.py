@@ -20,7 +20,7 @@ from tests.conftest import free_port
 from tests.operations.conftest import until_true
 
 
-def started(settings: Settings, port: int, said: Path) -> subprocess.Popen[bytes]:
+def started(settings: Settings, port: int, output: Path) -> subprocess.Popen[bytes]:
     unset = ("ALMONER_", "OTEL_", "PG", "PROMETHEUS_")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(unset)} | {
         "ALMONER_DATABASE_URL": settings.database_url,
@@ -28,7 +28,7 @@ def started(settings: Settings, port: int, said: Path) -> subprocess.Popen[bytes
         "ALMONER_PORT": str(port),
     }
     command = [str(Path(sys.executable).with_name("almoner")), "serve", "--workers", "2"]
-    with said.open("wb") as errors:
+    with output.open("wb") as errors:
         return subprocess.Popen(
             command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
         )
@@ -38,13 +38,13 @@ def started(settings: Settings, port: int, said: Path) -> subprocess.Popen[bytes
 async def test_workers_say_that_they_serve_once_they_do_and_end_when_their_parent_is_killed(
     settings: Settings, tmp_path: Path
 ) -> None:
-    port, said = free_port(), tmp_path / "said"
-    parent = started(settings, port, said)
+    port, output = free_port(), tmp_path / "said"
+    parent = started(settings, port, output)
     children: list[psutil.Process] = []
     try:
         assert parent.stdout is not None
         line = await asyncio.to_thread(parent.stdout.readline)
-        assert b"Almoner serves" in line, said.read_text()
+        assert b"Almoner serves" in line, output.read_text()
         with socket.create_connection(("127.0.0.1", port), 5):
             pass
         children = psutil.Process(parent.pid).children(recursive=True)

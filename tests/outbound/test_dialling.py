@@ -160,11 +160,11 @@ async def test_one_address_inside_among_those_of_a_name_refuses_the_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with inside() as service:
-        found = [
+        addresses = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, service.port))
             for host in ("198.51.100.7", "8.8.8.8", "127.0.0.1")
         ]
-        monkeypatch.setattr(connections, "_look_up", lambda *_: found)
+        monkeypatch.setattr(connections, "_look_up", lambda *_: addresses)
         client = HttpClient(private_targets=False, patience=5)
         with pytest.raises(SendError, match="is not a public address"):
             await client.post(f"https://rebinding.example:{service.port}/", b"[]", {})
@@ -196,10 +196,10 @@ def spelled(draw: st.DrawFn) -> str:
 def dialled_as_address(host: str) -> Iterator[str]:
     """What the system takes this host for without asking a name server."""
     try:
-        for found in socket.getaddrinfo(
+        for address in socket.getaddrinfo(
             host, 443, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         ):
-            yield str(found[4][0])
+            yield str(address[4][0])
     except (OSError, UnicodeError):
         return
 
@@ -255,7 +255,7 @@ def test_nobody_else_opens_connections() -> None:
                 wrong += [f"{name} imports {module}" for module in modules & clients]
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                made = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                 if called.endswith(
                     (
                         "ClientSession",
@@ -266,7 +266,7 @@ def test_nobody_else_opens_connections() -> None:
                 ) and not (
                     (
                         called.endswith("ClientSession")
-                        and made.get("connector", "").startswith(
+                        and keywords.get("connector", "").startswith(
                             ("connections.connector(", "connector")
                         )
                     )

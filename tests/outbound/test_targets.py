@@ -187,9 +187,9 @@ async def test_a_name_that_leads_inside_is_not_handed_out() -> None:
 
 async def test_a_name_is_handed_out_as_the_address_that_was_checked() -> None:
     resolver = GuardedResolver(private_targets=True)
-    found = await resolver.resolve("localhost", 80)
+    hosts = await resolver.resolve("localhost", 80)
     await resolver.close()
-    assert found
+    assert hosts
     assert all(
-        ip_address(row["host"]).is_loopback and row["hostname"] == "localhost" for row in found
+        ip_address(row["host"]).is_loopback and row["hostname"] == "localhost" for row in hosts
     )

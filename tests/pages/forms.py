@@ -18,7 +18,7 @@ class SentForm:
 class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[SentForm] = []
+        self.forms: list[SentForm] = []
         self._open: SentForm | None = None
         self._select = ""
         self._first = False
@@ -27,13 +27,13 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         of = {name: value or "" for name, value in attrs}
         if "hx-post" in of:
-            self.found.append(SentForm(of["hx-post"]))
+            self.forms.append(SentForm(of["hx-post"]))
         if tag == "form":
             self._open = (
                 SentForm(of.get("action", "")) if of.get("method", "").lower() == "post" else None
             )
             if self._open is not None:
-                self.found.append(self._open)
+                self.forms.append(self._open)
         if self._open is None:
             return
         name, kind = of.get("name", ""), of.get("type", "text" if tag == "input" else "submit")
@@ -71,4 +71,4 @@ def forms_of(page: str) -> list[SentForm]:
     """The forms that a page or a part of it sends by POST."""
     parser = _Forms()
     parser.feed(page)
-    return parser.found
+    return parser.forms

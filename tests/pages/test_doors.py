@@ -149,8 +149,8 @@ async def test_every_answer_carries_the_strict_policy(
 ) -> None:
     kinds = set()
     async with await inhabited(people, database, store, "kiwi-doors", 20) as person:
-        made = await person.send_form("/calendar/feed", whole_names="on")
-        feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", made.text)[0]
+        answer = await person.send_form("/calendar/feed", whole_names="on")
+        feed = re.findall(r"/calendar/feed/[\w-]{43}\.ics", answer.text)[0]
         with every_case() as cases:
             # What is looked at comes first, since forms change it.
             for page in sorted(PAGES, key=lambda page: "POST" in page.methods):
@@ -198,7 +198,7 @@ async def a_patient(database: Database, store: Store) -> tuple[int, str]:
     environment = await new_environment(database)
     async with database.connection() as connection:
         await published(connection, environment, kiwi_health.source())
-    given = {
+    body = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "first_name": "Grace",
@@ -206,7 +206,7 @@ async def a_patient(database: Database, store: Store) -> tuple[int, str]:
         "birthday": "1906-12-09",
     }
     written = await store.create(
-        Actor(environment, "test", "cli", "test", whole=True), BY_NAME["patients"], given
+        Actor(environment, "test", "cli", "test", whole=True), BY_NAME["patients"], body
     )
     return environment, written.id
 

@@ -35,7 +35,7 @@ from tests.browsers import (
 from tests.cases import every_case
 from tests.conftest import Callers, Server
 from tests.pages.inhabited import inhabited
-from tests.pages.visited import ASKED_WITH, NO_PAGE, OPENED, SEEN, Visited, visited_by
+from tests.pages.visited import ASKED_WITH, NO_PAGE, OPENED, VISITED, Visited, visited_by
 from tests.people import People, Person
 
 ROOMS = ("/patients", "/calendar", "/workshop/new", "/workshop/remove", "/workshop", "/admin", "/")
@@ -140,13 +140,13 @@ class Window:
         self.faults.clear()
         answer = await self.page.goto(address)
         assert answer is not None
-        found = [] if answer.status == 200 else [f"it answers {answer.status}"]
-        found += await looked_at(self.page)
+        faults = [] if answer.status == 200 else [f"it answers {answer.status}"]
+        faults += await looked_at(self.page)
         await self.page.set_viewport_size(ZOOMED)
-        found += [f"zoomed: {one}" for one in await too_wide(self.page)]
+        faults += [f"zoomed: {fault}" for fault in await too_wide(self.page)]
         headings = await self.page.locator("h1").count()
         return [
-            *found,
+            *faults,
             *([] if headings == 1 else [f"it has {headings} headings of the first level"]),
             *self.faults,
         ]
@@ -177,7 +177,7 @@ def _is_page(answer: httpx.Response) -> bool:
 
 async def test_the_main_pages_are_accessible_and_fit(window: Window, visited: Visited) -> None:
     with every_case() as cases:
-        for path, query in SEEN:
+        for path, query in VISITED:
             if name := PICTURED.get(path + query):
                 with cases.case(path + query):
                     await window.opens(await visited.address(path, query), on_a_wide_screen)
@@ -195,7 +195,7 @@ async def test_every_page_is_accessible(room: str, window: Window, visited: Visi
 
 async def _pages_of(room: str, visited: Visited) -> AsyncIterator[tuple[str, str]]:
     """The pages of a room, as they are written in ``PICTURED``, each with its address."""
-    for path, query in SEEN:
+    for path, query in VISITED:
         if room_of(path) == room:
             address = await visited.address(path, query)
             # What leads on leads to a page that is looked at as well.
@@ -204,7 +204,7 @@ async def _pages_of(room: str, visited: Visited) -> AsyncIterator[tuple[str, str
 
 
 def test_the_main_pages_are_pages() -> None:
-    assert PICTURED.keys() <= {path + query for path, query in SEEN}
+    assert PICTURED.keys() <= {path + query for path, query in VISITED}
 
 
 @pytest.mark.screens

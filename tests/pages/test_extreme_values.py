@@ -24,7 +24,7 @@ from almoner.workshop.assessment_design import FieldDesign
 from almoner.workshop.field_kinds import kind_of
 from almoner.workshop.published_programs import design_of
 from tests.conftest import Api
-from tests.contract.rows import one
+from tests.contract.rows import only_row
 from tests.people import People, Person
 
 # What other systems write for "not set" and "without an end", and notations that are taken but not
@@ -85,14 +85,14 @@ def filled(kind: Kind, moment: str, day: str) -> Any:
 
 def body(fields: tuple[FieldDesign, ...], moment: str, day: str) -> dict[str, Any]:
     """Values for what is about time or required."""
-    made = {}
-    for one_field in fields:
-        kind = kind_of(one_field)
+    values = {}
+    for member in fields:
+        kind = kind_of(member)
         value = filled(kind, moment, day)
-        if value is None and one_field.required:
-            value = kind.example() if one_field.low is None else int(one_field.low)
-        made[one_field.name] = value
-    return {name: value for name, value in made.items() if value is not None}
+        if value is None and member.required:
+            value = kind.example() if member.low is None else int(member.low)
+        values[member.name] = value
+    return {name: value for name, value in values.items() if value is not None}
 
 
 async def _events(api: Api, rows: Rows, calendar: str) -> None:
@@ -115,18 +115,20 @@ async def _events(api: Api, rows: Rows, calendar: str) -> None:
     for start, end in [*spans, ("2026-11-30T00:00:00", "9999-12-31T23:59:59")]:
         rows.keep(
             "event",
-            one(
+            only_row(
                 await api.post(
                     "/v1/calendar_events", json={**values, "start_time": start, "end_time": end}
                 )
             ),
         )
     for day in DAYS:
-        rows.keep("event", one(await api.post("/v1/calendar_events", json={**values, "day": day})))
+        rows.keep(
+            "event", only_row(await api.post("/v1/calendar_events", json={**values, "day": day}))
+        )
 
 
 async def _written(api: Api, store: Store, inside: Actor, database: Database, rows: Rows) -> None:
-    conversation = one(
+    conversation = only_row(
         await api.post(
             "/v1/conversations", json={"user_id": rows.patient, "conversation_type": "phone"}
         )
@@ -142,7 +144,9 @@ async def _written(api: Api, store: Store, inside: Actor, database: Database, ro
         sender = {"worker_id": rows.worker} if direction == "outbound" else {}
         rows.keep(
             "message",
-            one(await api.post("/v1/messages", json={**values, **sender, "send_time": moment})),
+            only_row(
+                await api.post("/v1/messages", json={**values, **sender, "send_time": moment})
+            ),
         )
     for moment in MOMENTS:
         steps = [
@@ -169,7 +173,9 @@ async def _written(api: Api, store: Store, inside: Actor, database: Database, ro
                     "type_name": kind.name,
                     "body": body(kind.fields, moment, day),
                 }
-                rows.keep("record", one(await api.post("/v1/custom_data_type_records", json=row)))
+                rows.keep(
+                    "record", only_row(await api.post("/v1/custom_data_type_records", json=row))
+                )
         for assessment in design.assessments:
             asked = tuple(
                 question for question in assessment.questions if question.shown_when is None
@@ -179,7 +185,7 @@ async def _written(api: Api, store: Store, inside: Actor, database: Database, ro
                 "spec_id": assessment.id,
                 "model": body(asked, moment, day),
             }
-            rows.keep("response", one(await api.post("/v1/assessment_responses", json=row)))
+            rows.keep("response", only_row(await api.post("/v1/assessment_responses", json=row)))
 
 
 async def visited(person: Person, rows: Rows) -> list[str]:
@@ -248,7 +254,7 @@ async def test_no_value_that_the_api_takes_takes_a_page_down(
         }
         for birthday in DAYS:
             values = {**named, "timezone": theirs, "birthday": birthday}
-            patient = one(await api.post("/v1/patients", json=values))
+            patient = only_row(await api.post("/v1/patients", json=values))
         rows = Rows(patient["id"], person.worker_id)
         await _events(api, rows, calendar)
         await _written(api, store, inside, database, rows)

@@ -61,7 +61,7 @@ def answering(
     return answer
 
 
-async def is_shown(page: Page, path: str) -> None:
+async def expect_page(page: Page, path: str) -> None:
     await page.wait_for_url(lambda url: url.partition("#")[0].endswith(path))
     await expect(page.locator("h1").first).to_be_visible()
 
@@ -71,27 +71,27 @@ async def test_back_from_a_refused_form_leads_to_the_page_before_and_loading_it_
     everybody: Person, screens: Screens
 ) -> None:
     page = await screens(everybody)
-    for path, field, typed, button, error in REFUSED:
+    for path, field, text, button, error in REFUSED:
         here = path.format(patient=everybody.patient_id)
         await page.goto("/calendar")
         await page.goto(here)
         number = await page.evaluate("history.length")
-        await page.locator(field).first.fill(typed)
+        await page.locator(field).first.fill(text)
         await page.locator(button).first.click()
         await expect(page.locator(error).first).to_be_visible()
         # What was typed is there, in the page that it was typed in, with the focus on what is
         # wrong.
-        await expect(page.locator(field).first).to_have_value(typed)
+        await expect(page.locator(field).first).to_have_value(text)
         assert page.url.endswith(here)
         assert await page.evaluate("history.length") == number, here
         assert await page.evaluate("document.activeElement !== document.body"), here
         page.once("dialog", lambda dialog: dialog.accept())
         await page.go_back()
-        await is_shown(page, "/calendar")
+        await expect_page(page, "/calendar")
         await page.go_forward()
-        await is_shown(page, here)
+        await expect_page(page, here)
         await page.reload()
-        await is_shown(page, here)
+        await expect_page(page, here)
     assert await page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
@@ -105,12 +105,12 @@ async def test_what_a_form_finds_is_a_page_that_one_goes_back_from(
     await page.locator("#find").fill("a")
     await page.locator("#find").press("Enter")
     await expect(page.locator("#results-title")).to_be_visible()
-    await is_shown(page, "/patients")
+    await expect_page(page, "/patients")
     await page.go_back()
-    await is_shown(page, profile)
+    await expect_page(page, profile)
     assert await page.locator("h1, h2").first.inner_text() == before
     await page.go_forward()
-    await is_shown(page, "/patients")
+    await expect_page(page, "/patients")
 
 
 async def test_a_form_that_the_server_cannot_take_stays_with_what_was_typed(
@@ -154,7 +154,7 @@ async def test_a_refused_sign_in_is_no_page_of_the_history(
     await page.go_back()
     await page.wait_for_url("**/docs")
     await page.go_forward()
-    await is_shown(page, "/sign-in")
+    await expect_page(page, "/sign-in")
 
 
 @pytest.mark.slow
@@ -170,14 +170,14 @@ async def test_a_form_for_a_file_that_is_refused_is_no_page_of_the_history_and_t
     await expect(page.locator("#collections-error")).to_be_visible()
     assert await page.evaluate("history.length") == number
     await page.reload()
-    await is_shown(page, "/admin/export")
+    await expect_page(page, "/admin/export")
     await page.locator("[name=collections][value=workers]").check()
     async with page.expect_download() as downloading:
         await button.click()
     assert (await downloading.value).suggested_filename.startswith("workers")
     assert await page.evaluate("history.length") == number
     await page.go_back()
-    await is_shown(page, "/calendar")
+    await expect_page(page, "/calendar")
     await page.goto("/admin/audit")
     async with page.expect_download() as downloading:
         await page.get_by_role("button", name="Save as NDJSON").click()

@@ -56,7 +56,9 @@ def _names_in(path: Path) -> frozenset[str]:
             declares = isinstance(node.func, ast.Name) and node.func.id == "control"
             if asks or declares:
                 names |= {
-                    str(given.value) for given in node.args[:1] if isinstance(given, ast.Constant)
+                    str(argument.value)
+                    for argument in node.args[:1]
+                    if isinstance(argument, ast.Constant)
                 }
     return frozenset(names)
 
@@ -90,8 +92,8 @@ async def ask(person: Person, page: PageRoute, address: str, pairs: list[tuple[s
         answer = await person.get(f"{address}?{urlencode(short)}" if short else address)
     else:
         answer = await person.send_form(address, *pairs)
-    said = f"{page.methods[0]} {address[:90]} {str(pairs)[:90]}: {answer.status_code}"
-    return "" if answer.status_code < 500 else said
+    report = f"{page.methods[0]} {address[:90]} {str(pairs)[:90]}: {answer.status_code}"
+    return "" if answer.status_code < 500 else report
 
 
 @pytest.fixture

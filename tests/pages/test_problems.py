@@ -81,7 +81,7 @@ async def test_an_address_without_a_page_answers_people_with_one_and_programs_wi
         answer = await client.request(method, path, headers={"Accept": "application/json"})
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
         assert answer.headers["cache-control"] == "no-store"
-        assert [one["code"] for one in answer.json()["errors"]] == [code]
+        assert [error["code"] for error in answer.json()["errors"]] == [code]
         assert ("allow" in answer.headers) is (status == 405)
 
 
@@ -96,7 +96,7 @@ async def test_a_page_that_a_role_does_not_open_says_who_can_change_that(
 ) -> None:
     async with await people(program, "designer") as person:
         page = await screens(person)
-        await shown(page, "/inbox", 403, "Your role does not open this page")
+        await expect_problem(page, "/inbox", 403, "Your role does not open this page")
         await expect(page.get_by_test_id("problem")).to_contain_text(
             "An administrator of your environment"
         )
@@ -110,7 +110,7 @@ async def test_a_page_that_fails_names_the_entry_of_the_log_and_nothing_else(
 
     monkeypatch.setattr(account_page, "_page", failing)
     page = await screens(designer)
-    await shown(page, "/account", 500, "This page failed")
+    await expect_problem(page, "/account", 500, "This page failed")
     assert "the secret of a patient" not in await page.content()
     await expect(page.locator("main code")).not_to_be_empty()
 
@@ -174,11 +174,11 @@ async def test_without_the_database_pages_say_so_and_what_was_typed_stays(cut: C
     )
     await expect(name).to_have_value("Zoë")
     cut.page.once("dialog", lambda dialog: dialog.accept())
-    await shown(cut.page, "/account", 503, "The server is busy or its database is away")
-    await shown(cut.page, "/nothing", 404, "There is nothing here")
+    await expect_problem(cut.page, "/account", 503, "The server is busy or its database is away")
+    await expect_problem(cut.page, "/nothing", 404, "There is nothing here")
 
 
-async def shown(page: Page, path: str, status: int, title: str) -> None:
+async def expect_problem(page: Page, path: str, status: int, title: str) -> None:
     """Goes there, and sees a whole page that says what is the matter."""
     answer = await page.goto(path)
     assert answer is not None

@@ -45,10 +45,10 @@ def refused(kind: Kind) -> list[Problem]:
 
 
 def test_no_page_says_of_a_field_what_is_meant_for_programs() -> None:
-    said = {name: [refusal(one) for one in refused(kind)] for name, kind in fields()}
-    assert len(said) > 80
+    refusals = {name: [refusal(problem) for problem in refused(kind)] for name, kind in fields()}
+    assert len(refusals) > 80
     assert {
-        name: texts for name, texts in said.items() if any(map(FOR_PROGRAMS.search, texts))
+        name: texts for name, texts in refusals.items() if any(map(FOR_PROGRAMS.search, texts))
     } == {}
 
 
@@ -94,4 +94,4 @@ def test_what_has_no_words_of_its_own_says_what_is_wrong() -> None:
             "The end is before the start.",
         ),
     ]
-    assert [refusal(one) for one, _ in cases] == [said for _, said in cases]
+    assert [refusal(problem) for problem, _ in cases] == [sentence for _, sentence in cases]

@@ -168,7 +168,7 @@ async def test_a_count_of_nothing_leaves_no_hole_and_one_that_comes_moves_nothin
 
 async def test_words_that_stand_beside_each_other_are_apart(everybody: Person) -> None:
     forms = forms_of((await everybody.get("/workshop/new/phases")).text)
-    form = next(one for one in forms if one.action == "/workshop/add/phases" and one.values)
+    form = next(form for form in forms if form.action == "/workshop/add/phases" and form.values)
     saved = await everybody.send_form(form.action, *form.values, title="Later", name="later")
     assert saved.status_code == 303, saved.text
     workshop = re.sub(r"<[^>]+>", "", (await everybody.get("/workshop")).text)

@@ -24,7 +24,7 @@ from almoner.pages.sent_forms import SentForm, SentForms, SentOutcome, new_token
 from tests.browsers import Screens
 from tests.conftest import Callers
 from tests.pages.inhabited import inhabited
-from tests.pages.visited import SEEN, Visited, visited_by
+from tests.pages.visited import VISITED, Visited, visited_by
 from tests.people import People, Person
 from tests.web.document import Document
 
@@ -205,8 +205,8 @@ async def test_a_form_of_which_nobody_knows_what_came_is_not_taken_again_before_
         "a refusal, which undoes what it refuses": (written_and_refused, True),
         "a fault before any": (failed, True),
     }
-    found = {case: await is_taken_again(coming_to) for case, (coming_to, _) in cases.items()}
-    assert found == {case: again for case, (_, again) in cases.items()}
+    taken_again = {case: await is_taken_again(coming_to) for case, (coming_to, _) in cases.items()}
+    assert taken_again == {case: again for case, (_, again) in cases.items()}
 
 
 async def test_what_was_sent_is_forgotten_after_a_day_and_only_then(
@@ -341,7 +341,7 @@ async def test_forms_of_every_sort_are_sent_once_however_fast_they_are_pressed_t
 async def test_every_form_is_sent_once_however_fast_it_is_pressed_twice(
     everybody: Person, visited: Visited, screens: Screens
 ) -> None:
-    assert await pressed_on(await screens(everybody), visited, SEEN) > 40
+    assert await pressed_on(await screens(everybody), visited, VISITED) > 40
 
 
 async def pressed_on(page: Page, visited: Visited, pages: Sequence[tuple[str, str]]) -> int:
@@ -349,22 +349,22 @@ async def pressed_on(page: Page, visited: Visited, pages: Sequence[tuple[str, st
     once; returns how many.
     """
     page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-    seen: set[str] = set()
+    forms: set[str] = set()
     wrong: list[str] = []
     for path, query in pages:
         address = await visited.address(path, query)
         await settled(page, address)
         for n, form in enumerate(await page.evaluate(_FORMS)):
             if (
-                form in seen
+                form in forms
                 or form.startswith("/sign-out")
                 or _REPEATABLE.fullmatch(form.partition(" ")[0])
             ):
                 continue
-            seen.add(form)
+            forms.add(form)
             sent = await pressed_twice(page, n)
             if sent is not None and len(sent) != 1:
                 wrong.append(f"{path}: {form}: {sent}")
             await settled(page, address)
     assert not wrong
-    return len(seen)
+    return len(forms)

@@ -138,7 +138,7 @@ def test_cookies_are_bound_to_the_host_where_there_is_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "shown"),
+    ("moment", "expected"),
     [
         (datetime(2026, 3, 10, 14, 30, tzinfo=UTC), "today 10:30"),
         (datetime(2026, 3, 9, 14, 30, tzinfo=UTC), "yesterday 10:30"),
@@ -146,8 +146,8 @@ def test_cookies_are_bound_to_the_host_where_there_is_tls() -> None:
         (datetime(2026, 3, 7, 14, 30, tzinfo=UTC), "7 Mar 2026 09:30"),
     ],
 )
-def test_times_are_told_in_the_zone_of_the_reader(moment: datetime, shown: str) -> None:
-    assert f">{shown}</time>" in filters.moment(moment, "America/New_York", NOW)
+def test_times_are_told_in_the_zone_of_the_reader(moment: datetime, expected: str) -> None:
+    assert f">{expected}</time>" in filters.moment(moment, "America/New_York", NOW)
 
 
 def test_initials_are_of_any_script() -> None:

@@ -43,7 +43,7 @@ def watched(page: Page) -> list[str]:
         lambda message: (
             faults.append(message.text)
             if message.type in ("error", "warning")
-            and not any(one in message.text for one in OF_THE_NETWORK)
+            and not any(word in message.text for word in OF_THE_NETWORK)
             else None
         ),
     )

@@ -82,9 +82,9 @@ def codes_of(page: str) -> list[str]:
 
 
 def csrf_of(page: str) -> str:
-    found = re.search(r'name="csrf" value="([0-9a-f]{128})"', page)
-    assert found is not None
-    return found[1]
+    match = re.search(r'name="csrf" value="([0-9a-f]{128})"', page)
+    assert match is not None
+    return match[1]
 
 
 async def entered(browser: httpx.AsyncClient, worker: Worker) -> httpx.AsyncClient:
@@ -96,16 +96,16 @@ async def entered(browser: httpx.AsyncClient, worker: Worker) -> httpx.AsyncClie
 async def send(
     browser: httpx.AsyncClient, path: str, page: str = "/account", **values: str
 ) -> httpx.Response:
-    shown = await browser.get(page)
-    return await browser.post(path, data={"csrf": csrf_of(shown.text), **values})
+    answer = await browser.get(page)
+    return await browser.post(path, data={"csrf": csrf_of(answer.text), **values})
 
 
 async def test_a_worker_signs_in_goes_on_to_where_they_wanted_and_signs_out(
     browser_of: httpx.AsyncClient, emily: Worker
 ) -> None:
-    wanted = await browser_of.get("/account")
-    assert wanted.headers["location"] == "/sign-in?next=%2Faccount"
-    form = await browser_of.get(wanted.headers["location"])
+    response = await browser_of.get("/account")
+    assert response.headers["location"] == "/sign-in?next=%2Faccount"
+    form = await browser_of.get(response.headers["location"])
     assert Document(form).field("next").value == "/account"
     answer = await browser_of.post("/sign-in", data=filled_in(emily, next="/account"))
     assert (answer.status_code, answer.headers["location"]) == (303, "/account")
@@ -262,16 +262,16 @@ async def test_what_the_provider_vouched_for_holds_on_in_the_session_that_follow
     browser_of: httpx.AsyncClient, door: Door, emily: Worker
 ) -> None:
     vouched = "UPDATE worker_sessions SET provider_factor = $2 WHERE worker_id = $1"
-    held = []
+    factors = []
     for factor, old, new in ((True, PASSWORD, NEW), (False, NEW, PASSWORD)):
         assert (await browser_of.post("/sign-in", data=filled_in(emily, old))).status_code == 303
         async with door.database.connection() as connection:
             await connection.execute(vouched, emily.id, factor)
             await send(browser_of, "/account/password", current=old, new=new, again=new)
-            held += await connection.fetch(
+            factors += await connection.fetch(
                 "SELECT provider_factor FROM worker_sessions WHERE worker_id = $1", emily.id
             )
-    assert [row[0] for row in held] == [True, False]
+    assert [row[0] for row in factors] == [True, False]
 
 
 async def test_a_second_factor_is_set_up_and_removed_in_the_account(
@@ -303,7 +303,7 @@ async def test_a_second_factor_is_set_up_and_removed_in_the_account(
     ).region("Second factor")
     page_after = await browser_of.get("/account")
     assert secret not in page_after.text
-    assert not any(one in page_after.text for one in codes_of(done.text))
+    assert not any(code in page_after.text for code in codes_of(done.text))
     removed = await send(browser_of, "/account/second-factor/remove", factor_password=PASSWORD)
     assert removed.headers["location"] == "/account?done=removed"
     assert (await door.events(emily))[-3:] == [
@@ -345,13 +345,13 @@ async def test_recovery_codes_are_made_anew_by_who_knows_the_password(
     )
     wrong = await send(browser_of, "/account/recovery-codes", codes_password="wrong")
     assert (wrong.status_code, Document(wrong).field("codes_password").error != "") == (422, True)
-    made = await send(browser_of, "/account/recovery-codes", codes_password=PASSWORD)
-    assert (made.status_code, made.headers["location"]) == (303, "/account/recovery-codes")
-    carried = made.cookies["almoner_codes"]
-    shown = await browser_of.get("/account/recovery-codes")
-    assert (shown.status_code, len(codes_of(shown.text))) == (200, 10)
-    assert quote("\n".join(codes_of(shown.text))) in shown.text
-    assert codes_of(shown.text)[0] not in carried
+    answer = await send(browser_of, "/account/recovery-codes", codes_password=PASSWORD)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account/recovery-codes")
+    carried = answer.cookies["almoner_codes"]
+    page = await browser_of.get("/account/recovery-codes")
+    assert (page.status_code, len(codes_of(page.text))) == (200, 10)
+    assert quote("\n".join(codes_of(page.text))) in page.text
+    assert codes_of(page.text)[0] not in carried
     # To load it again neither shows them nor makes others, which would end those that were just
     # printed.
     assert (await browser_of.get("/account/recovery-codes")).headers["location"] == "/account"
@@ -455,9 +455,9 @@ async def test_a_worker_signs_in_through_the_companys_provider(
                     True,
                 )
         async with door.database.connection() as connection:
-            found = await accounts.find(connection, emily.environment_id, emily.id)
-    assert found is not None
-    assert found.single_sign_on
+            account = await accounts.find(connection, emily.environment_id, emily.id)
+    assert account is not None
+    assert account.single_sign_on
 
 
 async def test_whose_role_opens_doors_sets_up_a_second_factor_on_the_way_in_unless_the_operator_says_otherwise(
@@ -473,12 +473,12 @@ async def test_whose_role_opens_doors_sets_up_a_second_factor_on_the_way_in_unle
         ("admin",): "/sign-in/set-up",
         ("coach", "admin"): "/sign-in/set-up",
     }
-    found = {}
+    statuses = {}
     with ServerThread(deployed) as server:
         for roles in expected:
             worker = await door.worker(program, *roles)
             async with from_anywhere(server) as browser:
-                found[roles] = (await browser.post("/sign-in", data=filled_in(worker))).headers[
+                statuses[roles] = (await browser.post("/sign-in", data=filled_in(worker))).headers[
                     "location"
                 ]
         async with door.database.connection() as connection:
@@ -487,7 +487,7 @@ async def test_whose_role_opens_doors_sets_up_a_second_factor_on_the_way_in_unle
             assert (await earlier.get("/admin/workers")).headers["location"] == "/account", (
                 "a session of before sets it up first"
             )
-    assert found == expected
+    assert statuses == expected
 
 
 async def test_where_passwords_are_turned_off_the_provider_is_the_only_way_in(
@@ -531,21 +531,21 @@ async def test_where_passwords_are_turned_off_the_provider_is_the_only_way_in(
             assert (await browser.post("/account/password", data=changing)).status_code == 403
             # Nobody is invited to set one either.
             for path in ("/admin", "/admin/workers/new", f"/admin/workers/{emily.id}"):
-                shown = await browser.get(path)
-                assert shown.status_code == 200, path
+                response = await browser.get(path)
+                assert response.status_code == 200, path
                 assert (
-                    re.search("invit|make a reset link|password of its own", shown.text, re.I)
+                    re.search("invit|make a reset link|password of its own", response.text, re.I)
                     is None
                 ), path
     assert isinstance(await door.knock(emily), SignedIn), "nothing was changed"
 
 
 def test_settings_of_signing_in_that_do_not_fit_are_told() -> None:
-    for environ, said in (
+    for environ, sentence in (
         ({"ALMONER_PASSWORDS": "0"}, "ALMONER_OIDC_ISSUER"),
         ({"ALMONER_SECOND_FACTOR_FOR": "admin"}, "administer, .* none; not admin"),
     ):
-        with pytest.raises(SettingError, match=said):
+        with pytest.raises(SettingError, match=sentence):
             Settings.read(environ)
     assert Settings.read({"ALMONER_SECOND_FACTOR_FOR": "none"}).second_factor_rights == frozenset()
 

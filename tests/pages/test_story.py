@@ -89,22 +89,22 @@ async def _publish(page: Page) -> None:
 
 async def _patient(api: Api) -> str:
     """The id of a new patient. What was published is taken up by a server within two seconds."""
-    given = {
+    body = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "first_name": "Grace",
         "last_name": "H",
         "birthday": "1906-12-09",
     }
-    made = await api.post("/v1/patients", json=given)
+    answer = await api.post("/v1/patients", json=body)
 
     async def taken() -> bool:
-        nonlocal made
-        made = made if made.status_code == 200 else await api.post("/v1/patients", json=given)
-        return made.status_code == 200
+        nonlocal answer
+        answer = answer if answer.status_code == 200 else await api.post("/v1/patients", json=body)
+        return answer.status_code == 200
 
     await until_true(taken, "the server takes up what was published")
-    return str(made.json()["id"])
+    return str(answer.json()["id"])
 
 
 async def _answered(api: Api, patient: str, model: dict[str, Any]) -> Any:

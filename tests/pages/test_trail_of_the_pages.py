@@ -83,9 +83,9 @@ class Walk:
             return answer
         # A stream says nothing until something happens, and goes on: its beginning is looked at.
         async with self.person.stream("GET", address) as answer:
-            told = await anext(answer.aiter_text(), "") if answer.status_code == 200 else ""
-            self.answers.take(f"GET {page.path}", answer, told)
-        return httpx.Response(answer.status_code, text=told)
+            first_part = await anext(answer.aiter_text(), "") if answer.status_code == 200 else ""
+            self.answers.take(f"GET {page.path}", answer, first_part)
+        return httpx.Response(answer.status_code, text=first_part)
 
     def keep(
         self, action: str, values: list[tuple[str, str]], buttons: list[tuple[str, str]]
@@ -104,10 +104,10 @@ class Walk:
     async def send(self, action: str, values: list[tuple[str, str]]) -> None:
         page = _route("POST", urlsplit(action).path)
         assert page is not None, action
-        given = [(name, value) for name, value in values if name != "csrf"]
+        pairs = [(name, value) for name, value in values if name != "csrf"]
         for htmx in (True, False):
-            answer = await self.person.send_form(action, *given, htmx=htmx)
-            self.answers.take(f"POST {page.path} {[name for name, _ in given][:8]} {htmx}", answer)
+            answer = await self.person.send_form(action, *pairs, htmx=htmx)
+            self.answers.take(f"POST {page.path} {[name for name, _ in pairs][:8]} {htmx}", answer)
         self.sent.add(page.path)
 
 
@@ -140,8 +140,8 @@ async def _merged(walk: Walk) -> None:
     """Makes another record a part of the first patient's, every choice made, so that there is one
     to look at.
     """
-    one, other = walk.patients[0], min(walk.answers.own - set(walk.patients))
-    preview = await walk.person.get(f"/patients/{one}/merge/{other}")
+    patient, other = walk.patients[0], min(walk.answers.own - set(walk.patients))
+    preview = await walk.person.get(f"/patients/{patient}/merge/{other}")
     walk.answers.take("GET merge", preview)
     walk.opened.add("/patients/{id}/merge/{other}")
     choices = dict(reversed(re.findall(r'name="(take\.[^"]+)" value="([^"]*)"', preview.text)))
@@ -151,7 +151,7 @@ async def _merged(walk: Walk) -> None:
         ("digest", digest_of(preview.text)),
         *choices.items(),
     ]
-    answer = await walk.person.send_form(f"/patients/{one}/merge", *values)
+    answer = await walk.person.send_form(f"/patients/{patient}/merge", *values)
     walk.answers.take("POST merge", answer)
     assert answer.status_code == 303, answer.text
 
@@ -315,7 +315,7 @@ _WITHOUT_A_VISIT = {
 
 def test_whatever_else_pages_send_goes_through_the_visit() -> None:
     root = Path(almoner.__file__).parent
-    found = set()
+    templates = set()
     for file in (*root.glob("portal/**/*.py"), *root.glob("workshop/**/*.py")):
         calls = (
             node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)
@@ -323,5 +323,5 @@ def test_whatever_else_pages_send_goes_through_the_visit() -> None:
         if any(
             isinstance(call.func, ast.Name) and call.func.id.endswith("Response") for call in calls
         ):
-            found.add(file.relative_to(root).as_posix())
-    assert found == _WITHOUT_A_VISIT
+            templates.add(file.relative_to(root).as_posix())
+    assert templates == _WITHOUT_A_VISIT

@@ -22,7 +22,7 @@ from tests.people import People, Person
 
 @dataclass(frozen=True)
 class Filled:
-    """A form: where it stands, a field of it with what is typed there, and the button that sends
+    """A form: where it stands, a field of it with the ``text`` typed there, and the button that sends
     it.
 
     ``landed``: what is seen when it was taken.
@@ -30,7 +30,7 @@ class Filled:
 
     path: str
     field: str
-    typed: str
+    text: str
     button: str
     landed: str
 
@@ -133,9 +133,9 @@ async def signed_in_elsewhere(
     await page.evaluate("dispatchEvent(new Event('focus'))")
 
 
-async def typed_into(page: Page, form: Filled, patient: str) -> None:
+async def type_into(page: Page, form: Filled, patient: str) -> None:
     await page.goto(form.path.format(patient=patient))
-    await page.locator(form.field).first.fill(form.typed)
+    await page.locator(form.field).first.fill(form.text)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -143,7 +143,7 @@ async def test_an_ended_session_costs_nothing_that_was_typed(
     form: Filled, person: Person, patient: str, screens: Screens, database: Database, server: Server
 ) -> None:
     page = await screens(person)
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     here = page.url
     await end_sessions(database, person)
     await page.locator(form.button).first.click()
@@ -156,7 +156,7 @@ async def test_an_ended_session_costs_nothing_that_was_typed(
     await signed_in_elsewhere(page, database, server, person.environment_id, person.worker_id)
     await expect(page.locator("#again")).to_be_visible()
     assert page.url == here
-    await expect(page.locator(form.field).first).to_have_value(form.typed)
+    await expect(page.locator(form.field).first).to_have_value(form.text)
     await page.locator(form.button).first.click()
     await expect(page.locator(form.landed).first).to_be_visible()
     await expect(page.locator("#notice")).to_be_empty()
@@ -167,13 +167,13 @@ async def test_without_a_connection_a_form_says_so_and_goes_out_when_it_is_back(
     form: Filled, person: Person, patient: str, screens: Screens
 ) -> None:
     page = await screens(person)
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     here = page.url
     await page.context.set_offline(True)
     await page.locator(form.button).first.click()
     await expect(page.locator("#offline")).to_be_visible()
     assert page.url == here
-    await expect(page.locator(form.field).first).to_have_value(form.typed)
+    await expect(page.locator(form.field).first).to_have_value(form.text)
     await page.context.set_offline(False)
     await expect(page.locator("#offline")).to_be_hidden()
     await page.locator(form.button).first.click()
@@ -186,12 +186,12 @@ async def test_a_page_of_an_earlier_session_goes_on_with_the_one_that_there_is(
     page = await screens(person)
     form = FORMS[-1].values[0]
     assert isinstance(form, Filled)
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     await end_sessions(database, person)
     await signed_in_elsewhere(page, database, server, person.environment_id, person.worker_id)
     await page.locator(form.button).first.click()
     await expect(page.locator("#again")).to_be_visible()
-    await expect(page.locator(form.field).first).to_have_value(form.typed)
+    await expect(page.locator(form.field).first).to_have_value(form.text)
     await page.locator(form.button).first.click()
     await expect(page.locator(form.landed).first).to_be_visible()
 
@@ -222,7 +222,7 @@ async def test_the_browser_keeps_nothing_of_what_was_typed(
     for param in FORMS:
         form = param.values[0]
         assert isinstance(form, Filled)
-        await typed_into(page, form, patient)
+        await type_into(page, form, patient)
     assert await page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
@@ -251,7 +251,7 @@ async def test_an_answer_that_is_none_of_ours_says_so_and_the_form_goes_out_at_t
     status: int, kind: str, body: str, person: Person, patient: str, screens: Screens
 ) -> None:
     page, form = await screens(person), new_patient()
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
 
     async def answered(route: Route) -> None:
         await route.fulfill(status=status, content_type=kind, body=body)
@@ -273,13 +273,13 @@ async def test_an_answer_that_never_comes_is_not_waited_for(
         "window.asItIs = AbortSignal.timeout; AbortSignal.timeout = (ms) =>"
         " asItIs.call(AbortSignal, ms / 50)"
     )
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     ends = asyncio.Event()
 
-    async def held(route: Route) -> None:
+    async def delayed(route: Route) -> None:
         await ends.wait()
 
-    await page.route("**/session?*", held)
+    await page.route("**/session?*", delayed)
     await page.locator(form.button).first.click()
     await expect(page.locator("#offline")).to_be_visible()
     ends.set()
@@ -294,16 +294,16 @@ async def test_a_second_click_while_a_form_is_on_its_way_sends_it_no_second_time
     person: Person, patient: str, screens: Screens
 ) -> None:
     page, form = await screens(person), new_patient()
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     ends, sent = asyncio.Event(), []
 
-    async def held(route: Route) -> None:
+    async def delayed(route: Route) -> None:
         if route.request.method == "POST":
             sent.append(route.request.url)
             await ends.wait()
         await route.continue_()
 
-    await page.route("**/patients/new", held)
+    await page.route("**/patients/new", delayed)
     # Clicked by the page itself, which goes on while its form is on its way; then a round trip
     # behind whatever that click asked.
     await page.evaluate(
@@ -318,21 +318,21 @@ async def test_a_second_click_while_a_form_is_on_its_way_sends_it_no_second_time
         }""",
         form.button,
     )
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     async with page.expect_console_message(lambda message: message.text == "asked"):
         await page.locator(form.button).first.click(no_wait_after=True)
     ends.set()
     await expect(page.locator(form.landed).first).to_be_visible()
     assert len(sent) == 1
-    assert "It is being sent. true" in said
+    assert "It is being sent. true" in messages
 
 
 async def test_a_button_that_was_replaced_while_it_was_pressed_sends_nothing_and_says_so(
     person: Person, patient: str, screens: Screens
 ) -> None:
     page, form = await screens(person), new_patient()
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     sent: list[str] = []
 
     async def asked(route: Route) -> None:
@@ -363,7 +363,7 @@ async def test_the_word_that_one_is_signed_in_again_can_be_closed_and_comes_agai
     person: Person, patient: str, screens: Screens, database: Database, server: Server
 ) -> None:
     page, form = await screens(person), new_patient()
-    await typed_into(page, form, patient)
+    await type_into(page, form, patient)
     again = page.locator("#again")
     for _ in range(2):
         await end_sessions(database, person)

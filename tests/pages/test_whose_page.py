@@ -62,12 +62,12 @@ async def everybody(people: People, database: Database, store: Store) -> AsyncIt
 async def other(database: Database, everybody: Person) -> str:
     """Another patient."""
     async with database.connection() as connection:
-        found: str = await connection.fetchval(
+        patient_id: str = await connection.fetchval(
             "SELECT id::text FROM patients WHERE environment_id = $1 AND id <> $2 ORDER BY id"
             " LIMIT 1",
             *(everybody.environment_id, everybody.patient_id),
         )
-    return found
+    return patient_id
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ async def documents(everybody: Person, database: Database, other: str) -> dict[s
     """Every whole page there is, by the address that led to it: each opened, and each form on one
     of a patient's sent empty.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     async with database.connection() as connection:
         await connection.execute(
             "UPDATE worker_accounts SET password_hash = 'x' WHERE worker_id = $1",
@@ -85,20 +85,20 @@ async def documents(everybody: Person, database: Database, other: str) -> dict[s
         invited = await reset_links.make(
             connection, everybody.environment_id, everybody.worker_id, by
         )
-    await _open(everybody, reset_links.path(invited), found)
-    await _open(everybody, f"/patients/{everybody.patient_id}/merge/{other}", found)
+    await _open(everybody, reset_links.path(invited), texts)
+    await _open(everybody, f"/patients/{everybody.patient_id}/merge/{other}", texts)
     merged = await merge(everybody, everybody.patient_id, other, wins="kept", sure="on")
     assert merged.status_code == 303, merged.text
     for page in PAGES:
         if "GET" in page.methods and not page.background and not _ENDS.match(page.path):
             for address in await addresses(database, everybody, page, [everybody.patient_id]):
-                await _open(everybody, address, found)
+                await _open(everybody, address, texts)
     for path in _MORE:
-        await _open(everybody, path.format(patient=everybody.patient_id), found)
-    for address, text in list(found.items()):
+        await _open(everybody, path.format(patient=everybody.patient_id), texts)
+    for address, text in list(texts.items()):
         if _ABOUT_A_PATIENT.match(address):
             for form in forms_of(text):
-                await _send_empty(everybody, urlsplit(form.action or address).path, found)
+                await _send_empty(everybody, urlsplit(form.action or address).path, texts)
     conflict = await everybody.send_form(
         f"/patients/{everybody.patient_id}/contact/details",
         ("updated_at", "2018-09-12T01:27:32+00:00"),
@@ -106,27 +106,27 @@ async def documents(everybody: Person, database: Database, other: str) -> dict[s
         ("first_name", "Somebody else"),
     )
     assert conflict.status_code == 409
-    _keep(f"/patients/{everybody.patient_id}/conflict", conflict, found)
-    return found
+    _keep(f"/patients/{everybody.patient_id}/conflict", conflict, texts)
+    return texts
 
 
-async def _open(person: Person, address: str, found: dict[str, str]) -> None:
-    _keep(address, await person.get(address), found)
+async def _open(person: Person, address: str, texts: dict[str, str]) -> None:
+    _keep(address, await person.get(address), texts)
 
 
-async def _send_empty(person: Person, path: str, found: dict[str, str]) -> None:
+async def _send_empty(person: Person, path: str, texts: dict[str, str]) -> None:
     if (
-        f"POST {path}" not in found
+        f"POST {path}" not in texts
         and not _ENDS.match(path)
         and path not in ("/patients", "/patients/search")
     ):
-        _keep(f"POST {path}", await person.send_form(path), found)
+        _keep(f"POST {path}", await person.send_form(path), texts)
 
 
-def _keep(address: str, answer: httpx.Response, found: dict[str, str]) -> None:
+def _keep(address: str, answer: httpx.Response, texts: dict[str, str]) -> None:
     # What could not be done has a page that is about nothing but that.
     if answer.text.startswith("<!doctype html>") and not Document(answer).main().node.css(".alone"):
-        found[address] = answer.text
+        texts[address] = answer.text
 
 
 async def test_every_page_of_a_patient_says_whose_it_is(documents: dict[str, str]) -> None:
@@ -141,7 +141,7 @@ async def test_every_page_of_a_patient_says_whose_it_is(documents: dict[str, str
         if page.path.startswith("/patients/{id}") and "GET" in page.methods and not page.background
     }
     parts = ("/timeline", "/before/", "/header")
-    assert len(about) >= len([path for path in routes if not any(one in path for one in parts)])
+    assert len(about) >= len([path for path in routes if not any(part in path for part in parts)])
 
 
 async def test_a_page_about_no_patient_has_no_bar(documents: dict[str, str]) -> None:
@@ -167,7 +167,7 @@ async def test_no_id_is_on_a_page_twice(documents: dict[str, str]) -> None:
     twice = {}
     for address, text in documents.items():
         ids = Counter(re.findall(r'\sid="([^"]+)"', text))
-        if again := [one for one, number in ids.items() if number > 1]:
+        if again := [id_ for id_, number in ids.items() if number > 1]:
             twice[address] = again
     assert not twice, twice
     assert len(documents) > 60
@@ -237,7 +237,7 @@ async def test_a_page_of_what_a_patient_has_not_or_of_what_went_wrong_says_whose
 ) -> None:
     here, nothing = f"/patients/{everybody.patient_id}", "00000000-0000-4000-8000-000000000000"
     gone = [f"{here}/{part}/{nothing}" for part in ("records", "assessments", "conversations")]
-    found = {
+    pages = {
         path: await everybody.get(path) for path in (*gone, f"{here}/records/new?type=nothing")
     }
 
@@ -245,12 +245,12 @@ async def test_a_page_of_what_a_patient_has_not_or_of_what_went_wrong_says_whose
         raise RuntimeError
 
     monkeypatch.setattr("almoner.portal.collections.page.rows", fails)
-    found["fails"] = await everybody.get(f"{here}/contact")
-    assert {path: answer.status_code for path, answer in found.items()} == dict.fromkeys(
-        found, 404
+    pages["fails"] = await everybody.get(f"{here}/contact")
+    assert {path: answer.status_code for path, answer in pages.items()} == dict.fromkeys(
+        pages, 404
     ) | {"fails": 500}
     assert [
-        path for path, answer in found.items() if answer.text.count('id="patient-bar"') != 1
+        path for path, answer in pages.items() if answer.text.count('id="patient-bar"') != 1
     ] == []
     # Where nobody is found, nobody's bar is there.
     assert not Document(await everybody.get(f"/patients/{nothing}")).node.css("#patient-bar")

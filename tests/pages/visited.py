@@ -71,7 +71,7 @@ OPENED = [
     if "GET" in page.methods and not page.background and page.path not in BETWEEN
 ]
 # The path of each with what it is asked with.
-SEEN = [
+VISITED = [
     (page.path, query)
     for page in OPENED
     if page.path not in NO_PAGE

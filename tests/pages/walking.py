@@ -118,13 +118,17 @@ async def addresses(
 
 
 async def _of_patient(database: Database, person: Person, path: str, patient: str) -> list[str]:
-    found = [path.replace("{id}", patient)]
-    for name in _OPEN.findall(found[0]):
+    addresses = [path.replace("{id}", patient)]
+    for name in _OPEN.findall(addresses[0]):
         async with database.connection() as connection:
             rows = await connection.fetch(_ROWS.get(name, _ELSE), person.environment_id, patient)
         values = [row[0] for row in rows]
-        found = [re.sub(rf"\{{{name}[^}}]*\}}", value, one) for one in found for value in values]
-    return found
+        addresses = [
+            re.sub(rf"\{{{name}[^}}]*\}}", value, address)
+            for address in addresses
+            for value in values
+        ]
+    return addresses
 
 
 async def fired(person: Person, database: Database, patients: Sequence[str]) -> None:

@@ -46,8 +46,8 @@ class Book:
     def by(self) -> Actor:
         return Actor(self.environment, "test", "cli", "test", whole=True)
 
-    async def create(self, resource: str, **given: Any) -> str:
-        return (await self.store.create(self.by, BY_NAME[resource], given)).id
+    async def create(self, resource: str, **values: Any) -> str:
+        return (await self.store.create(self.by, BY_NAME[resource], values)).id
 
     async def patient(
         self,
@@ -55,7 +55,7 @@ class Book:
         last_name: str = "Hopper",
         timezone: str = "US/Central",
         calls: bool = True,
-        **given: Any,
+        **fields: Any,
     ) -> str:
         """``calls``: with a phone number that they agreed to be called at."""
         values = {
@@ -64,28 +64,32 @@ class Book:
             "timezone": timezone,
             "phase": "intake",
         }
-        patient = await self.create("patients", birthday="1950-01-01", **values, **given)
+        patient = await self.create("patients", birthday="1950-01-01", **values, **fields)
         if calls:
             await self.number(patient, opted_in_to_phone=True)
         return patient
 
-    async def number(self, patient: str, number: str = "415-555-0100", **given: Any) -> str:
+    async def number(self, patient: str, number: str = "415-555-0100", **values: Any) -> str:
         return await self.create(
-            "phone_numbers", user_id=patient, phone_number=number, phone_number_type="cell", **given
+            "phone_numbers",
+            user_id=patient,
+            phone_number=number,
+            phone_number_type="cell",
+            **values,
         )
 
     async def calendar(self, worker: Person) -> str:
-        found: str = await self.value(
+        calendar_id: str = await self.value(
             "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2",
             worker.worker_id,
         )
-        return found
+        return calendar_id
 
     async def event(
-        self, worker: Person, patient: str, start: datetime, minutes: int = 30, **given: Any
+        self, worker: Person, patient: str, start: datetime, minutes: int = 30, **fields: Any
     ) -> str:
         times = {"start_time": iso(start), "end_time": iso(start + timedelta(minutes=minutes))}
-        values = {"modality": "phone", "appointment_type": "intake_call", **times, **given}
+        values = {"modality": "phone", "appointment_type": "intake_call", **times, **fields}
         return await self.create(
             "calendar_events", calendar_id=await self.calendar(worker), user_id=patient, **values
         )
@@ -145,7 +149,7 @@ def words(page: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", bare)).split())
 
 
-def kept(page: str) -> list[tuple[str, str]]:
+def was_fields(page: str) -> list[tuple[str, str]]:
     """The hidden fields that a form was made from."""
     matches = re.findall(
         r'<input type="hidden" name="(updated_at|was\.[^"]+)" value="([^"]*)"', page

@@ -102,10 +102,10 @@ class Chart:
                     connection, self.environment, source, "test", accepting=breaks.missing
                 )
 
-    async def make(self, collection: str, **given: Any) -> str:
+    async def make(self, collection: str, **values: Any) -> str:
         """Creates a row through the store; returns its id."""
         by = Actor(self.environment, "test", "cli", "test", whole=True)
-        return (await self.store.create(by, BY_NAME[collection], given)).id
+        return (await self.store.create(by, BY_NAME[collection], values)).id
 
     async def row(self, collection: str, row_id: str) -> dict[str, Any]:
         """The row as the database has it."""
@@ -121,7 +121,7 @@ class Chart:
         async with self.database.connection() as connection:
             return [dict(row) for row in await connection.fetch(sql, self.environment, patient_id)]
 
-    async def patient(self, first_name: str = "Grace", **given: Any) -> str:
+    async def patient(self, first_name: str = "Grace", **values: Any) -> str:
         return await self.make(
             "patients",
             first_name=first_name,
@@ -129,7 +129,7 @@ class Chart:
             birthday="1906-12-09",
             timezone="US/Pacific",
             phase="intake",
-            **given,
+            **values,
         )
 
 
@@ -143,11 +143,11 @@ def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("&#39;", "'")
 
 
-async def until(person: Person, path: str, told: str) -> str:
+async def until(person: Person, path: str, text: str) -> str:
     """The page once it tells this: a server takes up what was published within two seconds."""
     ends_at = time.monotonic() + PATIENCE
     while True:
         page = (await person.get(path)).text
-        if told in text_of(page) or time.monotonic() > ends_at:
+        if text in text_of(page) or time.monotonic() > ends_at:
             return page
         await asyncio.sleep(0.1)

@@ -22,9 +22,9 @@ async def book(environment: int, database: Database, store: Store) -> Book:
 @pytest.fixture
 async def chart(environment: int, database: Database, store: Store) -> Chart:
     """What the tests of assessments, records and tasks are about."""
-    made = Chart(environment, database, store)
-    await made.publish()
-    return made
+    published = Chart(environment, database, store)
+    await published.publish()
+    return published
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def digest_of(preview: str) -> str:
 
 async def merge(
     coach: Person,
-    kept: str,
+    survivor: str,
     other: str,
     *choices: tuple[str, str],
     wins: str = "",
@@ -30,11 +30,11 @@ async def merge(
     """Sends the form. ``wins`` is chosen for all that has to be, ``choices`` besides; ``digest`` is
     that of an earlier look.
     """
-    text = (await coach.get(f"/patients/{kept}/merge/{other}")).text
+    text = (await coach.get(f"/patients/{survivor}/merge/{other}")).text
     names = (
         dict.fromkeys(part for part in text.split('"') if part.startswith("take.")) if wins else {}
     )
     sent = [*((name, wins) for name in names), *choices]
     return await coach.send_form(
-        f"/patients/{kept}/merge", *sent, other=other, digest=digest or digest_of(text), **more
+        f"/patients/{survivor}/merge", *sent, other=other, digest=digest or digest_of(text), **more
     )

@@ -39,8 +39,8 @@ class Chart:
     async def add(self, collection: str, **values: Any) -> str:
         """Adds a row; returns its id."""
         resource = BY_NAME[collection]
-        given = values if resource.patient != "user_id" else {"user_id": self.id, **values}
-        written = await self.store.create(self.by, resource, given)
+        body = values if resource.patient != "user_id" else {"user_id": self.id, **values}
+        written = await self.store.create(self.by, resource, body)
         return str(msgspec.json.decode(written.body)["id"])
 
     async def change(self, collection: str, row_id: str, **values: Any) -> None:
@@ -55,7 +55,7 @@ async def new_patient(store: Store, environment: int, **values: Any) -> Chart:
     return chart
 
 
-async def said(
+async def summary(
     chart: Chart, contents: str, at: datetime | None = None, conversation: str = ""
 ) -> str:
     """A message of the patient."""
@@ -88,10 +88,10 @@ def timeline(page: httpx.Response) -> str:
     """The part of a page that is the timeline's entries; a fragment of older ones is nothing
     else.
     """
-    _, found, behind = page.text.partition('<ol class="entries"')
+    _, separator, behind = page.text.partition('<ol class="entries"')
     return (
         behind.partition("</ol>")[0]
-        if found
+        if separator
         else page.text
         if page.text.lstrip().startswith("<li")
         else ""

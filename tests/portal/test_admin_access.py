@@ -58,8 +58,8 @@ def text(answer: httpx.Response) -> str:
 
 
 def value_of(page: httpx.Response, id_: str) -> str:
-    [found] = re.findall(rf'id="{id_}" value="([^"]*)"', page.text)
-    return unescape(found)
+    [value] = re.findall(rf'id="{id_}" value="([^"]*)"', page.text)
+    return unescape(value)
 
 
 async def events(database: Database, person: Person) -> list[worker_events.WorkerEvent]:
@@ -106,8 +106,8 @@ async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_sec
     [_, first] = re.findall(r'name="secret" value="([^"]+)"', (await maker.get(path)).text)
     await maker.send_form(f"{path}/revoke", secret=first)
     await maker.send_form(f"{path}/end-tokens")
-    made_hook = await maker.send_form("/workshop/webhooks", ("resources", "patients"), **HOOK)
-    hook = made_hook.headers["location"].partition("?")[0]
+    answer = await maker.send_form("/workshop/webhooks", ("resources", "patients"), **HOOK)
+    hook = answer.headers["location"].partition("?")[0]
     await maker.send_form(
         f"{hook}/edit",
         ("resources", "patients"),
@@ -116,29 +116,29 @@ async def test_each_step_of_a_client_and_a_webhook_is_written_down_without_a_sec
     for action in ("pause", "resume", "delete"):
         await maker.send_form(f"{hook}/{action}")
     await maker.send_form(f"{path}/disable")
-    found = [
-        one
-        for one in await events(database, maker)
-        if one.object.startswith(("client:", "webhook:"))
+    logged = [
+        event
+        for event in await events(database, maker)
+        if event.object.startswith(("client:", "webhook:"))
     ]
-    told = (
+    expected = (
         "client made, client changed, secret made, token made, secret ended, tokens ended, webhook"
         " made, webhook changed, "
     )
     assert (
-        ", ".join(one.event for one in found)
-        == f"{told}webhook paused, webhook resumed, webhook deleted, client disabled"
+        ", ".join(event.event for event in logged)
+        == f"{expected}webhook paused, webhook resumed, webhook deleted, client disabled"
     )
-    assert {one.actor for one in found} == {f"worker:{maker.worker_id}"}
-    assert all(one.request_id for one in found)
-    changed, redirected = found[1], found[7]
+    assert {event.actor for event in logged} == {f"worker:{maker.worker_id}"}
+    assert all(event.request_id for event in logged)
+    changed, redirected = logged[1], logged[7]
     assert (changed.before, changed.after) == (
         {"scope": "patients.read"},
         {"scope": "messages.read"},
     )
     assert (redirected.before or {})["notify_url"] == HOOK["notify_url"]
     assert (redirected.after or {})["notify_url"] == "https://taken.example.org/"
-    whole = repr([one.as_json() for one in found])
+    whole = repr([event.as_json() for event in logged])
     assert not [secret for secret in secrets if secret in whole]
 
 
@@ -191,7 +191,7 @@ async def test_the_page_says_who_did_what_to_what(
         assert not Document(await stranger.get("/admin/access?show=all")).mentions("Mia Maker")
 
 
-async def typed(dsn: str, home: Path, *words: str) -> Any:
+async def command(dsn: str, home: Path, *words: str) -> Any:
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_HOME": str(home)}
     result = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--json"], env=environ)
     assert result.exit_code == 0, result.output
@@ -205,21 +205,25 @@ async def test_the_command_line_writes_down_what_it_does_and_lists_it(
         name = await connection.fetchval(
             "SELECT name FROM environments WHERE id = $1", admin.environment_id
         )
-    made_client = await typed(
+    client = await command(
         dsn, home, "client", "create", "--name", "Bridge", "--scope", "patients.read", "-e", name
     )
-    token = await typed(
-        dsn, home, "token", "create", "--client", made_client["client_id"], "--days", "400"
+    token = await command(
+        dsn, home, "token", "create", "--client", client["client_id"], "--days", "400"
     )
-    await typed(dsn, home, "client", "disable", made_client["client_id"])
-    found = await typed(dsn, home, "audit", "events", "--environment", name)
-    assert [one["event"] for one in found[:3]] == ["client disabled", "token made", "client made"]
-    assert {one["actor"] for one in found[:3]} == {"operator"}
-    assert found[2]["object"] == f"client:{made_client['client_id']}"
-    assert found[2]["after"] == {"name": "Bridge", "scope": "patients.read", "shape": "documented"}
-    assert found[1]["after"] == {"scope": "patients.read", "days": 400}
-    assert token["access_token"] not in json.dumps(found)
-    assert made_client["client_secret"] not in json.dumps(found)
+    await command(dsn, home, "client", "disable", client["client_id"])
+    logged = await command(dsn, home, "audit", "events", "--environment", name)
+    assert [event["event"] for event in logged[:3]] == [
+        "client disabled",
+        "token made",
+        "client made",
+    ]
+    assert {event["actor"] for event in logged[:3]} == {"operator"}
+    assert logged[2]["object"] == f"client:{client['client_id']}"
+    assert logged[2]["after"] == {"name": "Bridge", "scope": "patients.read", "shape": "documented"}
+    assert logged[1]["after"] == {"scope": "patients.read", "days": 400}
+    assert token["access_token"] not in json.dumps(logged)
+    assert client["client_secret"] not in json.dumps(logged)
 
 
 async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
@@ -239,10 +243,10 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
     await admin.send_form(f"/admin/workers/{maker.worker_id}/disable")
     async with PlainHttp(base_url=server.url) as program:
         answers = [
-            await program.get("/v1/patients", headers={"Authorization": f"Bearer {one}"})
-            for one in (token, theirs)
+            await program.get("/v1/patients", headers={"Authorization": f"Bearer {token_}"})
+            for token_ in (token, theirs)
         ]
-    assert [one.status_code for one in answers] == [401, 200]
+    assert [answer.status_code for answer in answers] == [401, 200]
     assert Document(await admin.get("/admin")).link("Mia Maker is disabled, and 2 ways in work on")
     reviewed = Document(await admin.get(f"/admin/workers/{maker.worker_id}"))
     assert "To be reviewed 2 ways in" in reviewed.region("To be reviewed")
@@ -266,7 +270,9 @@ async def test_what_a_disabled_worker_made_ends_or_is_reviewed(
 async def test_a_role_that_goes_is_told_as_it_was(admin: Person, database: Database) -> None:
     async with database.connection() as connection:
         design = parse(kiwi_health.source())
-        fewer = replace(design, roles=tuple(one for one in design.roles if one.name != "billing"))
+        fewer = replace(
+            design, roles=tuple(role for role in design.roles if role.name != "billing")
+        )
         await publish(connection, admin.environment_id, fewer, "test")
     [*_, newest] = await events(database, admin)
     assert newest.before is not None

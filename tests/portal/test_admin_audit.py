@@ -43,14 +43,14 @@ class Ground:
     database: Database
 
     async def patient(self, first_name: str, last_name: str = "Hopper", actor: str = "test") -> str:
-        given = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-01"}
+        values = {"phase": "intake", "timezone": "US/Eastern", "birthday": "1990-01-01"}
         return await self.make(
-            "patients", actor, first_name=first_name, last_name=last_name, **given
+            "patients", actor, first_name=first_name, last_name=last_name, **values
         )
 
-    async def make(self, collection: str, actor: str = "test", **given: Any) -> str:
+    async def make(self, collection: str, actor: str = "test", **values: Any) -> str:
         by = Actor(self.environment, actor, "portal", "made-it", whole=True)
-        return (await self.store.create(by, BY_NAME[collection], given)).id
+        return (await self.store.create(by, BY_NAME[collection], values)).id
 
     async def read(
         self,
@@ -59,7 +59,7 @@ class Ground:
         verb: str = "find",
         at: datetime | None = None,
     ) -> None:
-        packed = b"".join(uuid.UUID(one).bytes for one in patients)
+        packed = b"".join(uuid.UUID(patient).bytes for patient in patients)
         async with self.database.connection() as connection:
             await connection.execute(
                 "INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id,"
@@ -101,8 +101,8 @@ async def admin(people: People, ground: Ground) -> AsyncIterator[Person]:
 
 def sentences(page: str) -> list[str]:
     """The entries of a page, as a reader hears them."""
-    found = re.findall(r'<li class="log-line">\s*<div class="grow">(.*?)</div>', page, re.S)
-    return [text_of(entry).strip() for entry in found]
+    entries = re.findall(r'<li class="log-line">\s*<div class="grow">(.*?)</div>', page, re.S)
+    return [text_of(entry).strip() for entry in entries]
 
 
 async def noted(database: Database, person: Person) -> list[set[str]]:
@@ -134,17 +134,17 @@ async def test_reads_and_changes_are_one_list_newest_first_in_words(
         await ground.read([grace], actor, "get")
         await ground.read([grace, *others], actor, "find")
         page = await admin.get(f"{PATH}?actor={actor}")
-    listed, opened, made = sentences(page.text)[:3]
+    listed, opened, created = sentences(page.text)[:3]
     assert listed.startswith("Carl Coach listed patients:")
     assert "and 3 others" in listed
     assert opened.startswith("Carl Coach opened a patient: Grace Hopper")
-    assert made.startswith("Carl Coach created a patient: Grace Hopper")
-    assert "request made-it" in made
-    assert "in the portal" in made
-    assert not any(one.startswith("elsewhere") for one in sentences(page.text))
-    shown = (await noted(database, admin))[0]
-    assert grace in shown
-    assert 1 < len(shown) <= 4
+    assert created.startswith("Carl Coach created a patient: Grace Hopper")
+    assert "request made-it" in created
+    assert "in the portal" in created
+    assert not any(sentence.startswith("elsewhere") for sentence in sentences(page.text))
+    ids = (await noted(database, admin))[0]
+    assert grace in ids
+    assert 1 < len(ids) <= 4
 
 
 async def test_who_may_not_see_patients_sees_ids(people: People, ground: Ground) -> None:
@@ -161,16 +161,16 @@ async def test_it_narrows_to_a_patient_found_by_name(admin: Person, ground: Grou
     grace, noise = await ground.patient("Grace"), await ground.patient("Noise", "Nobody")
     await ground.read([noise])
     await ground.read([noise, grace])
-    found = await admin.send_form(f"{PATH}/patients", find="Gracie Hopper")
-    assert Document(found).link(to=f"{PATH}?patient={grace}")
+    answer = await admin.send_form(f"{PATH}/patients", find="Gracie Hopper")
+    assert Document(answer).link(to=f"{PATH}?patient={grace}")
     assert Document(await admin.get(PATH)).field("Find the patient by name")
     page = await admin.get(f"{PATH}?patient={grace}")
     assert Document(page).heading("Reads and changes of Grace Hopper")
     assert not Document(page).mentions("Noise")
     assert noise not in page.text
     # The search itself is noted as well, and may stand there by now.
-    others = [one for one in sentences(page.text) if not one.startswith("You ")]
-    assert [one.split(":")[0].split(" ", 1)[1] for one in others] == [
+    others = [sentence for sentence in sentences(page.text) if not sentence.startswith("You ")]
+    assert [patient.split(":")[0].split(" ", 1)[1] for patient in others] == [
         "listed patients",
         "created a patient",
     ]
@@ -205,9 +205,9 @@ async def test_kinds_and_collections_narrow_it(admin: Person, ground: Ground) ->
     grace = await ground.patient("Grace")
     await ground.read([grace])
     only_reads = sentences((await admin.get(f"{PATH}?verb=find&resource=patients")).text)
-    assert [one.split(":")[0] for one in only_reads] == ["test listed patients"]
-    made = sentences((await admin.get(f"{PATH}?verb=create&resource=patients")).text)
-    assert [one.split(":")[0] for one in made] == ["test created a patient"]
+    assert [sentence.split(":")[0] for sentence in only_reads] == ["test listed patients"]
+    listed = sentences((await admin.get(f"{PATH}?verb=create&resource=patients")).text)
+    assert [sentence.split(":")[0] for sentence in listed] == ["test created a patient"]
     nothing = await admin.get(f"{PATH}?verb=delete&resource=patients")
     assert "Nothing of this kind" in Document(nothing).region("Reads and changes")
 
@@ -218,18 +218,18 @@ async def test_pages_join_without_a_gap_or_a_repetition(ground: Ground, database
     await ground.changed(40, "many", at, timedelta(0))
     for _ in range(40):
         await ground.read([], "many", at=at)
-    wanted, before, seen = AuditQuery(end=at + timedelta(seconds=1)), None, []
+    asked, before, places = AuditQuery(end=at + timedelta(seconds=1)), None, []
     async with database.connection() as connection:
         while True:
-            found = await audit_search.search(
-                connection, ground.environment, query=wanted, before=before, size=7, most_ids=3
+            result = await audit_search.search(
+                connection, ground.environment, query=asked, before=before, size=7, most_ids=3
             )
-            seen += [entry.place for entry in found.entries]
-            before = found.follows
+            places += [entry.place for entry in result.entries]
+            before = result.follows
             if before is None:
                 break
-    assert len(seen) == len(set(seen)) == 80
-    assert seen == sorted(seen, reverse=True)
+    assert len(places) == len(set(places)) == 80
+    assert places == sorted(places, reverse=True)
 
 
 @pytest.mark.parametrize("examined", [1, 7, 50, 1000])
@@ -243,7 +243,7 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(
             "rare" if n in (3, 29) else "noise",
             at=LONG_AGO - timedelta(seconds=10 * n, milliseconds=1),
         )
-    wanted, before, seen, looks = (
+    asked, before, times, looks = (
         AuditQuery(actor="rare", end=LONG_AGO + timedelta(days=1)),
         None,
         [],
@@ -251,20 +251,20 @@ async def test_however_little_one_look_examines_a_rare_entry_is_found(
     )
     async with database.connection() as connection:
         while True:
-            found = await audit_search.search(
+            result = await audit_search.search(
                 connection,
                 ground.environment,
-                query=wanted,
+                query=asked,
                 before=before,
                 size=5,
                 most_ids=3,
                 examined=examined,
             )
-            seen += [entry.at for entry in found.entries]
-            before, looks = found.follows, looks + 1
+            times += [entry.at for entry in result.entries]
+            before, looks = result.follows, looks + 1
             if before is None:
                 break
-    assert seen == [LONG_AGO - timedelta(seconds=10 * n, milliseconds=1) for n in (3, 29)]
+    assert times == [LONG_AGO - timedelta(seconds=10 * n, milliseconds=1) for n in (3, 29)]
     assert looks <= 400
 
 
@@ -315,7 +315,7 @@ async def test_the_file_holds_what_is_narrowed_to_and_is_itself_noted(
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "query",
     [
         AuditQuery(),
         AuditQuery(actor="test"),
@@ -324,22 +324,22 @@ async def test_the_file_holds_what_is_narrowed_to_and_is_itself_noted(
     ids=["all", "actor", "patient"],
 )
 async def test_the_trail_reads_nothing_of_what_a_change_held(
-    wanted: AuditQuery, ground: Ground
+    query: AuditQuery, ground: Ground
 ) -> None:
     """Asked as somebody to whom the database shows all but that column."""
     role = f"trail_{uuid.uuid4().hex}"
     async with ground.database.transaction() as connection:
-        shown = await connection.fetchval(
+        columns = await connection.fetchval(
             "SELECT string_agg(column_name, ', ') FROM information_schema.columns WHERE"
             " table_schema = 'public' AND table_name = 'changes' AND column_name <> 'differences'"
         )
         await connection.execute(f"CREATE ROLE {role}")
         await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
         await connection.execute(f"REVOKE SELECT ON changes FROM {role}")
-        await connection.execute(f"GRANT SELECT ({shown}) ON changes TO {role}")
+        await connection.execute(f"GRANT SELECT ({columns}) ON changes TO {role}")
         await connection.execute(f"SET LOCAL ROLE {role}")
         await audit_search.search(
-            connection, ground.environment, query=wanted, before=None, size=10, most_ids=10
+            connection, ground.environment, query=query, before=None, size=10, most_ids=10
         )
         await connection.execute("RESET ROLE")
         await connection.execute(f"DROP OWNED BY {role}")

@@ -56,12 +56,12 @@ async def name_of(database: Database, person: Person) -> str:
 async def test_a_new_test_environment_gets_an_administrator_who_gets_in(
     admin: Person, database: Database
 ) -> None:
-    given = f"test-{uuid.uuid4().hex[:8]}"
-    made = await admin.send_form(PATH, name=given)
-    name = f"{await name_of(database, admin)}.{given}"
-    assert made.headers["location"] == f"{PATH}/{name}/administrator?done=made"
+    chosen = f"test-{uuid.uuid4().hex[:8]}"
+    answer = await admin.send_form(PATH, name=chosen)
+    name = f"{await name_of(database, admin)}.{chosen}"
+    assert answer.headers["location"] == f"{PATH}/{name}/administrator?done=made"
     assert Document(await admin.get(PATH)).row("nobody can sign in")
-    form = await admin.get(made.headers["location"])
+    form = await admin.get(answer.headers["location"])
     assert admin.email in form.text
     # It has no page of its own here, and nothing leads to one.
     assert not Document(form).mentions(f'href="{PATH}/{name}"')
@@ -79,9 +79,9 @@ async def test_a_new_test_environment_gets_an_administrator_who_gets_in(
 async def test_what_is_wrong_stands_at_its_field_and_nobody_is_made(
     admin: Person, database: Database
 ) -> None:
-    given = f"test-{uuid.uuid4().hex[:8]}"
-    await admin.send_form(PATH, name=given)
-    name = f"{await name_of(database, admin)}.{given}"
+    chosen = f"test-{uuid.uuid4().hex[:8]}"
+    await admin.send_form(PATH, name=chosen)
+    name = f"{await name_of(database, admin)}.{chosen}"
     answer = await admin.send_form(f"{PATH}/{name}/administrator", **NEW | {"timezone": "Mars"})
     assert answer.status_code == 400
     assert Document(answer).field("timezone").error

@@ -60,20 +60,20 @@ async def admin(people: People, program: int) -> AsyncIterator[Person]:
         yield person
 
 
-async def make(store: Store, environment: int, collection: str, **given: Any) -> str:
+async def make(store: Store, environment: int, collection: str, **values: Any) -> str:
     by = Actor(environment, "test", "cli", "test", whole=True)
-    return (await store.create(by, BY_NAME[collection], given)).id
+    return (await store.create(by, BY_NAME[collection], values)).id
 
 
-async def patient(store: Store, environment: int, last_name: str = "Hopper", **given: Any) -> str:
-    stated = {
+async def patient(store: Store, environment: int, last_name: str = "Hopper", **values: Any) -> str:
+    row = {
         "phase": "intake",
         "timezone": "US/Eastern",
         "birthday": "1990-01-31",
         "first_name": "Grace",
         "last_name": last_name,
     }
-    return await make(store, environment, "patients", **stated | given)
+    return await make(store, environment, "patients", **row | values)
 
 
 @pytest.fixture
@@ -89,21 +89,21 @@ async def filled(admin: Person, store: Store, database: Database) -> list[str]:
         last_name="N",
         timezone="US/Eastern",
     )
-    found = [await patient(store, admin.environment_id, street=text, city=None) for text in ODD]
+    ids = [await patient(store, admin.environment_id, street=text, city=None) for text in ODD]
     flow = {
         "description": "=1+1",
         "goals": [{"title": "Walk, daily", "interventions": [{"title": 'the "park"'}]}],
     }
-    await make(store, admin.environment_id, "care_flows", user_id=found[0], care_flow=flow)
+    await make(store, admin.environment_id, "care_flows", user_id=ids[0], care_flow=flow)
     await make(
         store,
         admin.environment_id,
         "phone_numbers",
-        user_id=found[0],
+        user_id=ids[0],
         phone_number="555-555-5555",
         phone_number_type="cell",
     )
-    return found
+    return ids
 
 
 LATER = (
@@ -119,13 +119,13 @@ LATER = (
 
 async def export(person: Person, format_: str, *collections: str) -> httpx.Response:
     answer = await person.send_form(
-        PATH, *(("collections", one) for one in collections), format=format_
+        PATH, *(("collections", collection) for collection in collections), format=format_
     )
     assert answer.status_code == 200, text_of(answer.text)
     return answer
 
 
-async def shown_by_api(callers: Callers, environment: int, collection: str) -> list[dict[str, Any]]:
+async def rows_by_api(callers: Callers, environment: int, collection: str) -> list[dict[str, Any]]:
     """The rows as the documented shape has them, with what the enveloped one has of a patient
     besides.
     """
@@ -133,13 +133,13 @@ async def shown_by_api(callers: Callers, environment: int, collection: str) -> l
         await callers(environment) as api,
         await callers(environment, shape="enveloped") as enveloped,
     ):
-        found: list[dict[str, Any]] = (await api.get(f"/v1/{collection}?page[size]=1000")).json()[
-            0
-        ]["data"]
+        rows: list[dict[str, Any]] = (await api.get(f"/v1/{collection}?page[size]=1000")).json()[0][
+            "data"
+        ]
         more = (await enveloped.get(f"/v1/{collection}?page[size]=1000")).json()["data"]
     return [
         row | {name: both[name] for name in LATER if name in both}
-        for row, both in zip(found, more, strict=True)
+        for row, both in zip(rows, more, strict=True)
     ]
 
 
@@ -150,7 +150,7 @@ async def test_ndjson_is_what_the_api_shows(
     assert re.search(r'filename="patients-.*\.ndjson"', answer.headers["content-disposition"])
     assert answer.headers["cache-control"] == "no-store"
     rows = [json.loads(line) for line in answer.content.splitlines()]
-    assert rows == await shown_by_api(callers, admin.environment_id, "patients")
+    assert rows == await rows_by_api(callers, admin.environment_id, "patients")
     assert [row["id"] for row in rows] == filled
 
 
@@ -159,13 +159,13 @@ async def test_csv_is_what_the_api_shows_and_no_formula(
 ) -> None:
     text = (await export(admin, "csv", "patients")).content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    wanted = await shown_by_api(callers, admin.environment_id, "patients")
-    assert list(rows[0]) == list(wanted[0])
-    for row, shown, odd in zip(rows, wanted, ODD, strict=True):
+    expected = await rows_by_api(callers, admin.environment_id, "patients")
+    assert list(rows[0]) == list(expected[0])
+    for row, by_api, odd in zip(rows, expected, ODD, strict=True):
         assert row["street"] == (
             f"'{odd}" if odd[:1] in ("=", "+", "-", "@", "\t") and odd else odd
         )
-        for name, value in shown.items():
+        for name, value in by_api.items():
             if isinstance(value, str) and name != "street":
                 assert row[name] == value
     # Nothing and an empty text differ.
@@ -177,7 +177,7 @@ async def test_csv_is_what_the_api_shows_and_no_formula(
             )
         )
     )
-    [flow] = await shown_by_api(callers, admin.environment_id, "care_flows")
+    [flow] = await rows_by_api(callers, admin.environment_id, "care_flows")
     assert json.loads(flows[0]["care_flow"]) == flow["care_flow"]
 
 
@@ -187,24 +187,24 @@ async def test_parquet_has_the_same_with_types(
     table = pyarrow.parquet.read_table(
         io.BytesIO((await export(admin, "parquet", "patients")).content)
     )
-    wanted = await shown_by_api(callers, admin.environment_id, "patients")
-    assert table.column_names == list(wanted[0])
+    expected = await rows_by_api(callers, admin.environment_id, "patients")
+    assert table.column_names == list(expected[0])
     assert str(table.schema.field("updated_at").type) == "timestamp[us, tz=UTC]"
     assert str(table.schema.field("birthday").type) == "date32[day]"
-    for row, shown in zip(table.to_pylist(), wanted, strict=True):
+    for row, by_api in zip(table.to_pylist(), expected, strict=True):
         moments = {
-            name: datetime.fromisoformat(shown[name]) for name in ("updated_at", "created_at")
+            name: datetime.fromisoformat(by_api[name]) for name in ("updated_at", "created_at")
         }
-        assert row == shown | moments | {"birthday": date(1990, 1, 31)}
+        assert row == by_api | moments | {"birthday": date(1990, 1, 31)}
     flows = pyarrow.parquet.read_table(
         io.BytesIO((await export(admin, "parquet", "care_flows")).content)
     ).to_pylist()
-    [flow] = await shown_by_api(callers, admin.environment_id, "care_flows")
+    [flow] = await rows_by_api(callers, admin.environment_id, "care_flows")
     assert json.loads(flows[0]["care_flow"]) == flow["care_flow"]
     phones = pyarrow.parquet.read_table(
         io.BytesIO((await export(admin, "parquet", "phone_numbers")).content)
     ).to_pylist()
-    [phone] = await shown_by_api(callers, admin.environment_id, "phone_numbers")
+    [phone] = await rows_by_api(callers, admin.environment_id, "phone_numbers")
     assert {name for name, value in phones[0].items() if value is False} == {
         name for name, value in phone.items() if value is False
     }
@@ -214,10 +214,12 @@ async def test_parquet_has_the_same_with_types(
 async def test_all_collections_are_a_zip_with_a_file_each(
     admin: Person, filled: list[str], callers: Callers, format_: str, tmp_path: Any
 ) -> None:
-    answer = await export(admin, format_, *(one.name for one in RESOURCES))
+    answer = await export(admin, format_, *(resource.name for resource in RESOURCES))
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == [f"{one.name}.{format_}" for one in RESOURCES] + ["about.json"]
+        assert archive.namelist() == [f"{resource.name}.{format_}" for resource in RESOURCES] + [
+            "about.json"
+        ]
         about = json.loads(archive.read("about.json"))
         assert about["rows"]["patients"] == len(filled)
         assert about["rows"]["messages"] == 0
@@ -239,13 +241,13 @@ async def test_an_export_is_one_snapshot_whatever_is_written_meanwhile(
         ("collections", "workers"),
         ("format", "ndjson"),
     ]
-    seen = b""
+    content = b""
     async with admin.stream("POST", PATH, content=urlencode(form), headers=FORM) as answer:
         async for part in answer.aiter_raw(64):
-            if not seen:
+            if not content:
                 await patient(store, program, "Meanwhile")
-            seen += part
-    with zipfile.ZipFile(io.BytesIO(seen)) as archive:
+            content += part
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         rows = [msgspec.json.decode(line) for line in archive.read("patients.ndjson").splitlines()]
     assert [row["last_name"] for row in rows] == [f"Before {n}" for n in range(10)]
 
@@ -257,19 +259,19 @@ async def test_who_took_what_is_in_the_events_and_of_whom_in_the_trail(
     admin: Person, filled: list[str], database: Database
 ) -> None:
     await export(admin, "csv", "patients", "workers")
-    shown = await admin.get(PATH)
-    assert Document(shown).row("taken whole")
-    assert re.search(r"1[12] rows: patients, workers as CSV", text_of(shown.text))
+    page = await admin.get(PATH)
+    assert Document(page).row("taken whole")
+    assert re.search(r"1[12] rows: patients, workers as CSV", text_of(page.text))
     deadline = time.monotonic() + PATIENCE
     noted: set[str] = set()
     while not noted and time.monotonic() < deadline:
         async with database.connection() as connection:
-            found = await connection.fetchval(
+            stored = await connection.fetchval(
                 "SELECT almoner_ids(patients)::text[] FROM audit_reads WHERE environment_id = $1"
                 " AND actor = $2 AND resource = 'patients' AND verb = 'find'",
                 *(admin.environment_id, f"worker:{admin.worker_id}"),
             )
-        noted = set(found or ())
+        noted = set(stored or ())
     assert noted == set(filled)
 
 
@@ -312,7 +314,8 @@ async def test_a_third_export_at_once_is_told_to_wait(
     admin: Person, program: int, serving: Database
 ) -> None:
     running = [
-        await sending.begun(sending.stream(visitor(admin, serving), wanted())) for _ in range(2)
+        await sending.begun(sending.stream(visitor(admin, serving), export_of_all()))
+        for _ in range(2)
     ]
     answer = await admin.send_form(PATH, ("collections", "workers"), format="csv")
     assert answer.status_code == 503
@@ -320,8 +323,8 @@ async def test_a_third_export_at_once_is_told_to_wait(
     assert re.search(r'value="workers" checked', answer.text)
     past = Document(await admin.fragment(f"{PATH}/past")).rows()
     assert ["under way" in row for row in past] == [True, True]
-    for one in running:
-        assert b"".join([part.body async for part in one])
+    for stream in running:
+        assert b"".join([part.body async for part in stream])
     await export(admin, "csv", "workers")
     past = Document(await admin.fragment(f"{PATH}/past")).rows()
     assert ["under way" in row for row in past] == [False] * 3
@@ -343,19 +346,21 @@ def visitor(person: Person, database: Database) -> Visit:
     )
 
 
-def wanted() -> sending.Export:
+def export_of_all() -> sending.Export:
     return sending.Export(
         "test", (BY_NAME["workers"],), formats.BY_NAME["ndjson"], datetime.now(UTC)
     )
 
 
 async def test_of_many_that_begin_at_once_two_are_sent(admin: Person, database: Database) -> None:
-    begun = (sending.begun(sending.stream(visitor(admin, database), wanted())) for _ in range(6))
-    found = await asyncio.gather(*begun, return_exceptions=True)
-    assert [type(one) for one in found].count(sending.Full) == 4
-    for one in found:
-        if not isinstance(one, BaseException):
-            assert b"".join([part.body async for part in one])
+    begun = (
+        sending.begun(sending.stream(visitor(admin, database), export_of_all())) for _ in range(6)
+    )
+    results = await asyncio.gather(*begun, return_exceptions=True)
+    assert [type(result) for result in results].count(sending.Full) == 4
+    for stream in results:
+        if not isinstance(stream, BaseException):
+            assert b"".join([part.body async for part in stream])
     past = (await admin.fragment(f"{PATH}/past")).text
     assert past.count("taken whole") == 2
     assert Document(past).lacks("row", "not taken whole")
@@ -459,12 +464,12 @@ def test_a_text_that_no_spreadsheet_touches_has_nothing_before_it(text: str) -> 
 async def test_csv_begins_with_the_mark_by_which_a_spreadsheet_knows_utf_8(
     admin: Person, store: Store
 ) -> None:
-    made = await patient(store, admin.environment_id, "Nuñez", zip_code="02139", street="3-4")
+    patient_id = await patient(store, admin.environment_id, "Nuñez", zip_code="02139", street="3-4")
     content = (await export(admin, "csv", "patients")).content
     assert content.startswith(b"\xef\xbb\xbfid,")
     [row] = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
     assert (row["id"], row["last_name"], row["zip_code"], row["street"]) == (
-        made,
+        patient_id,
         "Nuñez",
         "'02139",
         "'3-4",

@@ -49,8 +49,8 @@ async def admin(
         yield person
 
 
-async def patient(store: Store, environment: int, **given: Any) -> str:
-    stated = {
+async def patient(store: Store, environment: int, **values: Any) -> str:
+    row = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "birthday": "1906-12-09",
@@ -58,7 +58,7 @@ async def patient(store: Store, environment: int, **given: Any) -> str:
         "last_name": "Hopper",
     }
     by = Actor(environment, "test", "cli", "test", whole=True)
-    return (await store.create(by, BY_NAME["patients"], stated | given)).id
+    return (await store.create(by, BY_NAME["patients"], row | values)).id
 
 
 class Import:
@@ -177,8 +177,8 @@ async def test_a_file_is_mapped_checked_and_written_and_what_was_uploaded_is_del
             admin.environment_id,
         )
     assert b"Day" not in sealed["sealed"]
-    kept = msgspec.json.decode(callers.box.open(sealed["sealed"], sealed["import_id"]))
-    assert [line for line, *_ in kept] == [3]
+    rejected = msgspec.json.decode(callers.box.open(sealed["sealed"], sealed["import_id"]))
+    assert [line for line, *_ in rejected] == [3]
     file = await admin.get(f"{run.path}/bad")
     assert file.text.splitlines()[0].endswith("almoner_errors,almoner_line")
     mended = file.text.replace("12/32", "12/31").replace("nowhere", "intake")
@@ -354,26 +354,26 @@ async def test_in_a_browser_a_chosen_file_is_mapped_checked_written_and_taken_ba
         {"name": "people.csv", "mimeType": "text/csv", "buffer": content}
     )
     await expect(page.locator("#name")).to_have_value("people.csv")
-    wrong = await seen(page, "chosen")
+    wrong = await faults_on(page, "chosen")
     await page.get_by_role("button", name="Look at it").click()
     await expect(page.get_by_role("button", name="Check every row")).to_be_visible()
-    wrong += await seen(page, "mapped")
+    wrong += await faults_on(page, "mapped")
     await page.get_by_role("button", name="Check every row").click()
     await expect(page.get_by_role("button", name="Write 2 rows")).to_be_visible()
-    wrong += await seen(page, "checked")
+    wrong += await faults_on(page, "checked")
     await page.get_by_role("button", name="Write 2 rows").click()
     await expect(page.get_by_role("button", name="Undo the import")).to_be_visible()
     assert set(await patients(callers, admin.environment_id)) == {"Grace", "Ada"}
-    wrong += await seen(page, "written")
+    wrong += await faults_on(page, "written")
     await page.get_by_role("button", name="Undo the import").click()
     await page.get_by_role("button", name="Take it back", exact=True).click()
     await expect(page.get_by_role("term").filter(has_text="taken back")).to_be_visible()
-    wrong += await seen(page, "undone")
+    wrong += await faults_on(page, "undone")
     assert await patients(callers, admin.environment_id) == {}
     assert (wrong, errors) == ([], [])
 
 
-async def seen(page: Page, name: str) -> list[str]:
+async def faults_on(page: Page, name: str) -> list[str]:
     """What is wrong with an open page on every screen; with ALMONER_PICTURES set, pictures of it."""
     folder = os.environ.get("ALMONER_PICTURES")
     for width, dark in SCREENS if folder else ():
@@ -381,4 +381,4 @@ async def seen(page: Page, name: str) -> list[str]:
         await page.emulate_media(color_scheme="dark" if dark else "light")
         path = f"{folder}/import-{name}-{width}{'-dark' * dark}.png"
         await page.screenshot(path=path, full_page=True)
-    return [f"{name}: {one}" for one in await on_every_screen(page)]
+    return [f"{name}: {fault}" for fault in await on_every_screen(page)]

@@ -55,28 +55,28 @@ async def give_password(database: Database, person: Person) -> None:
 
 async def roles_of(database: Database, person: Person) -> list[str]:
     async with database.connection() as connection:
-        found: list[str] = await connection.fetchval(
+        roles: list[str] = await connection.fetchval(
             "SELECT roles FROM worker_accounts WHERE environment_id = $1 AND worker_id = $2",
             *(person.environment_id, person.worker_id),
         )
-    return found
+    return roles
 
 
 def link_in(page: httpx.Response) -> str:
-    [found] = re.findall(r'id="link" value="([^"]*)"', page.text)
-    return unescape(found)
+    [value] = re.findall(r'id="link" value="([^"]*)"', page.text)
+    return unescape(value)
 
 
 async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_shown_once(
     admin: Person,
 ) -> None:
-    given = SHARED | {
+    fields = SHARED | {
         "first_name": "Nguyễn",
         "last_name": "O’Brien-李",
         "email": "nguyen@example.org",
     }
     page = await admin.send_form(
-        PATH, ("roles", "coach"), ("roles", "designer"), invite="on", **given
+        PATH, ("roles", "coach"), ("roles", "designer"), invite="on", **fields
     )
     assert page.status_code == 200, page.text
     assert Document(page).heading("Nguyễn O’Brien-李")
@@ -93,7 +93,7 @@ async def test_a_worker_of_any_script_is_made_and_gets_in_with_a_link_that_is_sh
 
 
 async def test_each_error_stands_at_its_field_and_what_was_typed_stays(admin: Person) -> None:
-    given = {
+    fields = {
         "first_name": "Grace",
         "last_name": "",
         "email": admin.email,
@@ -101,17 +101,17 @@ async def test_each_error_stands_at_its_field_and_what_was_typed_stays(admin: Pe
         "phone_number": "12",
         "gender": "",
     }
-    page = await admin.send_form(PATH, ("roles", "coach"), **given)
+    page = await admin.send_form(PATH, ("roles", "coach"), **fields)
     assert page.status_code == 400
     assert Document(page).field("last_name").error
     assert Document(page).field("first_name").value == "Grace"
-    page = await admin.send_form(PATH, ("roles", "coach"), **given | {"last_name": "Hopper"})
+    page = await admin.send_form(PATH, ("roles", "coach"), **fields | {"last_name": "Hopper"})
     assert page.status_code == 400
     assert Document(page).field("timezone").error
     assert Document(page).field("phone_number").error
     assert re.search(r'value="coach" checked', page.text)
     taken = {"last_name": "Hopper", "timezone": "US/Eastern", "phone_number": ""}
-    page = await admin.send_form(PATH, ("roles", "coach"), **given | taken)
+    page = await admin.send_form(PATH, ("roles", "coach"), **fields | taken)
     assert page.status_code == 400
     assert Document(page).field("email").error
 
@@ -168,7 +168,7 @@ async def test_disabling_says_what_it_costs_ends_the_sessions_and_can_be_undone(
         admin.environment_id, "coach", first_name="Carl", last_name="Coach"
     ) as coach:
         for coach_id in (coach.worker_id, coach.worker_id, admin.worker_id, None):
-            given = {
+            values = {
                 "phase": "intake",
                 "timezone": "US/Eastern",
                 "birthday": "1990-01-01",
@@ -178,7 +178,7 @@ async def test_disabling_says_what_it_costs_ends_the_sessions_and_can_be_undone(
             await store.create(
                 Actor(admin.environment_id, "test", "cli", "test", whole=True),
                 patients,
-                given | names,
+                values | names,
             )
         path = f"{PATH}/{coach.worker_id}"
         page = Document(await admin.get(path))
@@ -188,9 +188,9 @@ async def test_disabling_says_what_it_costs_ends_the_sessions_and_can_be_undone(
         assert (await coach.get("/account")).headers["location"].startswith("/sign-in")
         assert (await admin.send_form(f"{path}/link")).status_code == 404
         assert (await admin.send_form(f"{path}/enable")).status_code == 303
-        shown = await admin.get(path)
-        assert re.search(r"Disabled .{0,40}· by Ada Admin", Document(shown).main().words)
-        assert Document(shown).row("Enabled")
+        answer = await admin.get(path)
+        assert re.search(r"Disabled .{0,40}· by Ada Admin", Document(answer).main().words)
+        assert Document(answer).row("Enabled")
 
 
 async def test_signing_out_everywhere_and_a_lost_phone(
@@ -222,21 +222,21 @@ async def test_two_who_change_one_worker_both_keep_their_work(
     ) as coach:
         path = f"{PATH}/{coach.worker_id}/edit"
         form = (await admin.get(path)).text
-        kept = [
+        hidden_fields = [
             (unescape(a), unescape(b))
             for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)
         ]
-        given = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": coach.email}
+        fields = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": coach.email}
         assert (
-            await admin.send_form(path, *kept, **given | {"last_name": "Married"})
+            await admin.send_form(path, *hidden_fields, **fields | {"last_name": "Married"})
         ).status_code == 303
         assert (
-            await admin.send_form(path, *kept, **given | {"timezone": "US/Pacific"})
+            await admin.send_form(path, *hidden_fields, **fields | {"timezone": "US/Pacific"})
         ).status_code == 303
         page = Document(await admin.get(f"{PATH}/{coach.worker_id}"))
         assert page.heading("Carla Married")
         assert "US/Pacific" in page.definition("Time zone")
-        clash = await admin.send_form(path, *kept, **given | {"last_name": "Divorced"})
+        clash = await admin.send_form(path, *hidden_fields, **fields | {"last_name": "Divorced"})
     assert clash.status_code == 409
     assert Document(clash).get("radio", "Married")
     assert Document(clash).get("radio", "Divorced")
@@ -250,13 +250,13 @@ async def test_another_address_is_written_in_one_transaction_with_the_look_at_wh
     ) as coach:
         path = f"{PATH}/{coach.worker_id}/edit"
         form = (await admin.get(path)).text
-        kept = [
+        hidden_fields = [
             (unescape(a), unescape(b))
             for a, b in re.findall(r'name="(updated_at|was\.[^"]*)" value="([^"]*)"', form)
         ]
         update, tried = editing.update, []
 
-        async def meanwhile(*given: Any, **named: Any) -> Any:
+        async def meanwhile(*values: Any, **named: Any) -> Any:
             connection = await asyncpg.connect(dsn)
             try:
                 await connection.execute(
@@ -268,11 +268,15 @@ async def test_another_address_is_written_in_one_transaction_with_the_look_at_wh
                 tried.append("waits")
             finally:
                 await connection.close()
-            return await update(*given, **named)
+            return await update(*values, **named)
 
         monkeypatch.setattr(editing, "update", meanwhile)
-        given = SHARED | {"first_name": "Carla", "last_name": "Coach", "email": "other@example.org"}
-        assert (await admin.send_form(path, *kept, **given)).status_code == 303
+        fields = SHARED | {
+            "first_name": "Carla",
+            "last_name": "Coach",
+            "email": "other@example.org",
+        }
+        assert (await admin.send_form(path, *hidden_fields, **fields)).status_code == 303
     assert tried == ["waits"]
 
 
@@ -337,11 +341,11 @@ async def test_older_events_are_fetched_a_page_at_a_time(
             *(coach.environment_id, coach.worker_id),
         )
         page = (await admin.get(f"{PATH}/{coach.worker_id}")).text
-        seen = re.findall(r"number (\d+)", page)
+        numbers = re.findall(r"number (\d+)", page)
         while link := re.search(r'hx-get="([^"]*events\?before=\d+)"', page):
             page = (await admin.fragment(link[1])).text
-            seen += re.findall(r"number (\d+)", page)
-    assert seen == [str(n) for n in range(65, 0, -1)]
+            numbers += re.findall(r"number (\d+)", page)
+    assert numbers == [str(n) for n in range(65, 0, -1)]
 
 
 async def test_another_environments_workers_are_not_there(

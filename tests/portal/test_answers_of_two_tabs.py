@@ -12,13 +12,13 @@ from almoner.portal.assessments.drafts import TabInput, merge
 TEXTS = ("", "left knee", "right knee", "both")
 
 
-def outcome(seen: tuple[str, ...], there: str, typed: str) -> tuple[str, bool, bool]:
+def outcome(base: tuple[str, ...], there: str, typing: str) -> tuple[str, bool, bool]:
     """The text that the draft has then, whether that is news to the tab, and whether it clashes
     with what the tab typed.
     """
     texts, clashes = {"place": [there], "other": ["stays"]}, {"other": ["asked before"]}
     mine, news = merge(
-        texts, clashes, TabInput({"place": [typed]}, {"place": [[text] for text in seen]})
+        texts, clashes, TabInput({"place": [typing]}, {"place": [[text] for text in base]})
     )
     assert (texts.pop("other"), clashes.pop("other")) == (["stays"], ["asked before"])
     assert mine == clashes
@@ -26,14 +26,14 @@ def outcome(seen: tuple[str, ...], there: str, typed: str) -> tuple[str, bool, b
 
 
 def test_a_tab_that_has_seen_one_text_is_merged_like_everything_else() -> None:
-    for seen, there, typed in product(TEXTS, repeat=3):
-        side = whose(seen, there, typed)
+    for base, there, mine in product(TEXTS, repeat=3):
+        side = whose(base, there, mine)
         expected = (
-            typed if side == MINE else there,
-            side != MINE and side is not None and there != typed,
+            mine if side == MINE else there,
+            side != MINE and side is not None and there != mine,
             side is None,
         )
-        assert outcome((seen,), there, typed) == expected, (seen, there, typed)
+        assert outcome((base,), there, mine) == expected, (base, there, mine)
 
 
 def test_what_the_tab_itself_has_sent_since_counts_as_seen() -> None:

@@ -49,7 +49,7 @@ async def send(
     """
     form = await person.get(path(patient, "/new?spec=pain"))
     return await send_from(
-        seen_in(form.text),
+        base_of(form.text),
         person,
         patient=patient,
         do=do,
@@ -60,14 +60,14 @@ async def send(
     )
 
 
-def seen_in(html: str) -> dict[str, str]:
+def base_of(html: str) -> dict[str, str]:
     """What a form says that it saw of each question."""
-    found = re.findall(r'<input type="hidden" name="base\.([^"]+)" value="([^"]*)">', html)
-    return {name: unescape(texts) for name, texts in found}
+    hidden_fields = re.findall(r'<input type="hidden" name="base\.([^"]+)" value="([^"]*)">', html)
+    return {name: unescape(texts) for name, texts in hidden_fields}
 
 
 async def send_from(
-    seen: Mapping[str, str],
+    base: Mapping[str, str],
     person: Person,
     patient: str,
     do: str = "",
@@ -78,9 +78,12 @@ async def send_from(
 ) -> httpx.Response:
     """What a form sends that saw these answers."""
     pairs = [("spec", "pain"), ("version", version), *((("begun", "yes"),) if begun else ())]
-    for name, typed in answers.items():
-        pairs += [("asked", name), (f"base.{name}", seen.get(name, "[]"))]
-        pairs += [(f"a-{name}", text) for text in (typed if isinstance(typed, list) else [typed])]
+    for name, text_or_texts in answers.items():
+        pairs += [("asked", name), (f"base.{name}", base.get(name, "[]"))]
+        pairs += [
+            (f"a-{name}", text)
+            for text in (text_or_texts if isinstance(text_or_texts, list) else [text_or_texts])
+        ]
     if do:
         pairs.append(("do", do))
     return await person.send_form(path(patient, "/answer"), *pairs, htmx=htmx)
@@ -88,10 +91,10 @@ async def send_from(
 
 def value(html: str, name: str) -> str:
     """What stands in the box of a question."""
-    found = re.search(rf'<input[^>]*name="a-{name}"[^>]*>', html)
-    assert found, name
-    given = re.search(r' value="([^"]*)"', found[0])
-    return given[1] if given else ""
+    match = re.search(rf'<input[^>]*name="a-{name}"[^>]*>', html)
+    assert match, name
+    attribute = re.search(r' value="([^"]*)"', match[0])
+    return attribute[1] if attribute else ""
 
 
 async def test_what_is_typed_comes_back_also_what_does_not_parse_yet(
@@ -241,14 +244,14 @@ async def test_every_problem_is_told_at_its_field_and_what_was_typed_stays(
     read = Document(refused)
     assert read.alert("Still to be answered: Where is it?")
     assert read.alert("2 answers need another look:")
-    for name, told in (
+    for name, sentence in (
         ("place", "This must be answered."),
         ("dose", "number"),
         ("since", "Give a day such as 24 Nov 2026."),
     ):
         error = re.search(rf'id="a-{name}-error">([^<]*)<', refused.text)
         assert error, name
-        assert told in error[1], (name, error[1])
+        assert sentence in error[1], (name, error[1])
         assert re.search(rf'id="a-{name}"[^>]*aria-invalid="true"', refused.text)
     assert value(refused.text, "dose") == "plenty"
     assert value(refused.text, "since") == "2026-02-30"
@@ -271,9 +274,9 @@ async def test_nothing_at_all_is_not_finished_and_says_what_is_missing_and_where
     assert refused.status_code == 400
     assert Document(refused).alert("Nothing is answered yet")
     assert "This must be answered." in Document(refused).field("a-level").error
-    told = re.search(r"Still to be answered: (.*?)</p>", refused.text)
-    assert told
-    assert re.findall(r'<a href="#([^"]+)">([^<]+)</a>', told[1]) == [
+    match = re.search(r"Still to be answered: (.*?)</p>", refused.text)
+    assert match
+    assert re.findall(r'<a href="#([^"]+)">([^<]+)</a>', match[1]) == [
         ("a-level", "How strong is it?")
     ]
     assert Document(refused).field("a-level")
@@ -298,9 +301,9 @@ async def test_a_draft_that_was_finished_in_another_tab_does_not_begin_anew_by_i
     assert late.status_code == 409
     assert Document(late).alert("finished or discarded in another tab")
     assert Document(await coach.get(path(patient))).lacks("heading", "Your drafts")
-    kept = await send(coach, patient, "again", level="2")
-    assert kept.status_code == 200
-    assert "Saved" in Document(kept).testid("saved")
+    answer = await send(coach, patient, "again", level="2")
+    assert answer.status_code == 200
+    assert "Saved" in Document(answer).testid("saved")
     assert len(await chart.rows("assessment_responses", patient)) == 1
 
 
@@ -309,7 +312,7 @@ async def test_two_tabs_that_answer_different_questions_keep_both_and_learn_of_e
 ) -> None:
     patient = await chart.patient()
     await send(coach, patient, begun=False, level="7", place="knee", notes="", dose="")
-    tab = seen_in((await coach.get(path(patient, "/new?spec=pain"))).text)
+    tab = base_of((await coach.get(path(patient, "/new?spec=pain"))).text)
     await send_from(tab, coach, patient, level="7", place="knee", notes="On the stairs", dose="")
     answered = await send_from(tab, coach, patient, level="7", place="knee", notes="", dose="5")
     assert "On the stairs" in Document(answered).field("a-notes").value
@@ -324,7 +327,7 @@ async def test_two_tabs_that_answer_one_question_differently_choose_and_lose_not
 ) -> None:
     patient = await chart.patient()
     await send(coach, patient, begun=False, level="7", place="", dose="")
-    tab = seen_in((await coach.get(path(patient, "/new?spec=pain"))).text)
+    tab = base_of((await coach.get(path(patient, "/new?spec=pain"))).text)
     await send_from(tab, coach, patient, level="7", place="left knee", dose="")
     clash = await send_from(tab, coach, patient, level="7", place="right knee", dose="5")
     assert Document(clash).alert("Two tabs answered this differently")
@@ -335,7 +338,7 @@ async def test_two_tabs_that_answer_one_question_differently_choose_and_lose_not
     assert Document(later).alert("Two tabs answered this differently")
     assert (value(later, "place"), value(later, "dose")) == ("left knee", "5")
     refused = await send_from(
-        seen_in(later), coach, patient, do="finish", level="7", place="left knee", dose="5"
+        base_of(later), coach, patient, do="finish", level="7", place="left knee", dose="5"
     )
     assert refused.status_code == 400
     assert Document(refused).alert("Choose which answer holds")
@@ -416,10 +419,10 @@ async def test_a_draft_goes_on_in_its_version_or_moves_to_the_newest_without_los
     [row] = await chart.rows("assessment_responses", patient)
     assert row["version"] == 1
     assert decoded(row["model"])["dose"] == 13
-    shown = Document(await coach.get(done.headers["HX-Redirect"]))
-    assert "13" in shown.definition("Dose in mg")
-    assert "version 2 is the newest" in shown.definition("Version")
-    assert shown.lacks("term", "And the mood?")
+    document = Document(await coach.get(done.headers["HX-Redirect"]))
+    assert "13" in document.definition("Dose in mg")
+    assert "version 2 is the newest" in document.definition("Version")
+    assert document.lacks("term", "And the mood?")
 
 
 async def test_answers_are_read_in_words_with_score_and_both_clocks(
@@ -568,10 +571,10 @@ async def test_answers_that_were_loaded_later_stand_where_they_were_given(
     coach: Person, chart: Chart, store: Store
 ) -> None:
     patient = await chart.patient()
-    given = {"user_id": patient, "spec_id": "pain", "model": {"level": 1}}
-    await chart.make("assessment_responses", **given, title="Check now")
+    values = {"user_id": patient, "spec_id": "pain", "model": {"level": 1}}
+    await chart.make("assessment_responses", **values, title="Check now")
     loaded = [
-        given | {"title": f"Check {year}", "created_at": datetime(year, 1, 5, tzinfo=UTC)}
+        values | {"title": f"Check {year}", "created_at": datetime(year, 1, 5, tzinfo=UTC)}
         for year in (2021, 2023, 2022)
     ]
     await store.load(

@@ -84,11 +84,11 @@ async def test_what_is_typed_goes_on_while_answers_come_in_and_waits_for_the_con
     await page.context.set_offline(False)
     await expect(page.locator("#fill-saved")).to_be_visible()
     async with chart.database.connection() as connection:
-        kept = await connection.fetchval(
+        stored = await connection.fetchval(
             "SELECT answers->'notes'->>0 FROM assessment_drafts WHERE environment_id = $1",
             chart.environment,
         )
-    assert kept == f"{words} and more"
+    assert stored == f"{words} and more"
 
 
 @pytest.mark.slow
@@ -97,14 +97,14 @@ async def test_two_tabs_on_one_draft_show_each_others_answers_and_ask_about_the_
 ) -> None:
     patient = await chart.patient()
     new = f"/patients/{patient}/assessments/new?spec=pain"
-    one = await screens(coach)
-    await one.goto(new)
-    await pick(one, "7")
-    await expect(one.get_by_label("Where is it?")).to_be_visible()
-    other = await one.context.new_page()
+    tab = await screens(coach)
+    await tab.goto(new)
+    await pick(tab, "7")
+    await expect(tab.get_by_label("Where is it?")).to_be_visible()
+    other = await tab.context.new_page()
     await other.goto(new)
-    await one.get_by_label("Where is it?").fill("left knee")
-    await expect(one.locator("#fill-unsaved")).to_be_hidden()
+    await tab.get_by_label("Where is it?").fill("left knee")
+    await expect(tab.locator("#fill-unsaved")).to_be_hidden()
     await other.get_by_label("Notes").fill("It began on the stairs")
     await expect(other.get_by_label("Where is it?")).to_have_value("left knee")
     await expect(other.get_by_label("Notes")).to_have_value("It began on the stairs")
@@ -112,19 +112,19 @@ async def test_two_tabs_on_one_draft_show_each_others_answers_and_ask_about_the_
 
     await other.get_by_label("Where is it?").fill("right knee")
     await expect(other.locator("#fill-unsaved")).to_be_hidden()
-    await one.get_by_label("Where is it?").fill("left knee, inside")
-    clash = one.locator(".two-answers")
+    await tab.get_by_label("Where is it?").fill("left knee, inside")
+    clash = tab.locator(".two-answers")
     await expect(clash).to_contain_text("Two tabs answered this differently")
-    await expect(one.get_by_label("Where is it?")).to_have_value("left knee, inside")
-    assert await violations(one) == []
-    await one.get_by_role("button", name="Finish").click()
-    await expect(one.locator("#fill-refused")).to_contain_text("Choose which answer holds")
+    await expect(tab.get_by_label("Where is it?")).to_have_value("left knee, inside")
+    assert await violations(tab) == []
+    await tab.get_by_role("button", name="Finish").click()
+    await expect(tab.locator("#fill-refused")).to_contain_text("Choose which answer holds")
     await clash.get_by_role("button", name="right knee").click()
-    await expect(one.get_by_label("Where is it?")).to_have_value("right knee")
+    await expect(tab.get_by_label("Where is it?")).to_have_value("right knee")
     await expect(clash).to_have_count(0)
-    await expect(one.get_by_label("Notes")).to_have_value("It began on the stairs")
-    await one.get_by_role("button", name="Finish").click()
-    await expect(one.get_by_role("heading", name="Next steps")).to_be_visible()
+    await expect(tab.get_by_label("Notes")).to_have_value("It began on the stairs")
+    await tab.get_by_role("button", name="Finish").click()
+    await expect(tab.get_by_role("heading", name="Next steps")).to_be_visible()
     [row] = await chart.rows("assessment_responses", patient)
     model = decoded(row["model"])
     assert (model["place"], model["notes"]) == ("right knee", "It began on the stairs")

@@ -17,7 +17,7 @@ from almoner.portal.calendar import queries
 from tests.changes.writing import PATIENCE
 from tests.conftest import new_environment
 from tests.people import People, Person
-from tests.portal.calendars import Book, at, coming, kept, new_book, words
+from tests.portal.calendars import Book, at, coming, new_book, was_fields, words
 from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
@@ -33,7 +33,7 @@ async def colleague(people: People, book: Book) -> AsyncIterator[Person]:
         yield person
 
 
-async def shown(person: Person, view: str, day: date, *workers: Person) -> str:
+async def view_page(person: Person, view: str, day: date, *workers: Person) -> str:
     asked = "".join(f"&worker={worker.worker_id}" for worker in workers)
     answer = await person.get(f"/calendar?view={view}&date={day.isoformat()}{asked}")
     assert answer.status_code == 200
@@ -67,7 +67,7 @@ async def test_each_view_shows_the_worker_s_own_appointments_and_nobody_else_s(
             await elsewhere.patient(first_name="Other", last_name="House"),
             at(TUESDAY, 10),
         )
-    page = await shown(coach, view, TUESDAY)
+    page = await view_page(coach, view, TUESDAY)
     assert Document(page).link("Grace Hopper")
     assert Document(page).link("Ada King")
     assert not re.search("Much Later|Not Mine|Other House", page)
@@ -87,7 +87,7 @@ async def test_the_patient_s_time_stands_beside_only_where_it_differs(
         await book.patient(first_name="Kō", last_name="Tanaka", timezone="Asia/Tokyo"),
         at(TUESDAY, 18),
     )
-    page = Document(await shown(coach, "day", TUESDAY))
+    page = Document(await view_page(coach, "day", TUESDAY))
     assert page.link("Grace Hopper 10:00–10:30 Intake call")
     assert re.search(r"Kō Tanaka 18:00–18:30 · their time 0[78]:00 Wed \d+", page.words)
 
@@ -102,20 +102,20 @@ async def test_a_team_stands_side_by_side_in_a_day_and_below_each_other_in_a_wee
             await book.patient(first_name=f"Nr{hour}", last_name="King"),
             at(TUESDAY, hour),
         )
-    day = await shown(coach, "day", TUESDAY, coach, colleague)
+    day = await view_page(coach, "day", TUESDAY, coach, colleague)
     assert re.findall(r'<section class="cal-day[^"]*" aria-label="([^,"]*)', day) == [
         "Emily Smith",
         "Lesley Moore",
     ]
     assert Document(day).region("Emily Smith").link("Grace Hopper")
     assert Document(day).region("Lesley Moore").link("Nr9 King")
-    week = words(await shown(coach, "week", TUESDAY, coach, colleague))
+    week = words(await view_page(coach, "week", TUESDAY, coach, colleague))
     assert re.search(
         r"Emily Smith .*Grace Hopper.* Lesley Moore .*09:00 Nr9 King .*11:00 Nr11 King , Intake"
         r" call, their time 10:00 3 more",
         week,
     )
-    month = Document(await shown(coach, "month", TUESDAY, coach, colleague))
+    month = Document(await view_page(coach, "month", TUESDAY, coach, colleague))
     assert month.link("09:00 LM: Nr9 King")
 
 
@@ -132,7 +132,7 @@ async def test_what_overlaps_the_edge_of_a_day_is_on_both_days_however_long_it_i
         (4, {"Ada King"}),
         (6, set()),
     ):
-        page = await shown(coach, "day", TUESDAY + timedelta(days=days))
+        page = await view_page(coach, "day", TUESDAY + timedelta(days=days))
         assert {
             name for name in ("Grace Hopper", "Ada King") if Document(page).all("link", name)
         } == names
@@ -145,14 +145,14 @@ async def test_a_day_of_a_team_shows_the_first_of_all_together_and_how_many_more
         await book.event(
             coach, await book.patient(first_name=f"Nr{hour}", last_name="King"), at(TUESDAY, hour)
         )
-    four = words(await shown(coach, "month", TUESDAY, coach, colleague))
+    four = words(await view_page(coach, "month", TUESDAY, coach, colleague))
     assert re.search(r"09:00 ES: Nr9 King .*12:00 ES: Nr12 King", four)
     assert not re.search(r"\d more", four)
     await book.event(
         colleague, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 8)
     )
     await book.all_day(colleague, await book.patient(first_name="Whole", last_name="Day"), TUESDAY)
-    month = words(await shown(coach, "month", TUESDAY, coach, colleague))
+    month = words(await view_page(coach, "month", TUESDAY, coach, colleague))
     assert re.search(
         r"all day LM: Whole Day , Intake call 08:00 LM: Ada King .* 09:00 ES: Nr9 King .* 08:00 3"
         r" more",
@@ -163,7 +163,7 @@ async def test_a_day_of_a_team_shows_the_first_of_all_together_and_how_many_more
     await book.event(
         coach, await book.patient(first_name="Late", last_name="Call"), at(TUESDAY, 23, 30)
     )
-    week = words(await shown(coach, "week", TUESDAY, coach, colleague))
+    week = words(await view_page(coach, "week", TUESDAY, coach, colleague))
     assert re.search(r"11:00 Nr11 King .* 10:00 2 more", week)
 
 
@@ -182,14 +182,14 @@ async def test_today_and_the_present_moment_are_marked_and_the_keys_are_shown(
         "m",
         "n",
     }
-    other = await shown(coach, "week", datetime.now(UTC).date() + timedelta(days=14))
+    other = await view_page(coach, "week", datetime.now(UTC).date() + timedelta(days=14))
     assert not Document(other).node.css(".cal-now")
 
 
 async def test_the_weeks_before_and_after_keep_whom_one_looks_at(
     coach: Person, colleague: Person
 ) -> None:
-    page = await shown(coach, "week", TUESDAY, colleague)
+    page = await view_page(coach, "week", TUESDAY, colleague)
     for key, days in (("ArrowLeft", -7), ("ArrowRight", 7)):
         link = re.search(rf'href="([^"]+)" data-key="{key}"', page)
         assert link is not None
@@ -201,22 +201,26 @@ async def test_whose_calendars_are_chosen_by_a_part_of_a_name_and_no_page_holds_
     book: Book, coach: Person, colleague: Person, people: People, database: Any, store: Any
 ) -> None:
     for number in range(60):
-        given = {"first_name": "Many", "last_name": f"Others {number:02}", "timezone": "US/Eastern"}
-        await book.create("workers", email=f"{number}.{coach.email}", **given)
+        values = {
+            "first_name": "Many",
+            "last_name": f"Others {number:02}",
+            "timezone": "US/Eastern",
+        }
+        await book.create("workers", email=f"{number}.{coach.email}", **values)
     elsewhere = await new_book(await new_environment(database), database, store)
     async with await people(
         elsewhere.environment, "coach", last_name="Moore", first_name="Strange"
     ):
-        page = words(await shown(coach, "week", TUESDAY))
+        page = words(await view_page(coach, "week", TUESDAY))
         assert not Document(page).mentions("Lesley Moore")
         offered = words((await coach.fragment(f"/calendar/people?worker={coach.worker_id}")).text)
         assert offered.startswith("Emily Smith (you) Lesley Moore Many Others 00")
         assert offered.endswith("Many Others 48 11 more: type a part of a name.")
-        found = (
+        text = (
             await coach.fragment(f"/calendar/people?worker={coach.worker_id}&find=LÈsley%20m")
         ).text
-        assert words(found) == "Emily Smith (you) Lesley Moore"
-        assert re.findall(r'value="([^"]+)"( checked)?', found) == [
+        assert words(text) == "Emily Smith (you) Lesley Moore"
+        assert re.findall(r'value="([^"]+)"( checked)?', text) == [
             (coach.worker_id, " checked"),
             (colleague.worker_id, ""),
         ]
@@ -243,7 +247,7 @@ async def test_working_hours_and_absences_are_drawn(book: Book, coach: Person) -
         to_day="",
         reason="Dentist",
     )
-    page = await shown(coach, "day", TUESDAY)
+    page = await view_page(coach, "day", TUESDAY)
     assert re.findall(
         r'cal-band work" data-h="(\d+)" data-m="(\d+)" data-lh="(\d+)" data-lm="(\d+)"', page
     ) == [
@@ -254,7 +258,7 @@ async def test_working_hours_and_absences_are_drawn(book: Book, coach: Person) -
         '.cal-band.away[data-h="15"][data-m="0"][data-lh="1"][data-lm="0"]'
     )
     assert "Away: Dentist" in Document(page).region(f"{TUESDAY:%A} {TUESDAY.day} {TUESDAY:%B}")
-    assert Document(await shown(coach, "month", TUESDAY)).get("cell", "Away: Dentist")
+    assert Document(await view_page(coach, "month", TUESDAY)).get("cell", "Away: Dentist")
 
 
 async def test_of_whom_a_role_does_not_show_there_is_nothing_but_that_it_is_taken(
@@ -265,7 +269,7 @@ async def test_of_whom_a_role_does_not_show_there_is_nothing_but_that_it_is_take
         await book.event(helper, own, at(TUESDAY, 9))
         hidden = await book.event(coach, await book.patient(), at(TUESDAY, 10))
         for view in ("day", "week", "month"):
-            page = await shown(helper, view, TUESDAY, helper, coach)
+            page = await view_page(helper, view, TUESDAY, helper, coach)
             assert "Busy" in Document(page).main()
             assert Document(page).link("Ada King")
             assert not re.search(f"Grace|Hopper|{hidden}", page)
@@ -285,11 +289,11 @@ async def test_what_was_shown_is_in_the_audit_trail(book: Book, coach: Person) -
         "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2 AND"
         " $3::uuid = ANY (almoner_ids(patients))"
     )
-    ends_at, found = time.monotonic() + PATIENCE, 0
-    while not found and time.monotonic() < ends_at:
-        found = await book.value(sql, answer.headers["x-request-id"], patient)
+    ends_at, count = time.monotonic() + PATIENCE, 0
+    while not count and time.monotonic() < ends_at:
+        count = await book.value(sql, answer.headers["x-request-id"], patient)
         await asyncio.sleep(0.02)
-    assert found == 1
+    assert count == 1
 
 
 async def test_an_appointment_tells_both_times_how_and_the_number_to_call(
@@ -309,12 +313,12 @@ async def test_an_appointment_tells_both_times_how_and_the_number_to_call(
     )
     event = await book.event(coach, patient, at(TUESDAY, 10), 45)
     page = (await coach.get(f"/calendar/events/{event}")).text
-    told = Document(page)
-    assert "10:00–10:45 your time, US Eastern" in told.definition("When")
-    assert "09:00–09:45 Grace's time, US Central" in told.definition("When")
+    document = Document(page)
+    assert "10:00–10:45 your time, US Eastern" in document.definition("When")
+    assert "09:00–09:45 Grace's time, US Central" in document.definition("When")
     # Once in the patient's bar, and once beside the appointment.
     assert page.count('href="tel:+14155551234"') == 2
-    assert "415-555-9999 landline has not agreed to calls" in told.definition("How")
+    assert "415-555-9999 landline has not agreed to calls" in document.definition("How")
     visit = await book.event(coach, patient, at(TUESDAY, 12), modality="visit")
     assert (await coach.get(f"/calendar/events/{visit}")).text.count("tel:") == 1
 
@@ -325,12 +329,14 @@ async def test_an_outcome_takes_one_click_and_can_be_undone(book: Book, coach: P
         page = (await coach.get(f"/calendar/events/{event}")).text
         assert outcome in [each.attribute("value") for each in Document(page).all("button")]
         assert (
-            await coach.send_form(f"/calendar/events/{event}/outcome", *kept(page), outcome=outcome)
+            await coach.send_form(
+                f"/calendar/events/{event}/outcome", *was_fields(page), outcome=outcome
+            )
         ).status_code == 303
         assert (await book.row(event))["outcome"] == outcome
         page = (await coach.get(f"/calendar/events/{event}")).text
         assert Document(page).button(f"Undo “{outcome}”")
-        await coach.send_form(f"/calendar/events/{event}/outcome", *kept(page), outcome="")
+        await coach.send_form(f"/calendar/events/{event}/outcome", *was_fields(page), outcome="")
         assert (await book.row(event))["outcome"] is None
     by = await book.value(
         "SELECT array_agg(DISTINCT actor || ' ' || through) FROM changes WHERE environment_id = $1"
@@ -354,12 +360,14 @@ async def test_what_has_not_begun_can_be_cancelled_but_has_no_other_outcome_yet(
     assert re.findall(r'name="outcome" value="([^"]*)"', page) == ["cancelled"]
     for outcome in ("completed", "no-show"):
         answer = await coach.send_form(
-            f"/calendar/events/{event}/outcome", *kept(page), outcome=outcome
+            f"/calendar/events/{event}/outcome", *was_fields(page), outcome=outcome
         )
         assert answer.status_code == 400
         assert "It has not begun" in Document(answer).testid("problem")
         assert (await book.row(event))["outcome"] is None
-    await coach.send_form(f"/calendar/events/{event}/outcome", *kept(page), outcome="cancelled")
+    await coach.send_form(
+        f"/calendar/events/{event}/outcome", *was_fields(page), outcome="cancelled"
+    )
     assert (await book.row(event))["outcome"] == "cancelled"
 
 
@@ -370,7 +378,7 @@ async def test_an_outcome_that_somebody_else_noted_meanwhile_is_not_lost(
     page = (await coach.get(f"/calendar/events/{event}")).text
     await colleague.send_form(f"/calendar/events/{event}/outcome", outcome="cancelled")
     answer = await coach.send_form(
-        f"/calendar/events/{event}/outcome", *kept(page), outcome="completed"
+        f"/calendar/events/{event}/outcome", *was_fields(page), outcome="completed"
     )
     assert answer.status_code == 409
     assert Document(answer).get("radio", "cancelled")
@@ -420,8 +428,8 @@ async def test_the_appointments_are_found_by_their_indexes(
             *(now.date(), now.date() + timedelta(days=7)),
             *([[now, now + timedelta(days=7)], False, 4] if by_day else []),
         )
-    told = "\n".join(row[0] for row in plan)
-    assert set(re.findall(r"calendar_events_\w+_part", told)) == {
+    plan_text = "\n".join(row[0] for row in plan)
+    assert set(re.findall(r"calendar_events_\w+_part", plan_text)) == {
         f"calendar_events_{part}_part" for part in ("timed", "long", "day")
     }
-    assert "Seq Scan on calendar_events" not in told
+    assert "Seq Scan on calendar_events" not in plan_text

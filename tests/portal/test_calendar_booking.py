@@ -18,7 +18,7 @@ from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import iso
 from tests.people import People, Person
-from tests.portal.calendars import HERE, Book, at, coming, kept, known, words
+from tests.portal.calendars import HERE, Book, at, coming, known, was_fields, words
 from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
@@ -34,7 +34,7 @@ async def colleague(people: People, book: Book) -> AsyncIterator[Person]:
         yield person
 
 
-def filled(coach: Person, patient: str, **given: str) -> dict[str, str]:
+def filled(coach: Person, patient: str, **fields: str) -> dict[str, str]:
     values = {
         "patient_id": patient,
         "worker_id": coach.worker_id,
@@ -42,13 +42,13 @@ def filled(coach: Person, patient: str, **given: str) -> dict[str, str]:
         "filled_for": "intake_call",
     }
     when = {"date": TUESDAY.isoformat(), "time": "10:00", "timezone": HERE, "minutes": "45"}
-    return values | {"modality": "phone"} | when | given
+    return values | {"modality": "phone"} | when | fields
 
 
 async def sent(
-    coach: Person, patient: str, *pairs: tuple[str, str], do: str = "book", **given: str
+    coach: Person, patient: str, *pairs: tuple[str, str], do: str = "book", **values: str
 ) -> Any:
-    return await coach.send_form("/calendar/new", *pairs, do=do, **filled(coach, patient, **given))
+    return await coach.send_form("/calendar/new", *pairs, do=do, **filled(coach, patient, **values))
 
 
 async def booked(book: Book, answer: Any) -> dict[str, Any]:
@@ -57,8 +57,8 @@ async def booked(book: Book, answer: Any) -> dict[str, Any]:
 
 
 async def count(book: Book) -> int:
-    found: int = await book.value("SELECT count(*) FROM calendar_events WHERE environment_id = $1")
-    return found
+    number: int = await book.value("SELECT count(*) FROM calendar_events WHERE environment_id = $1")
+    return number
 
 
 async def test_an_appointment_is_booked_through_the_store(book: Book, coach: Person) -> None:
@@ -114,10 +114,10 @@ async def test_the_form_begins_with_what_the_link_says_and_fills_in_the_type_s_l
 async def test_the_patient_is_found_by_what_is_typed_and_chosen(book: Book, coach: Person) -> None:
     patient = await book.patient()
     await book.patient(first_name="Ada", last_name="King")
-    found = await coach.send_form(
+    answer = await coach.send_form(
         "/calendar/new/patients", htmx=True, **filled(coach, "", find="hoppr")
     )
-    chosen = re.findall(r'value="(patient:[^"]+)"', found.text)
+    chosen = re.findall(r'value="(patient:[^"]+)"', answer.text)
     assert chosen == [f"patient:{patient}"]
     page = await sent(coach, "", do=chosen[0], find="hopper")
     assert Document(page).field("patient_id").value == patient
@@ -171,8 +171,8 @@ async def test_nobody_is_booked_while_away_whatever_the_word(book: Book, coach: 
         to_time="",
         reason="Course",
     )
-    for given in ({}, {"all_day": "on"}):
-        answer = await sent(coach, await book.patient(), anyway="on", **given)
+    for fields in ({}, {"all_day": "on"}):
+        answer = await sent(coach, await book.patient(), anyway="on", **fields)
         assert answer.status_code == 400
         assert re.search(
             r"Emily Smith is away on Tuesday \d+ \w+( \d+)? \(Course\)", words(answer.text)
@@ -209,11 +209,11 @@ async def test_an_overlap_names_whose_appointment_it_is_and_may_be_wanted(
     await booked(book, await sent(coach, patient, minutes="30"))
     third = await book.patient()
     # Whoever knew of the one has not been told of the other, which is there by now.
-    told = await sent(coach, third, *known(answer.text), anyway="on")
-    assert told.status_code == 400
-    assert Document(told).status("Overlaps with Grace Hopper's appointment, 10:00–10:30.")
-    assert re.search(r'name="anyway" value="on">', told.text)
-    await booked(book, await sent(coach, third, *known(told.text), anyway="on"))
+    warned = await sent(coach, third, *known(answer.text), anyway="on")
+    assert warned.status_code == 400
+    assert Document(warned).status("Overlaps with Grace Hopper's appointment, 10:00–10:30.")
+    assert re.search(r'name="anyway" value="on">', warned.text)
+    await booked(book, await sent(coach, third, *known(warned.text), anyway="on"))
 
 
 async def test_the_same_patient_elsewhere_at_that_time_is_told(
@@ -265,8 +265,8 @@ def changing(forward: bool, zone: str) -> tuple[date, time]:
     for _ in range(500):
         day += timedelta(days=1)
         for minutes in range(0, 360, 30):
-            found = clocks.moments(day, time(minutes // 60, minutes % 60), zone)
-            if len(found) == (0 if forward else 2):
+            moments = clocks.moments(day, time(minutes // 60, minutes % 60), zone)
+            if len(moments) == (0 if forward else 2):
                 return day, time(minutes // 60, minutes % 60)
     raise AssertionError(zone)
 
@@ -294,16 +294,16 @@ async def test_a_time_that_comes_twice_is_asked_for_and_kept_as_chosen(
 ) -> None:
     day, twice = changing(False, zone)
     patient = await book.patient(timezone=zone)
-    given = {"date": day.isoformat(), "time": f"{twice:%H:%M}", "timezone": zone, "minutes": "15"}
-    answer = await sent(coach, patient, **given)
+    fields = {"date": day.isoformat(), "time": f"{twice:%H:%M}", "timezone": zone, "minutes": "15"}
+    answer = await sent(coach, patient, **fields)
     assert answer.status_code == 400
     assert re.findall(r'name="which" value="(\d)"', answer.text) == ["0", "1"]
 
     async def insisted(which: str) -> dict[str, Any]:
         """Clocks go back at night, which is told."""
-        night = await sent(coach, patient, **given, which=which)
+        night = await sent(coach, patient, **fields, which=which)
         return await booked(
-            book, await sent(coach, patient, *known(night.text), **given, which=which, anyway="on")
+            book, await sent(coach, patient, *known(night.text), **fields, which=which, anyway="on")
         )
 
     first, second = await insisted("0"), await insisted("1")
@@ -318,8 +318,8 @@ async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patien
     patient = await book.patient(timezone="US/Pacific")
     page = (await coach.get(f"/calendar/new?patient={patient}")).text
     offered = [
-        datetime.fromisoformat(html.unescape(one))
-        for one in re.findall(r'value="at:([^"]+)"', page)
+        datetime.fromisoformat(html.unescape(value))
+        for value in re.findall(r'value="at:([^"]+)"', page)
     ]
     assert offered
     taken = offered[0]
@@ -337,8 +337,8 @@ async def test_free_times_keep_to_the_hours_absences_appointments_and_the_patien
     assert Document(chosen).status("Free.")
 
 
-async def moving(coach: Person, event: str, pairs: list[tuple[str, str]], **given: str) -> Any:
-    values = {"do": "move", "date": TUESDAY.isoformat(), "time": "14:00", "timezone": HERE} | given
+async def moving(coach: Person, event: str, pairs: list[tuple[str, str]], **fields: str) -> Any:
+    values = {"do": "move", "date": TUESDAY.isoformat(), "time": "14:00", "timezone": HERE} | fields
     return await coach.send_form(f"/calendar/events/{event}/move", *pairs, **values)
 
 
@@ -348,7 +348,7 @@ async def test_a_moved_appointment_stays_as_long_as_it_is(book: Book, coach: Per
     assert Document(page).field("date").value == f"{TUESDAY.day} {TUESDAY:%b %Y}"
     assert Document(page).field("time").value == "10:00"
     # It is not in its own way.
-    assert (await moving(coach, event, kept(page), time="10:15")).status_code == 303
+    assert (await moving(coach, event, was_fields(page), time="10:15")).status_code == 303
     row = await book.row(event)
     assert (row["start_time"], row["end_time"]) == (at(TUESDAY, 10, 15), at(TUESDAY, 10, 52))
 
@@ -356,10 +356,10 @@ async def test_a_moved_appointment_stays_as_long_as_it_is(book: Book, coach: Per
 async def test_a_time_of_day_can_become_a_day_and_back(book: Book, coach: Person) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    assert (await moving(coach, event, kept(page), all_day="on")).status_code == 303
+    assert (await moving(coach, event, was_fields(page), all_day="on")).status_code == 303
     assert (await book.row(event))["day"] == TUESDAY
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    assert (await moving(coach, event, kept(page), minutes="20")).status_code == 303
+    assert (await moving(coach, event, was_fields(page), minutes="20")).status_code == 303
     row = await book.row(event)
     assert (row["day"], row["start_time"], row["end_time"]) == (
         None,
@@ -372,20 +372,20 @@ async def test_moving_asks_the_same_rules(book: Book, coach: Person) -> None:
     await book.event(coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 14))
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    refused = await moving(coach, event, kept(page))
+    refused = await moving(coach, event, was_fields(page))
     assert refused.status_code == 400
     assert Document(refused).status("Overlaps with Ada King's appointment")
-    assert kept(refused.text) == kept(page)
+    assert was_fields(refused.text) == was_fields(page)
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
     await book.event(
         coach, await book.patient(first_name="Alan", last_name="Turing"), at(TUESDAY, 14)
     )
-    told = await moving(coach, event, [*kept(page), *known(refused.text)], anyway="on")
-    assert told.status_code == 400
-    assert Document(told).status("Overlaps with Alan Turing's appointment")
+    warned = await moving(coach, event, [*was_fields(page), *known(refused.text)], anyway="on")
+    assert warned.status_code == 400
+    assert Document(warned).status("Overlaps with Alan Turing's appointment")
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
     assert (
-        await moving(coach, event, [*kept(page), *known(told.text)], anyway="on")
+        await moving(coach, event, [*was_fields(page), *known(warned.text)], anyway="on")
     ).status_code == 303
 
 
@@ -396,10 +396,10 @@ async def test_who_moves_to_a_time_that_is_being_booked_waits_and_is_asked(
         await book.event(coach, await book.patient(), at(TUESDAY, 10)),
         await book.patient(first_name="Ada"),
     )
-    drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
+    drawn = was_fields((await coach.get(f"/calendar/events/{event}/move")).text)
     calendar = await book.calendar(coach)
     times = {"start_time": iso(at(TUESDAY, 14)), "end_time": iso(at(TUESDAY, 15))}
-    given = {
+    values = {
         "calendar_id": calendar,
         "user_id": other,
         "modality": "phone",
@@ -413,7 +413,7 @@ async def test_who_moves_to_a_time_that_is_being_booked_waits_and_is_asked(
             "SELECT count(*) FROM pg_locks WHERE NOT granted"
         ):
             await connection.execute("SELECT pg_sleep(0.02)")
-        await book.store.within(connection).create(book.by, BY_NAME["calendar_events"], given)
+        await book.store.within(connection).create(book.by, BY_NAME["calendar_events"], values)
     answer = await task
     assert answer.status_code == 400
     assert Document(answer).status("Overlaps with Ada Hopper's appointment")
@@ -424,7 +424,7 @@ async def test_what_was_cancelled_or_handed_over_meanwhile_is_not_moved_unseen(
     book: Book, coach: Person, colleague: Person
 ) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
-    drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
+    drawn = was_fields((await coach.get(f"/calendar/events/{event}/move")).text)
     resource = BY_NAME["calendar_events"]
     await book.store.update(book.by, resource, event, {"outcome": "cancelled"}, None)
     cancelled = await moving(coach, event, drawn)
@@ -439,7 +439,7 @@ async def test_what_was_cancelled_or_handed_over_meanwhile_is_not_moved_unseen(
     assert "Meanwhile it was handed over to Lesley Moore." in Document(handed).field("date").error
     assert (await book.row(event))["start_time"] == at(TUESDAY, 10)
     # Who was told of it goes on.
-    assert (await moving(coach, event, kept(handed.text))).status_code == 303
+    assert (await moving(coach, event, was_fields(handed.text))).status_code == 303
     assert (await book.row(event))["start_time"] == at(TUESDAY, 14)
 
 
@@ -448,15 +448,17 @@ async def test_two_who_move_it_at_once_see_each_other_s_time_and_decide(
 ) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    assert (await moving(colleague, event, kept(page), time="16:00")).status_code == 303
-    clash = await moving(coach, event, kept(page), time="14:00")
+    assert (await moving(colleague, event, was_fields(page), time="16:00")).status_code == 303
+    clash = await moving(coach, event, was_fields(page), time="14:00")
     assert clash.status_code == 409
-    told = Document(clash)
-    assert told.get("radio", "14:00 your time")
-    assert told.get("radio", "16:00 your time")
+    document = Document(clash)
+    assert document.get("radio", "14:00 your time")
+    assert document.get("radio", "16:00 your time")
     assert len(set(re.findall(r'name="(choose\.[^"]+)"', clash.text))) == 1
     assert (
-        await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")
+        await moving(
+            coach, event, [*was_fields(clash.text), ("choose.start_time", "mine")], time="14:00"
+        )
     ).status_code == 303
     row = await book.row(event)
     assert (row["start_time"], row["end_time"]) == (at(TUESDAY, 14), at(TUESDAY, 14, 30))
@@ -467,18 +469,20 @@ async def test_a_time_of_mine_and_a_day_of_theirs_are_decided_as_a_whole(
 ) -> None:
     event = await book.event(coach, await book.patient(), at(TUESDAY, 10))
     page = (await coach.get(f"/calendar/events/{event}/move")).text
-    assert (await moving(colleague, event, kept(page), all_day="on")).status_code == 303
-    clash = await moving(coach, event, kept(page), time="14:00")
+    assert (await moving(colleague, event, was_fields(page), all_day="on")).status_code == 303
+    clash = await moving(coach, event, was_fields(page), time="14:00")
     assert clash.status_code == 409
     assert Document(clash).get("radio", "on a day as a whole")
     assert (
         await moving(
-            coach, event, [*kept(clash.text), ("choose.start_time", "theirs")], time="14:00"
+            coach, event, [*was_fields(clash.text), ("choose.start_time", "theirs")], time="14:00"
         )
     ).status_code == 303
     assert (await book.row(event))["day"] == TUESDAY
     assert (
-        await moving(coach, event, [*kept(clash.text), ("choose.start_time", "mine")], time="14:00")
+        await moving(
+            coach, event, [*was_fields(clash.text), ("choose.start_time", "mine")], time="14:00"
+        )
     ).status_code == 303
     row = await book.row(event)
     assert (row["day"], row["start_time"], row["end_time"]) == (

@@ -102,13 +102,13 @@ async def test_a_refusal_puts_it_back_and_says_why_at_the_place(
         "Overlap: Overlaps with Ada King's appointment, 13:00–13:30."
     )
     await expect(in_day(page, TUESDAY, grace)).to_contain_text("10:00–10:45")
-    place, told = (
+    place, box = (
         await page.get_by_role("link", name="Ada King").first.bounding_box(),
         await answer.bounding_box(),
     )
     assert place is not None
-    assert told is not None
-    assert abs(told["y"] - place["y"]) < 2 * HOUR
+    assert box is not None
+    assert abs(box["y"] - place["y"]) < 2 * HOUR
     assert await violations(page) == []
     assert (await book.row(grace))["start_time"] == at(TUESDAY, 10)
     await answer.get_by_role("button", name="Do it anyway").click()

@@ -40,22 +40,22 @@ def events_of(text: str) -> list[dict[str, str]]:
     lines = unfolded(text)
     assert lines[0] == "BEGIN:VCALENDAR"
     assert lines[-1] == "END:VCALENDAR"
-    found: list[dict[str, str]] = []
+    events: list[dict[str, str]] = []
     for line in lines:
         if line == "BEGIN:VEVENT":
-            found.append({})
-        elif found and line != "END:VEVENT" and line != "END:VCALENDAR":
+            events.append({})
+        elif events and line != "END:VEVENT" and line != "END:VCALENDAR":
             name, _, value = line.partition(":")
-            assert name not in found[-1]
-            found[-1][name] = unescaped(value) if name in ("SUMMARY", "DESCRIPTION") else value
-    return found
+            assert name not in events[-1]
+            events[-1][name] = unescaped(value) if name in ("SUMMARY", "DESCRIPTION") else value
+    return events
 
 
 def unescaped(value: str) -> str:
     return re.sub(r"\\(.)", lambda match: "\n" if match[1] in "nN" else match[1], value)
 
 
-def entry(**given: Any) -> IcsEvent:
+def entry(**fields: Any) -> IcsEvent:
     values: dict[str, Any] = {
         "uid": "u",
         "when": (WHEN, WHEN),
@@ -64,7 +64,7 @@ def entry(**given: Any) -> IcsEvent:
         "url": "",
         "cancelled": False,
     }
-    return IcsEvent(**values | {"created_at": WHEN, "changed_at": WHEN} | given)
+    return IcsEvent(**values | {"created_at": WHEN, "changed_at": WHEN} | fields)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=300))
@@ -98,12 +98,12 @@ def test_an_event_ends_after_it_begins_though_it_is_shorter_than_a_second() -> N
     assert usual["DTEND"] == f"{whole[1]:%Y%m%dT%H%M%SZ}"
 
 
-async def made(person: Person, **given: str) -> str:
+async def feed_path(person: Person, **values: str) -> str:
     """The path of a new feed of this worker."""
-    page = (await person.send_form("/calendar/feed", do="make", **given)).text
-    found = re.search(r'value="https?://[^/"]+(/calendar/feed/[^"]+\.ics)"', page)
-    assert found is not None
-    return found[1]
+    page = (await person.send_form("/calendar/feed", do="make", **values)).text
+    match = re.search(r'value="https?://[^/"]+(/calendar/feed/[^"]+\.ics)"', page)
+    assert match is not None
+    return match[1]
 
 
 async def fetched(server: Server, path: str) -> httpx.Response:
@@ -129,21 +129,21 @@ async def test_a_feed_tells_the_worker_s_appointments_by_initials(
     async with await people(elsewhere.environment, "coach") as stranger:
         await elsewhere.event(stranger, await elsewhere.patient(), start)
 
-    answer = await fetched(server, await made(coach))
+    answer = await fetched(server, await feed_path(coach))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
-    found = {one["UID"]: one for one in events_of(answer.text)}
-    assert set(found) == {event, all_day, cancelled}
-    assert found[event]["DTSTART"] == f"{start:%Y%m%dT%H%M%SZ}"
-    assert found[event]["DTEND"] == f"{start + timedelta(minutes=45):%Y%m%dT%H%M%SZ}"
-    assert found[event]["SUMMARY"] == "GH · Intake call"
-    assert found[event]["STATUS"] == "CONFIRMED"
+    by_uid = {event["UID"]: event for event in events_of(answer.text)}
+    assert set(by_uid) == {event, all_day, cancelled}
+    assert by_uid[event]["DTSTART"] == f"{start:%Y%m%dT%H%M%SZ}"
+    assert by_uid[event]["DTEND"] == f"{start + timedelta(minutes=45):%Y%m%dT%H%M%SZ}"
+    assert by_uid[event]["SUMMARY"] == "GH · Intake call"
+    assert by_uid[event]["STATUS"] == "CONFIRMED"
     assert (
-        found[event]["DTSTAMP"]
+        by_uid[event]["DTSTAMP"]
         == f"{(await book.row(event))['updated_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}"
     )
-    assert found[all_day]["DTSTART;VALUE=DATE"] == f"{day:%Y%m%d}"
-    assert found[cancelled]["STATUS"] == "CANCELLED"
+    assert by_uid[all_day]["DTSTART;VALUE=DATE"] == f"{day:%Y%m%d}"
+    assert by_uid[cancelled]["STATUS"] == "CANCELLED"
     assert not Document(answer).mentions("Hopper")
 
 
@@ -155,8 +155,8 @@ async def test_whole_names_are_told_only_where_the_worker_chose_that(
         await book.patient(last_name="Hopper; née, Murray"),
         datetime.now(UTC) + timedelta(days=2),
     )
-    answer = await fetched(server, await made(coach, whole_names="on"))
-    assert [one["SUMMARY"] for one in events_of(answer.text)] == [
+    answer = await fetched(server, await feed_path(coach, whole_names="on"))
+    assert [event["SUMMARY"] for event in events_of(answer.text)] == [
         "Grace Hopper; née, Murray · Intake call"
     ]
 
@@ -165,7 +165,7 @@ async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(
     book: Book, coach: Person, server: Server
 ) -> None:
     event = await book.event(coach, await book.patient(), datetime.now(UTC) + timedelta(days=2))
-    path = await made(coach)
+    path = await feed_path(coach)
     tag = (await fetched(server, path)).headers["etag"]
     async with PlainHttp(base_url=server.url, headers={"If-None-Match": tag}) as stranger:
         assert (await stranger.get(path)).status_code == 304
@@ -176,13 +176,13 @@ async def test_the_same_calendar_is_not_sent_twice_and_a_change_is(
 async def test_an_address_is_told_once_renewed_and_ended(
     book: Book, coach: Person, server: Server
 ) -> None:
-    first = await made(coach)
+    first = await feed_path(coach)
     assert first not in (await coach.get("/calendar/feed")).text
     stored = await book.value(
         "SELECT encode(digest, 'escape') FROM calendar_feeds WHERE environment_id = $1"
     )
     assert first.rpartition("/")[2].removesuffix(".ics") not in stored
-    second = await made(coach)
+    second = await feed_path(coach)
     assert (await fetched(server, first)).status_code == 404
     assert (await fetched(server, second)).status_code == 200
     await coach.send_form("/calendar/feed", do="end")
@@ -200,14 +200,14 @@ async def test_an_address_ends_with_whatever_else_opens_the_account(
     book: Book, coach: Person, server: Server, people: People
 ) -> None:
     async with await people(coach.environment_id, "coach") as neighbour:
-        theirs = await made(neighbour)
+        theirs = await feed_path(neighbour)
         who, by = (coach.environment_id, coach.worker_id), AT_THE_TERMINAL
         async with book.database.connection() as connection:
             for end in ("password", "everywhere", "disable"):
                 token = await sessions.begin(connection, *who)
                 coach.token = token
                 coach.cookies.set("almoner_session", token)
-                path = await made(coach)
+                path = await feed_path(coach)
                 assert (await fetched(server, path)).status_code == 200
                 if end == "password":
                     await accounts.set_password(connection, *who, "a hash", by)
@@ -223,7 +223,7 @@ async def test_an_address_ends_with_whatever_else_opens_the_account(
 async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_in(
     book: Book, coach: Person, server: Server
 ) -> None:
-    path = await made(coach)
+    path = await feed_path(coach)
     async with book.database.connection() as connection:
         hashed = await cheap_passwords().hash("violet tractors at noon")
         await connection.execute(
@@ -243,14 +243,14 @@ async def test_an_address_is_made_by_who_knows_the_password_or_has_just_signed_i
             assert refused.status_code == 403
             assert "This is not your password" in Document(refused).field("password").error
     assert (await fetched(server, path)).status_code == 200
-    again = await made(coach, password="violet tractors at noon")
-    assert [(await fetched(server, one)).status_code for one in (path, again)] == [404, 200]
+    again = await feed_path(coach, password="violet tractors at noon")
+    assert [(await fetched(server, address)).status_code for address in (path, again)] == [404, 200]
 
 
 async def test_an_address_is_good_for_a_year_and_is_renewed(
     book: Book, coach: Person, server: Server
 ) -> None:
-    path = await made(coach)
+    path = await feed_path(coach)
     months = (
         "UPDATE calendar_feeds SET expires_at = expires_at - interval '{}' WHERE environment_id ="
         " $1 AND worker_id = $2"
@@ -272,7 +272,7 @@ async def test_an_address_is_good_for_a_year_and_is_renewed(
 async def test_a_worker_who_may_not_give_care_any_more_has_no_feed(
     book: Book, coach: Person, server: Server
 ) -> None:
-    path = await made(coach)
+    path = await feed_path(coach)
     await book.value(
         "UPDATE worker_accounts SET roles = '{designer}' WHERE environment_id = $1 AND worker_id"
         " = $2",
@@ -298,8 +298,11 @@ async def test_whom_a_role_does_not_show_the_feed_does_not_either(
             start,
         )
         hidden = await book.event(helper, await book.patient(), start + timedelta(hours=2))
-        answer = await fetched(server, await made(helper, whole_names="on"))
-    assert [one["SUMMARY"] for one in events_of(answer.text)] == ["Ada King · Intake call", "Busy"]
+        answer = await fetched(server, await feed_path(helper, whole_names="on"))
+    assert [event["SUMMARY"] for event in events_of(answer.text)] == [
+        "Ada King · Intake call",
+        "Busy",
+    ]
     assert not Document(answer).mentions(f"events/{hidden}")
 
 

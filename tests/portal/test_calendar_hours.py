@@ -36,8 +36,8 @@ async def stored(book: Book, worker: Person) -> list[list[int]]:
     return await book.value(sql, worker.worker_id) or []
 
 
-async def save(person: Person, of: Person, **given: str) -> Any:
-    fields = {f"day{n}": "" for n in range(7)} | {f"was{n}": "" for n in range(7)} | given
+async def save(person: Person, of: Person, **values: str) -> Any:
+    fields = {f"day{n}": "" for n in range(7)} | {f"was{n}": "" for n in range(7)} | values
     return await person.send_form(f"/calendar/hours/{of.worker_id}", **fields)
 
 
@@ -137,7 +137,7 @@ async def test_an_absence_is_whole_days_or_from_time_to_time_in_the_worker_s_zon
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("values", "field"),
     [
         ({"from_day": ""}, "from_day"),
         ({"to_day": "2020-01-01"}, "to_day"),
@@ -148,7 +148,7 @@ async def test_an_absence_is_whole_days_or_from_time_to_time_in_the_worker_s_zon
     ],
 )
 async def test_a_wrong_absence_is_told_at_its_field(
-    given: dict[str, str], field: str, book: Book, coach: Person
+    values: dict[str, str], field: str, book: Book, coach: Person
 ) -> None:
     fields = {
         "from_day": TUESDAY.isoformat(),
@@ -156,7 +156,7 @@ async def test_a_wrong_absence_is_told_at_its_field(
         "to_day": "",
         "to_time": "",
         "reason": "Course",
-    } | given
+    } | values
     answer = await coach.send_form(f"/calendar/hours/{coach.worker_id}/absences", **fields)
     assert answer.status_code == 400
     assert re.findall(r'id="(\w+)-error"', answer.text) == [field]

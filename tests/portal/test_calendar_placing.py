@@ -55,9 +55,11 @@ async def drop(
 
 def sent_again(answer: httpx.Response) -> list[tuple[str, str]]:
     """The hidden fields of the form in an answer."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text)
+    hidden_fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text)
     return [
-        (name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")
+        (name, html.unescape(value))
+        for name, value in hidden_fields
+        if name not in ("csrf", "form_token")
     ]
 
 
@@ -116,7 +118,7 @@ async def test_what_runs_already_can_be_made_longer_but_not_moved_into_the_past(
 
 
 @pytest.mark.parametrize(
-    ("hour", "told"),
+    ("hour", "text"),
     [
         ("14:15", "Overlap: Overlaps with Ada King's appointment, 14:00–14:30."),
         (
@@ -129,7 +131,7 @@ async def test_what_runs_already_can_be_made_longer_but_not_moved_into_the_past(
     ],
 )
 async def test_a_rule_that_is_in_the_way_is_named_and_may_be_known_about(
-    hour: str, told: str, book: Book, coach: Person
+    hour: str, text: str, book: Book, coach: Person
 ) -> None:
     await book.hours(coach, (1, 9 * 60, 17 * 60))
     await book.event(coach, await book.patient(first_name="Ada", last_name="King"), at(TUESDAY, 14))
@@ -137,7 +139,7 @@ async def test_a_rule_that_is_in_the_way_is_named_and_may_be_known_about(
     refused = await drop(coach, book, event, date=TUESDAY.isoformat(), time=hour)
     assert f"Why not · Tuesday {TUESDAY.day}" in Document(refused).testid("placed")
     assert Document(refused).button("Do it anyway")
-    assert told in Document(refused).testid("placed")
+    assert text in Document(refused).testid("placed")
     assert (await times(book, event))[0] == at(TUESDAY, 10)
     unseen = [pair for pair in sent_again(refused) if pair[0] != "known"]
     assert "Why not" in Document(
@@ -198,12 +200,12 @@ async def test_where_somebody_else_was_faster_both_places_are_told_and_nothing_i
     ]  # fmt: skip
     await drop(colleague, book, event, date=TUESDAY.isoformat(), time="13:00")
     answer = await drop(coach, book, event, *drawn, date=WEDNESDAY.isoformat(), time="11:00")
-    told = words(answer.text)
+    text = words(answer.text)
     assert "Someone else moved it first." in Document(answer).testid("placed")
     assert re.search(
         r"Yours Wednesday \d+ \w+, 11:00–11:30 your time.* Theirs Tuesday \d+ \w+, 13:00 your time"
         r" by Lesley Moore",
-        told,
+        text,
     )
     assert (await times(book, event))[0] == at(TUESDAY, 13)
     done = await coach.send_form("/calendar/place", *sent_again(answer), htmx=True)

@@ -57,13 +57,13 @@ def test_a_time_that_the_clocks_skip_means_none(
 ) -> None:
     on = date.fromisoformat(day)
     assert clocks.moments(on, time.fromisoformat(at), zone) == ()
-    found = clocks.skipped(on, zone)
-    assert found is not None
-    assert tuple(f"{row:%H:%M}" for row in found) == gap
-    told = time_form.read(TypedTime(day, at, zone, "30"))
-    assert told.when is None
-    assert f"{at} does not exist on" in told.errors["time"]
-    assert f"the clocks go forward from {gap[0]} to {gap[1]}" in told.errors["time"]
+    skipped = clocks.skipped(on, zone)
+    assert skipped is not None
+    assert tuple(f"{row:%H:%M}" for row in skipped) == gap
+    reading = time_form.read(TypedTime(day, at, zone, "30"))
+    assert reading.when is None
+    assert f"{at} does not exist on" in reading.errors["time"]
+    assert f"the clocks go forward from {gap[0]} to {gap[1]}" in reading.errors["time"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_time_that_the_clocks_skip_means_none(
 def test_a_time_that_the_clocks_pass_twice_is_chosen(
     day: str, at: str, zone: str, both: tuple[str, str]
 ) -> None:
-    first, second = (utc(one) for one in both)
+    first, second = (utc(moment) for moment in both)
     assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
     undecided = time_form.read(TypedTime(day, at, zone, "30"))
     assert undecided.when is None
@@ -115,7 +115,7 @@ def test_days_follow_each_other_without_a_gap(day: date, zone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("text", "meant"),
     [
         ("9", time(9)),
         ("09:05", time(9, 5)),
@@ -125,13 +125,13 @@ def test_days_follow_each_other_without_a_gap(day: date, zone: str) -> None:
         (" 23:59 ", time(23, 59)),
     ],
 )
-def test_times_are_taken_as_people_write_them(typed: str, meant: time) -> None:
-    assert parsing.time_of_day(typed) == meant
+def test_times_are_taken_as_people_write_them(text: str, meant: time) -> None:
+    assert parsing.time_of_day(text) == meant
 
 
-@pytest.mark.parametrize("typed", ["", "24:00", "9:60", "13 pm", "0 am", "noon", "9:5", "٩:٠٠x"])
-def test_what_is_no_time_is_none(typed: str) -> None:
-    assert parsing.time_of_day(typed) is None
+@pytest.mark.parametrize("text", ["", "24:00", "9:60", "13 pm", "0 am", "noon", "9:5", "٩:٠٠x"])
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert parsing.time_of_day(text) is None
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-5", "30.5", "³", "9" * 5000])
@@ -158,7 +158,7 @@ def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "spans"),
+    ("text", "spans"),
     [
         ("", []),
         ("9-12", [(540, 720)]),
@@ -168,14 +168,14 @@ def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
     ],
 )
 def test_working_hours_are_taken_as_people_write_them(
-    typed: str, spans: list[tuple[int, int]]
+    text: str, spans: list[tuple[int, int]]
 ) -> None:
-    assert hours_page.parsed(typed) == (spans, "")
+    assert hours_page.parsed(text) == (spans, "")
     assert hours_page.parsed(hours_page.in_words(spans)) == (spans, "")
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("hours", "expected"),
     [
         ("all day", "no span of time"),
         ("17-9", "ends before it begins"),
@@ -183,10 +183,10 @@ def test_working_hours_are_taken_as_people_write_them(
         ("9-12, 11-13", "overlap"),
     ],
 )
-def test_working_hours_that_are_none_are_explained(typed: str, told: str) -> None:
-    spans, error = hours_page.parsed(typed)
+def test_working_hours_that_are_none_are_explained(hours: str, expected: str) -> None:
+    spans, error = hours_page.parsed(hours)
     assert spans == []
-    assert told in error
+    assert expected in error
 
 
 def test_a_line_of_blanks_is_read_once() -> None:
@@ -222,8 +222,8 @@ def test_what_overlaps_stands_side_by_side_and_what_does_not_takes_the_whole_wid
         event(4, "2026-11-24T11:00", 30),
         event(5, "2026-11-23T23:30", 60),
     ]
-    found = {
-        one.id: (
+    placed = {
+        event.id: (
             place.hour,
             place.fives,
             place.hours_long,
@@ -231,9 +231,9 @@ def test_what_overlaps_stands_side_by_side_and_what_does_not_takes_the_whole_wid
             place.lane,
             place.lanes,
         )
-        for one, place in layout.placed(events, day, "UTC")
+        for event, place in layout.placed(events, day, "UTC")
     }
-    assert found == {
+    assert placed == {
         "5": (0, 0, 0, 6, 0, 1),
         "1": (9, 0, 1, 0, 0, 2),
         "2": (9, 6, 1, 0, 1, 2),
@@ -266,8 +266,8 @@ def test_an_hour_that_comes_twice_does_not_turn_an_appointment_upside_down() -> 
 
 def test_a_day_on_which_the_clocks_go_forward_says_so() -> None:
     away = Absence(utc("2026-03-08T15:00"), utc("2026-03-08T16:00"), "a", "Dentist")
-    found = layout.bands(Hours(NEW_YORK), [away], date(2026, 3, 8), NEW_YORK)
-    assert [(band.sort, band.label, band.place.hour) for band in found] == [
+    bands = layout.bands(Hours(NEW_YORK), [away], date(2026, 3, 8), NEW_YORK)
+    assert [(band.sort, band.label, band.place.hour) for band in bands] == [
         ("away", "Away: Dentist", 11),
         ("skipped", "The clocks go forward", 2),
     ]
@@ -292,6 +292,6 @@ def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(
     )
     assert looking.days[0].isoformat() == first
     assert len(looking.days) == count
-    assert {one for one in zones.dates(on.replace(day=1), 28) if one.month == on.month} <= set(
+    assert {date for date in zones.dates(on.replace(day=1), 28) if date.month == on.month} <= set(
         looking.days
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.people import Person
-from tests.portal.calendars import HERE, Book, at, coming, kept, known
+from tests.portal.calendars import HERE, Book, at, coming, known, was_fields
 from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("book")
@@ -33,13 +33,15 @@ async def grace(book: Book) -> str:
 
 
 def sent_again(page: str) -> list[tuple[str, str]]:
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
+    hidden_fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page)
     return [
-        (name, html.unescape(value)) for name, value in found if name not in ("csrf", "form_token")
+        (name, html.unescape(value))
+        for name, value in hidden_fields
+        if name not in ("csrf", "form_token")
     ]
 
 
-async def booking(coach: Person, patient: str, *pairs: tuple[str, str], **given: str) -> Any:
+async def booking(coach: Person, patient: str, *pairs: tuple[str, str], **fields: str) -> Any:
     values = {
         "patient_id": patient,
         "worker_id": coach.worker_id,
@@ -53,7 +55,7 @@ async def booking(coach: Person, patient: str, *pairs: tuple[str, str], **given:
         "minutes": "45",
         "modality": "phone",
     }
-    return await coach.send_form("/calendar/new", *pairs, **values | when | given)
+    return await coach.send_form("/calendar/new", *pairs, **values | when | fields)
 
 
 async def moving(coach: Person, event: str, *pairs: tuple[str, str]) -> Any:
@@ -97,20 +99,20 @@ async def test_a_booking_tells_both_before_and_is_made_only_with_a_word(
 
 
 @pytest.mark.parametrize(
-    ("modality", "told"), [("call", True), ("phone", True), ("video", False), ("visit", False)]
+    ("modality", "warned"), [("call", True), ("phone", True), ("video", False), ("visit", False)]
 )
 async def test_consent_to_calls_is_asked_for_where_somebody_is_called(
-    modality: str, told: bool, book: Book, coach: Person
+    modality: str, warned: bool, book: Book, coach: Person
 ) -> None:
     patient = await grace(book)
     by_day = (await booking(coach, patient, do="check", modality=modality, time="13:00")).text
-    assert (UNASKED in Document(by_day).status()) == told
-    assert (Document(by_day).get("status").words.startswith("Free.")) != told
+    assert (UNASKED in Document(by_day).status()) == warned
+    assert (Document(by_day).get("status").words.startswith("Free.")) != warned
     # A day as a whole has no time at which it is night.
     whole = (
         await booking(coach, patient, do="check", modality=modality, time="", all_day="on")
     ).text
-    assert (UNASKED in Document(whole).status()) == told
+    assert (UNASKED in Document(whole).status()) == warned
     assert NIGHT not in Document(whole).status()
 
 
@@ -132,20 +134,20 @@ async def test_one_number_that_may_be_called_is_enough_unless_the_same_one_was_r
 
 async def test_from_eight_to_twenty_is_day_and_beyond_is_night(book: Book, coach: Person) -> None:
     patient = await book.patient(timezone="US/Pacific")
-    told = {}
+    warned = {}
     for time in ("10:59", "11:00", "22:15", "22:16", "23:30"):
         answer = await booking(coach, patient, do="check", time=time)
-        told[time] = (
+        warned[time] = (
             "for Grace Hopper, and not between 8:00 and 20:00." in Document(answer).status()
         )
-    assert told == {"10:59": True, "11:00": False, "22:15": False, "22:16": True, "23:30": True}
+    assert warned == {"10:59": True, "11:00": False, "22:15": False, "22:16": True, "23:30": True}
 
 
 async def test_the_form_that_moves_one_tells_both_and_moves_only_with_a_word(
     book: Book, coach: Person
 ) -> None:
     event = await book.event(coach, await grace(book), at(TUESDAY, 13), 45)
-    drawn = kept((await coach.get(f"/calendar/events/{event}/move")).text)
+    drawn = was_fields((await coach.get(f"/calendar/events/{event}/move")).text)
     refused = await moving(coach, event, *drawn)
     assert refused.status_code == 400
     assert tells(refused.text)

@@ -93,12 +93,12 @@ async def test_what_a_sheet_keeps_by_itself_takes_no_place_of_a_press_that_waits
     await page.goto(f"/patients/{grace.id}/call")
     sent, answered = asyncio.Event(), asyncio.Event()
 
-    async def held(route: Route) -> None:
+    async def delayed(route: Route) -> None:
         sent.set()
         await answered.wait()
         await route.continue_()
 
-    await page.route("**/call", held, times=1)
+    await page.route("**/call", delayed, times=1)
     await page.get_by_label("Minutes").fill("12")
     await page.clock.fast_forward("00:01")
     await sent.wait()

@@ -47,7 +47,7 @@ class Charts:
     async def patient(
         self, environment: int, coach_id: str | None = None, name: str = "Grace"
     ) -> str:
-        given = {
+        values = {
             "first_name": name,
             "last_name": "Hopper",
             "birthday": "1906-12-09",
@@ -55,7 +55,7 @@ class Charts:
             "phase": "intake",
         }
         by = Actor(environment, "test", "cli", "test", whole=True)
-        return (await self.store.create(by, patients, given | {"coach_id": coach_id})).id
+        return (await self.store.create(by, patients, values | {"coach_id": coach_id})).id
 
     async def flow(
         self,
@@ -64,13 +64,15 @@ class Charts:
         *steps: dict[str, Any],
         description: str = "Increase daily exercise",
     ) -> str:
-        made = {
+        care_flow = {
             "description": description,
             "diagnosis": None,
             "goals": [{"title": "Make a plan", "interventions": list(steps)}],
         }
         by = Actor(environment, "test", "cli", "test", whole=True)
-        return (await self.store.create(by, care_flows, {"user_id": patient, "care_flow": made})).id
+        return (
+            await self.store.create(by, care_flows, {"user_id": patient, "care_flow": care_flow})
+        ).id
 
 
 @pytest.fixture
@@ -79,15 +81,15 @@ def charts(store: Store) -> Charts:
 
 
 async def _flow(api: Api, flow_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = (await api.get(f"/v1/care_flows/{flow_id}")).json()
-    return found
+    row: dict[str, Any] = (await api.get(f"/v1/care_flows/{flow_id}")).json()
+    return row
 
 
 def _base(page: httpx.Response) -> str:
     """What the first form of a page was made from."""
-    found = re.search(r'name="was.care_flow" value="([^"]*)"', page.text)
-    assert found
-    return unescape(found[1])
+    match = re.search(r'name="was.care_flow" value="([^"]*)"', page.text)
+    assert match
+    return unescape(match[1])
 
 
 def _today() -> date:
@@ -103,7 +105,7 @@ async def test_a_flow_out_of_a_template_is_the_contracts_json_due_by_the_patient
     here = f"/patients/{patient}/care-flows"
     page = await coach.get(f"{here}/new?template=Getting+started")
     assert Document(page).field("assignee.coach").value == coach.worker_id
-    given = {
+    fields = {
         "template": "Getting started",
         "description": "Begin well",
         "diagnosis": "",
@@ -112,19 +114,19 @@ async def test_a_flow_out_of_a_template_is_the_contracts_json_due_by_the_patient
     }
     takes = [("take", at) for at in ("0.0", "0.1", "1.0", "2.0")]
     refused = await coach.send_form(
-        f"{here}/new", *takes, **given, **{"assignee.coach": coach.worker_id, "assignee.nurse": ""}
+        f"{here}/new", *takes, **fields, **{"assignee.coach": coach.worker_id, "assignee.nurse": ""}
     )
     assert refused.status_code == 400
     assert "Choose who does it" in Document(refused).field("assignee.nurse").error
     assert Document(refused).field("description").value == "Begin well"
-    made = await coach.send_form(
+    answer = await coach.send_form(
         f"{here}/new",
         *takes,
-        **given,
+        **fields,
         **{"assignee.coach": coach.worker_id, "assignee.nurse": nurse.worker_id},
     )
-    assert made.status_code == 303
-    row = await _flow(api, made.headers["location"].rpartition("/")[2])
+    assert answer.status_code == 303
+    row = await _flow(api, answer.headers["location"].rpartition("/")[2])
     assert list(row) == ["id", "user_id", "care_flow", "updated_at", "created_at"]
     flow = row["care_flow"]
     assert list(flow) == ["description", "diagnosis", "goals"]
@@ -134,12 +136,12 @@ async def test_a_flow_out_of_a_template_is_the_contracts_json_due_by_the_patient
         (["title", "interventions"], "Readings arrive by themselves", 1),
         (["title", "interventions"], "The first goal is the patient's own", 1),
     ]
-    steps = [one for goal in flow["goals"] for one in goal["interventions"]]
-    assert all(list(one) == KEYS for one in steps)
+    steps = [intervention for goal in flow["goals"] for intervention in goal["interventions"]]
+    assert all(list(step) == KEYS for step in steps)
     # Three days after 30 October the clocks have gone back: midnight in Pacific time is an hour
     # later by UTC.
     assert steps[0]["reminder_date"] == "2026-11-02T08:00:00.000000+00:00"
-    assert [one["worker_id"] for one in steps] == [
+    assert [step["worker_id"] for step in steps] == [
         coach.worker_id,
         coach.worker_id,
         nurse.worker_id,
@@ -225,18 +227,18 @@ async def test_an_edit_keeps_what_it_did_not_touch_to_the_letter(
     here = f"/patients/{patient}/care-flows/{flow}"
     form = await coach.fragment(f"{here}?open=step:0.0")
     assert Document(form).field("due").value == "20 Nov 2026"
-    typed = {
+    fields = {
         "was.care_flow": _base(form),
         "title": "Walk daily",
         "due": "2026-11-20",
         "instructions": "Slowly.\nDaily. ",
     }
     saved = await coach.send_form(
-        here, htmx=True, **typed, worker_id=coach.worker_id, do="save:0.0"
+        here, htmx=True, **fields, worker_id=coach.worker_id, do="save:0.0"
     )
     assert saved.status_code == 200
-    [one] = (await _flow(api, flow))["care_flow"]["goals"][0]["interventions"]
-    assert one == step(
+    [intervention] = (await _flow(api, flow))["care_flow"]["goals"][0]["interventions"]
+    assert intervention == step(
         "Walk daily", reminder_date=due, worker_id=coach.worker_id, instructions="Slowly.\nDaily. "
     )
 
@@ -249,14 +251,14 @@ async def test_each_error_stands_at_its_field_and_what_was_typed_stays(
     flow = await charts.flow(program, patient, step("Walk"))
     here = f"/patients/{patient}/care-flows/{flow}"
     base = _base(await coach.fragment(f"{here}?open=step:0.0"))
-    typed = {
+    fields = {
         "title": " ",
         "due": "soon",
         "worker_id": stranger.worker_id,
         "instructions": "<b>Kept</b>",
     }
     refused = await coach.send_form(
-        here, htmx=True, **{"was.care_flow": base}, **typed, do="save:0.0"
+        here, htmx=True, **{"was.care_flow": base}, **fields, do="save:0.0"
     )
     assert refused.status_code == 400
     for field, sentence in (
@@ -279,18 +281,18 @@ async def test_goals_and_interventions_are_added_moved_and_removed(
     coach: Person, api: Api, charts: Charts, program: int
 ) -> None:
     patient = await charts.patient(program)
-    made = await coach.send_form(
+    response = await coach.send_form(
         f"/patients/{patient}/care-flows/new",
         description="Sleep",
         do="start",
     )
-    flow = made.headers["location"].rpartition("/")[2].partition("?")[0]
+    flow = response.headers["location"].rpartition("/")[2].partition("?")[0]
     here = f"/patients/{patient}/care-flows/{flow}"
 
-    async def do(what: str, **typed: str) -> httpx.Response:
+    async def do(what: str, **text: str) -> httpx.Response:
         page = await coach.fragment(here)
         answer = await coach.send_form(
-            here, htmx=True, **{"was.care_flow": _base(page)}, **typed, do=what
+            here, htmx=True, **{"was.care_flow": _base(page)}, **text, do=what
         )
         assert answer.status_code == 200, answer.text
         return answer
@@ -304,8 +306,8 @@ async def test_goals_and_interventions_are_added_moved_and_removed(
     await do("remove:0.0")
     await do("rename:1", title="Wake early")
     await do("about", description="Sleep well", diagnosis="Insomnia")
-    found = (await _flow(api, flow))["care_flow"]
-    assert found == {
+    stored = (await _flow(api, flow))["care_flow"]
+    assert stored == {
         "description": "Sleep well",
         "diagnosis": "Insomnia",
         "goals": [

@@ -82,25 +82,25 @@ def test_a_step_that_was_seen_alone_is_the_only_one_of_its_title_and_date_in_its
     calls = [step("Weekly call", reminder_date=date) for date in dates]
     other = {"title": "Eat", "interventions": [dict(calls[2])]}
 
-    def completed(seen: Part, steps: list[Part], goal: str = "Walk") -> list[tuple[int, int]]:
+    def completed(part: Part, steps: list[Part], goal: str = "Walk") -> list[tuple[int, int]]:
         flow = {
             "description": "More exercise",
             "diagnosis": None,
             "goals": [other, {"title": goal, "interventions": steps}],
         }
         merging = Merging(
-            changes.alone(flow, {"title": "Walk"}, seen), flow, lambda path, theirs: "", whole=False
+            changes.alone(flow, {"title": "Walk"}, part), flow, lambda path, theirs: "", whole=False
         )
         changes.complete(At(0, 0), "me", "2026-11-24T10:00:00+00:00")(merging)
         goals = merging.flow["goals"]
-        found = [
+        done = [
             (g, s)
             for g, of in enumerate(goals)
-            for s, one in enumerate(of["interventions"])
-            if one["completed_at"]
+            for s, intervention in enumerate(of["interventions"])
+            if intervention["completed_at"]
         ]
-        assert bool(found) != ("removed or renamed" in merging.notice)
-        return found
+        assert bool(done) != ("removed or renamed" in merging.notice)
+        return done
 
     edited = calls[2] | {"instructions": "Ask for the results"}
     assert completed(calls[2], calls) == [(1, 2)]

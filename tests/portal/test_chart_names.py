@@ -28,12 +28,12 @@ def chart_of(values: list[int]) -> Chart:
 def on_the_line(chart: Chart) -> list[tuple[float, float]]:
     """Places of the line, close to each other."""
     steps = [number / 50 for number in range(51)]
-    found = [
+    points = [
         (a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t)
         for a, b in pairwise(chart.points)
         for t in steps
     ]
-    return found or [(point.x, point.y) for point in chart.points]
+    return points or [(point.x, point.y) for point in chart.points]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12))

@@ -54,10 +54,10 @@ async def row_of(database: Database, chart: Chart, collection: str, row_id: str)
 async def records(database: Database, row_id: str) -> list[Any]:
     """The records of a row's consents."""
     async with database.connection() as connection:
-        found: list[Any] = await connection.fetch(
+        rows: list[Any] = await connection.fetch(
             "SELECT * FROM consent_records WHERE row_id = $1 ORDER BY id", row_id
         )
-        return found
+        return rows
 
 
 def consent_form(**values: str) -> dict[str, str]:
@@ -140,14 +140,14 @@ async def test_a_consent_changes_together_with_its_record(
     answer = await coach.send_form(action, **hidden(page, action), **consent_form())
     assert answer.status_code == 303
     assert (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
-    (kept,) = await records(database, phone)
-    assert (kept["consent"], kept["given"], kept["how"], str(kept["received_on"])) == (
+    (record,) = await records(database, phone)
+    assert (record["consent"], record["given"], record["how"], str(record["received_on"])) == (
         "opted_in_to_sms",
         True,
         "voice",
         "2026-01-05",
     )
-    assert kept["recorded_by"] == f"worker:{coach.worker_id}"
+    assert record["recorded_by"] == f"worker:{coach.worker_id}"
     after = await coach.get(f"/patients/{grace.id}/contact")
     assert Document(after).row("received 5 January 2026")
     assert Document(after).row("She asked for it.")
@@ -191,8 +191,8 @@ async def test_a_consent_is_yes_no_or_never_asked_and_answered_with_one_press(
         .click()
     )
     await expect(no).to_have_attribute("aria-pressed", "true")
-    kept = [(row["given"], row["how"], row["note"]) for row in await records(database, phone)]
-    assert sorted(kept) == [(False, "writing", "By letter."), (True, "voice", "")]
+    stored = [(row["given"], row["how"], row["note"]) for row in await records(database, phone)]
+    assert sorted(stored) == [(False, "writing", "By letter."), (True, "voice", "")]
     assert await records(database, noise) == []
     card = Document(await coach.get(f"/patients/{grace.id}")).region("Contact")
     assert "no calls" in card
@@ -212,14 +212,14 @@ async def test_a_consent_whose_record_cannot_be_kept_does_not_change(
             answer = await coach.send_form(action, **hidden(page, action), **consent_form())
         finally:
             await connection.execute("ALTER TABLE consent_records DROP CONSTRAINT refused")
-        told = await connection.fetchval(
+        count = await connection.fetchval(
             "SELECT count(*) FROM changes WHERE environment_id = $1 AND row_id = $2 AND kind ="
             " 'update'",
             *(grace.by.environment_id, phone),
         )
     assert answer.status_code == 500
     assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_sms"]
-    assert told == 0
+    assert count == 0
     assert await records(database, phone) == []
 
 
@@ -389,8 +389,11 @@ async def test_what_needs_a_consent_ends_with_it_by_the_same_record(
         False,
         False,
     )
-    kept = {(one["consent"], one["given"], one["note"]) for one in await records(database, phone)}
-    assert kept == {
+    stored = {
+        (record["consent"], record["given"], record["note"])
+        for record in await records(database, phone)
+    }
+    assert stored == {
         (name, False, "No more of these.") for name in ("opted_in_to_sms", "automatic_recipient")
     }
     assert (await row_of(database, grace, "phone_numbers", noise))["automatic_recipient"]

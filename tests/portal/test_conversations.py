@@ -47,32 +47,32 @@ class Charts:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def make(self, environment: int, collection: str, **given: Any) -> str:
+    async def make(self, environment: int, collection: str, **values: Any) -> str:
         by = Actor(environment, "test", "cli", "test", whole=True)
-        return (await self.store.create(by, BY_NAME[collection], given)).id
+        return (await self.store.create(by, BY_NAME[collection], values)).id
 
     async def patient(
         self, environment: int, coach_id: str | None = None, name: str = "Grace"
     ) -> str:
-        given = {
+        values = {
             "first_name": name,
             "last_name": "Hopper",
             "birthday": "1906-12-09",
             "timezone": "US/Pacific",
             "phase": "intake",
         }
-        return await self.make(environment, "patients", **given, coach_id=coach_id)
+        return await self.make(environment, "patients", **values, coach_id=coach_id)
 
     async def number(
         self, environment: int, patient: str, number: str, sms: bool, name: str | None = None
     ) -> str:
-        given = {
+        values = {
             "phone_number": number,
             "phone_number_type": "cell",
             "opted_in_to_sms": sms,
             "friendly_name": name,
         }
-        return await self.make(environment, "phone_numbers", user_id=patient, **given)
+        return await self.make(environment, "phone_numbers", user_id=patient, **values)
 
     async def conversation(self, environment: int, patient: str, kind: str | None = "phone") -> str:
         return await self.make(
@@ -87,15 +87,13 @@ class Charts:
         contents: str,
         at: str | None = None,
     ) -> str:
-        given = {
+        body = {
             "user_id": patient,
             "conversation_id": conversation,
             "direction": "inbound",
             "contents": contents,
         }
-        return await self.make(
-            environment, "messages", **given, **({"send_time": at} if at else {})
-        )
+        return await self.make(environment, "messages", **body, **({"send_time": at} if at else {}))
 
 
 async def test_a_database_that_is_away_is_no_mistake_in_what_was_typed(
@@ -126,20 +124,20 @@ def charts(store: Store) -> Charts:
 
 
 async def _messages(api: Api, patient: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await api.get(f"/v1/messages?user_id={patient}")).json()[0][
+    rows: list[dict[str, Any]] = (await api.get(f"/v1/messages?user_id={patient}")).json()[0][
         "data"
     ]
-    return found
+    return rows
 
 
-def _said(answer: httpx.Response) -> str:
+def _transcript(answer: httpx.Response) -> str:
     """What people read of an answer."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
 
 
-def _seen(page: httpx.Response) -> list[tuple[str, str]]:
+def _unread_marks(page: httpx.Response) -> list[tuple[str, str]]:
     """The unread messages that a page shows, as its form sends them."""
-    return [("seen", one) for one in re.findall(r'name="seen" value="([^"]+)"', page.text)]
+    return [("seen", mark) for mark in re.findall(r'name="seen" value="([^"]+)"', page.text)]
 
 
 async def test_a_message_in_and_one_out_are_recorded_as_the_contract_has_them(
@@ -208,7 +206,7 @@ async def test_a_number_that_is_refused_once_is_refused_however_often_it_is_ther
 
 
 @pytest.mark.parametrize(
-    ("kind", "collection", "refused", "given"),
+    ("kind", "collection", "refused", "values"),
     [
         (
             "phone",
@@ -237,10 +235,10 @@ async def test_nothing_goes_out_without_consent_and_it_says_to_what_and_where_to
     kind: str,
     collection: str,
     refused: dict[str, Any],
-    given: dict[str, Any],
+    values: dict[str, Any],
 ) -> None:
     patient, noise = await charts.patient(program), await charts.patient(program, name="Noise")
-    await charts.make(program, collection, user_id=noise, **given)
+    await charts.make(program, collection, user_id=noise, **values)
     conversation = await charts.conversation(program, patient, kind)
     here = f"/patients/{patient}/conversations/{conversation}"
     answer = await coach.send_form(here, htmx=True, direction="outbound", contents="Kept as typed")
@@ -266,11 +264,11 @@ async def test_nothing_goes_out_without_consent_and_it_says_to_what_and_where_to
     assert (
         await coach.send_form(here, direction="inbound", contents="From the patient")
     ).status_code == 303
-    await charts.make(program, collection, user_id=patient, **given)
+    await charts.make(program, collection, user_id=patient, **values)
     assert (
         await coach.send_form(here, direction="outbound", contents="With consent")
     ).status_code == 303
-    assert [one["contents"] for one in await _messages(api, patient)] == [
+    assert [message["contents"] for message in await _messages(api, patient)] == [
         "From the patient",
         "With consent",
     ]
@@ -297,15 +295,17 @@ async def test_a_conversation_begins_with_its_first_message(
     assert "No conversation yet." in Document(empty).region("Conversation")
     new = f"/patients/{patient}/conversations/new"
     for wrong in ({"type": "pigeon"}, {"contents": " "}, {"direction": "sideways"}):
-        typed = {"type": "app", "direction": "inbound", "contents": "Hello"} | wrong
-        assert (await coach.send_form(new, htmx=True, **typed)).status_code == 400
+        fields = {"type": "app", "direction": "inbound", "contents": "Hello"} | wrong
+        assert (await coach.send_form(new, htmx=True, **fields)).status_code == 400
     assert (await api.get(f"/v1/conversations?user_id={patient}")).json()[0]["data"] == []
     begun = await coach.send_form(new, type="app", direction="inbound", contents="Hello")
     [conversation] = (await api.get(f"/v1/conversations?user_id={patient}")).json()[0]["data"]
     assert list(conversation) == ["id", "user_id", "conversation_type", "updated_at", "created_at"]
     assert conversation["conversation_type"] == "app"
     assert begun.headers["location"] == f"/patients/{patient}/conversations/{conversation['id']}"
-    assert [one["conversation_id"] for one in await _messages(api, patient)] == [conversation["id"]]
+    assert [message["conversation_id"] for message in await _messages(api, patient)] == [
+        conversation["id"]
+    ]
 
 
 async def test_messages_stand_by_the_patients_days_newest_last_with_both_times(
@@ -326,13 +326,13 @@ async def test_messages_stand_by_the_patients_days_newest_last_with_both_times(
     )
     page = await coach.get(f"/patients/{patient}/conversations/{conversation}")
     # The list beside it quotes the last message of each conversation.
-    said = Document(page).get("log").words
+    transcript = Document(page).get("log").words
     assert "22:30 US Pacific · 01:30 Fri 10 US Eastern (you)" in Document(page).get("log")
     assert "Thursday, 9 January 2025 · US Pacific" in Document(page).get("log")
     order = ["Thursday, 9 January 2025", "First", "Second", "Friday, 10 January 2025", "Third"]
-    places = [said.index(one) for one in order]
+    places = [transcript.index(text) for text in order]
     assert places == sorted(places)
-    assert said.count("9 January 2025") == 1
+    assert transcript.count("9 January 2025") == 1
     assert "Of another" not in Document(page).get("log")
     exact = (
         "Thursday, 9 January 2025 22:30:00 PST, where the patient lives · Friday 01:30:00 EST where"
@@ -352,14 +352,12 @@ async def test_several_conversations_of_a_type_are_coded_by_their_day_and_their_
     await charts.inbound(
         program, patient, about_walk, "How long should I walk?\n" + "And where? " * 20
     )
-    given = {"user_id": patient, "direction": "outbound", "worker_id": coach.worker_id}
-    await charts.make(
-        program, "messages", **given, conversation_id=about_food, contents="More fish"
-    )
+    body = {"user_id": patient, "direction": "outbound", "worker_id": coach.worker_id}
+    await charts.make(program, "messages", **body, conversation_id=about_food, contents="More fish")
     page = await coach.get(f"/patients/{patient}/conversations/{about_walk}")
-    said = _said(page)
+    transcript = _transcript(page)
     today = datetime.now(UTC).astimezone(ZoneInfo("US/Pacific"))
-    assert said.count(f"SMS of {today.day} {today:%b %Y}") >= 3
+    assert transcript.count(f"SMS of {today.day} {today:%b %Y}") >= 3
     assert Document(page).link("“How long should I walk? And where?")
     assert Document(page).link("To Grace: “More fish”")
     assert re.search(
@@ -381,16 +379,18 @@ async def test_earlier_messages_come_page_by_page_none_twice(
         await charts.inbound(program, patient, conversation, f"<{number:02}>", at.isoformat())
     here = f"/patients/{patient}/conversations/{conversation}"
     answer = await coach.get(here)
-    found: list[str] = []
+    numbers: list[str] = []
     while True:
-        found = re.findall(r'dir="auto">&lt;(\d\d)&gt;', answer.text) + found
+        numbers = re.findall(r'dir="auto">&lt;(\d\d)&gt;', answer.text) + numbers
         following = re.search(r'hx-get="([^"]+/before/[^"]+)"', answer.text)
         if not following:
             break
         answer = await coach.fragment(following[1])
         assert answer.status_code == 200
-    assert sorted(found) == [f"{number:02}" for number in range(70)]
-    assert [int(one) // 3 for one in found] == sorted(int(one) // 3 for one in found)
+    assert sorted(numbers) == [f"{number:02}" for number in range(70)]
+    assert [int(number) // 3 for number in numbers] == sorted(
+        int(number) // 3 for number in numbers
+    )
     assert (await coach.get(f"{here}/before/{conversation}")).headers["location"] == here
 
 
@@ -411,7 +411,7 @@ async def test_messages_are_read_when_somebody_says_so_or_answers_and_no_others(
     await charts.inbound(program, patient, conversation, "Two")
     marked = await coach.send_form(
         here,
-        *_seen(page),
+        *_unread_marks(page),
         ("seen", unseen),
         ("seen", "x"),
         htmx=True,
@@ -421,11 +421,11 @@ async def test_messages_are_read_when_somebody_says_so_or_answers_and_no_others(
     assert marked.status_code == 200
     assert Document(marked).field("contents").value == "Being typed"
     assert Document(marked).testid("unread").words == "1 unread"
-    await other.send_form(here, *_seen(page), do="read")
+    await other.send_form(here, *_unread_marks(page), do="read")
     page = await coach.get(here)
     await charts.inbound(program, patient, conversation, "Three")
     answered = await coach.send_form(
-        here, *_seen(page), htmx=True, direction="outbound", contents="Thank you"
+        here, *_unread_marks(page), htmx=True, direction="outbound", contents="Thank you"
     )
     assert Document(answered).testid("unread").words == "1 unread"
     async with database.connection() as connection:
@@ -446,10 +446,10 @@ async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(
     patient = await charts.patient(program)
     conversation = await charts.conversation(program, patient, "app")
     here = f"/patients/{patient}/conversations/{conversation}"
-    typed = {"direction": "inbound", "contents": "Hello", "date": "2026-07-01", "time": "10:00"}
+    fields = {"direction": "inbound", "contents": "Hello", "date": "2026-07-01", "time": "10:00"}
     for zone in ("mine", "theirs"):
-        assert (await coach.send_form(here, **typed, zone=zone)).status_code == 303
-    times = [one["send_time"] for one in await _messages(api, patient)]
+        assert (await coach.send_form(here, **fields, zone=zone)).status_code == 303
+    times = [message["send_time"] for message in await _messages(api, patient)]
     assert times == ["2026-07-01T14:00:00.000000+00:00", "2026-07-01T17:00:00.000000+00:00"]
     wrong = {
         "2026-03-08 02:30": "the clocks go forward from 02:00 to 03:00",
@@ -461,7 +461,7 @@ async def test_when_it_was_sent_is_typed_in_the_zone_that_is_said(
     for text, sentence in wrong.items():
         day, _, at = text.partition(" ")
         refused = await coach.send_form(
-            here, htmx=True, **typed | {"date": day, "time": at}, zone="mine"
+            here, htmx=True, **fields | {"date": day, "time": at}, zone="mine"
         )
         assert refused.status_code == 400
         assert sentence in Document(refused).field("date").error, text
@@ -474,21 +474,21 @@ async def test_a_time_that_the_clocks_passed_twice_is_asked_about(
 ) -> None:
     patient = await charts.patient(program)
     here = f"/patients/{patient}/conversations/{await charts.conversation(program, patient, 'app')}"
-    typed = {
+    fields = {
         "direction": "inbound",
         "contents": "Hello",
         "date": "2025-11-02",
         "time": "01:30",
         "zone": "mine",
     }
-    asked = await coach.send_form(here, htmx=True, **typed)
+    asked = await coach.send_form(here, htmx=True, **fields)
     assert asked.status_code == 400
     assert Document(asked).get("radio", "First: 01:30 EDT")
     assert Document(asked).get("radio", "Second: 01:30 EST")
     assert await _messages(api, patient) == []
     for which in ("1", "0"):
-        assert (await coach.send_form(here, **typed, which=which)).status_code == 303
-    times = sorted(one["send_time"] for one in await _messages(api, patient))
+        assert (await coach.send_form(here, **fields, which=which)).status_code == 303
+    times = sorted(message["send_time"] for message in await _messages(api, patient))
     assert times == ["2025-11-02T05:30:00.000000+00:00", "2025-11-02T06:30:00.000000+00:00"]
 
 
@@ -504,14 +504,16 @@ async def test_a_colleague_may_have_sent_it_but_nobody_of_another_environment(
     page = await coach.get(here)
     assert "Nora Smith" in Document(page).field("worker_id").options.values()
     assert not Document(page).mentions("Far Smith")
-    typed = {"direction": "outbound", "contents": "Hello"}
-    assert (await coach.send_form(here, **typed, worker_id=colleague.worker_id)).status_code == 303
-    refused = await coach.send_form(here, htmx=True, **typed, worker_id=stranger.worker_id)
+    fields = {"direction": "outbound", "contents": "Hello"}
+    assert (await coach.send_form(here, **fields, worker_id=colleague.worker_id)).status_code == 303
+    refused = await coach.send_form(here, htmx=True, **fields, worker_id=stranger.worker_id)
     assert (refused.status_code, Document(refused).field("worker_id").error) == (
         400,
         "This worker is not here any more. Choose another one.",
     )
-    assert [one["worker_id"] for one in await _messages(api, patient)] == [colleague.worker_id]
+    assert [message["worker_id"] for message in await _messages(api, patient)] == [
+        colleague.worker_id
+    ]
 
 
 async def test_a_template_is_filled_in_and_what_nobody_knows_stays_and_is_told(
@@ -583,9 +585,9 @@ async def test_the_profile_shows_the_newest_conversation_and_records_in_place(
     assert f"/patients/{patient}/conversations/{newer}/now?in=card" in [
         talk.attribute("hx-get") for talk in Document(card).testids("talk")
     ]
-    kept = await coach.fragment(f"/patients/{patient}/conversations/{newer}/now?in=card")
-    assert "By e-mail" in Document(kept).get("log", "Messages, times where the patient lives")
-    assert Document(kept).lacks("field", "contents")
+    answer = await coach.fragment(f"/patients/{patient}/conversations/{newer}/now?in=card")
+    assert "By e-mail" in Document(answer).get("log", "Messages, times where the patient lives")
+    assert Document(answer).lacks("field", "contents")
     other = await coach.fragment(f"/patients/{patient}/conversations/{older}?in=card")
     assert "In the app" in Document(other).get("log", "Messages, times where the patient lives")
     assert Document(other).testid("talk").has("data-held")
@@ -595,7 +597,9 @@ async def test_the_profile_shows_the_newest_conversation_and_records_in_place(
         direction="outbound",
         contents="Answer",
     )
-    assert [one["conversation_id"] for one in await _messages(api, patient)].count(older) == 2
+    assert [message["conversation_id"] for message in await _messages(api, patient)].count(
+        older
+    ) == 2
 
 
 async def test_nobody_reads_or_writes_a_conversation_who_may_not(
@@ -705,10 +709,10 @@ async def test_what_somebody_types_in_as_received_is_read_by_them_and_unread_to_
         )
         conversation = await charts.conversation(program, patient, "app")
         here = f"/patients/{patient}/conversations/{conversation}"
-        typed = await coach.send_form(
+        answer = await coach.send_form(
             here, htmx=True, direction="inbound", contents="She called and said so"
         )
-        assert Document(typed).status("Recorded.")
+        assert Document(answer).status("Recorded.")
         async with database.connection() as connection:
             rows = await connection.fetch(
                 "SELECT contents, read_by FROM messages WHERE user_id = $1", patient

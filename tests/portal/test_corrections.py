@@ -16,7 +16,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Shape
 from tests.people import People, Person
-from tests.portal.profiles import Chart, booked, new_patient, said
+from tests.portal.profiles import Chart, booked, new_patient, summary
 from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("program")
@@ -56,7 +56,7 @@ async def test_what_is_in_error_is_struck_through_and_told_as_such(
     worker = {"patient_id": grace.id, "worker_id": coach.worker_id}
     now = datetime.now(UTC).isoformat()
     entries = {
-        "messages": await said(grace, "Words of another"),
+        "messages": await summary(grace, "Words of another"),
         "calls": await grace.add(
             "calls", **worker, call_type="inbound", start_time=now, outcome="reached", note="A call"
         ),
@@ -67,7 +67,7 @@ async def test_what_is_in_error_is_struck_through_and_told_as_such(
             model={"low_mood": "never", "lost_interest": "never"},
         ),
     }
-    untouched = await said(grace, "Words of theirs")
+    untouched = await summary(grace, "Words of theirs")
     async with await people(environment, "supervisor") as supervisor:
         await vouched(database, supervisor)
         for resource, row in entries.items():
@@ -75,10 +75,10 @@ async def test_what_is_in_error_is_struck_through_and_told_as_such(
             assert Document(blank).field("reason").error, resource
             sent = await supervisor.send_form(path(grace, row), reason=WHY, do="enter")
             assert sent.headers["location"] == f"/patients/{grace.id}", resource
-            told = await row_of(database, grace, resource, row, Shape.DOCUMENTED)
-            assert told["entered_in_error_reason"] == WHY
-            assert told["entered_in_error_by"] == supervisor.worker_id
-            assert told["entered_in_error_at"]
+            row_now = await row_of(database, grace, resource, row, Shape.DOCUMENTED)
+            assert row_now["entered_in_error_reason"] == WHY
+            assert row_now["entered_in_error_by"] == supervisor.worker_id
+            assert row_now["entered_in_error_at"]
             enveloped = await row_of(database, grace, resource, row, Shape.ENVELOPED)
             assert "entered_in_error_at" not in enveloped
     profile = Document(await coach.get(f"/patients/{grace.id}?show=care"))

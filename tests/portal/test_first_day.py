@@ -20,9 +20,9 @@ async def steps(admin: Person) -> list[str]:
     page = Document(await admin.get("/admin/first-day"))
     chips = r"(done|next|to do)$"
     return [
-        found[1]
+        match[1]
         for row in page.testid("first-day").all("listitem")
-        if (found := re.search(chips, row.words))
+        if (match := re.search(chips, row.words))
     ]
 
 

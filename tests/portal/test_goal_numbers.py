@@ -31,7 +31,7 @@ def progress(*values: tuple[int, float], **target: Any) -> Progress:
     """How a goal stands that began on 1 October at 9 and is to be 7 or below; ``values`` are days
     after that with what was measured, and it is the fiftieth day."""
     measured = tuple(Reading(BEGAN + timedelta(days=days), value, "%") for days, value in values)
-    stated = {"of": HBA1C.of, "field": HBA1C.field, "choice": HBA1C.choice, "from": 9, "value": 7}
+    measure = {"of": HBA1C.of, "field": HBA1C.field, "choice": HBA1C.choice, "from": 9, "value": 7}
     reader = GoalReader(
         timezone="UTC",
         today=date(2026, 11, 20),
@@ -39,7 +39,7 @@ def progress(*values: tuple[int, float], **target: Any) -> Progress:
         measured={HBA1C: measured},
         rows={HBA1C: "/rows"},
     )
-    return reader.progress({**stated, "direction": "down", "by": "2026-12-30", **target}, BEGAN)
+    return reader.progress({**measure, "direction": "down", "by": "2026-12-30", **target}, BEGAN)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,12 @@ def test_a_goal_begins_at_the_value_as_the_flow_began_where_nothing_is_said() ->
     assert progress(*values, **{"from": None}).aim == "from 8.4 to 7 or below by 30 Dec"
     assert progress((20, 8), **{"from": None}).aim == "from 8 to 7 or below by 30 Dec"
     assert progress(**{"from": None}).aim == "to 7 or below by 30 Dec"
-    shown = progress(*values)
-    assert (shown.now, shown.when, shown.trend) == ("8 %", "21 Oct", "down 0.4 since 28 Sep (8.4)")
+    answer = progress(*values)
+    assert (answer.now, answer.when, answer.trend) == (
+        "8 %",
+        "21 Oct",
+        "down 0.4 since 28 Sep (8.4)",
+    )
 
 
 def test_a_line_says_in_words_what_it_draws_and_one_value_is_none() -> None:
@@ -119,9 +123,9 @@ async def lab(patient: Chart, days: int, value: float, test: str = "hba1c") -> N
 
 
 def base(page: httpx.Response) -> str:
-    found = re.search(r'name="was.care_flow" value="([^"]*)"', page.text)
-    assert found
-    return unescape(found[1])
+    match = re.search(r'name="was.care_flow" value="([^"]*)"', page.text)
+    assert match
+    return unescape(match[1])
 
 
 @pytest.mark.usefixtures("program")
@@ -181,8 +185,8 @@ async def test_a_goal_is_given_a_number_another_one_and_none(
     here = f"/patients/{grace.id}/care-flows/{flow}"
 
     async def stored() -> dict[str, Any]:
-        found: dict[str, Any] = (await api.get(f"/v1/care_flows/{flow}")).json()
-        first: dict[str, Any] = found["care_flow"]["goals"][0]
+        flow_row: dict[str, Any] = (await api.get(f"/v1/care_flows/{flow}")).json()
+        first: dict[str, Any] = flow_row["care_flow"]["goals"][0]
         return first
 
     form = await coach.fragment(f"{here}?open=rename:0")
@@ -190,16 +194,16 @@ async def test_a_goal_is_given_a_number_another_one_and_none(
     key = next(
         key for key, title in offered.items() if title.endswith("Hours of sleep in a usual night")
     )
-    typed = {"title": "Sleep", "measure": key, "begins": "five", "target": "", "direction": "up"}
+    fields = {"title": "Sleep", "measure": key, "begins": "five", "target": "", "direction": "up"}
     wrong = await coach.send_form(
-        here, htmx=True, **{"was.care_flow": base(form)}, **typed, by="2027-02-30", do="rename:0"
+        here, htmx=True, **{"was.care_flow": base(form)}, **fields, by="2027-02-30", do="rename:0"
     )
     assert wrong.status_code == 400
     assert all(Document(wrong).field(name).error for name in ("begins", "target", "by"))
     assert Document(wrong).field("begins").value == "five"
     assert "target" not in await stored()
 
-    right = typed | {"begins": "5.5", "target": "7", "by": "2027-02-28"}
+    right = fields | {"begins": "5.5", "target": "7", "by": "2027-02-28"}
     saved = await coach.send_form(
         here, htmx=True, **{"was.care_flow": base(form)}, **right, do="rename:0"
     )

@@ -16,8 +16,8 @@ __all__ = ["clinic"]
 
 async def rows(clinic: Clinic, statement: str, *more: object) -> list[tuple[Any, ...]]:
     async with clinic.database.connection() as connection:
-        found = await connection.fetch(statement, clinic.me.environment_id, *more)
-    return [tuple(row) for row in found]
+        records = await connection.fetch(statement, clinic.me.environment_id, *more)
+    return [tuple(row) for row in records]
 
 
 def pairs(rows: list[tuple[Any, ...]]) -> list[tuple[str, Any]]:

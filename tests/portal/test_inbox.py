@@ -43,13 +43,13 @@ class Clinic:
     me: Person
     other: Person
 
-    async def make(self, collection: str, **given: Any) -> Row:
+    async def make(self, collection: str, **values: Any) -> Row:
         by = Actor(self.me.environment_id, "test", "cli", "test", whole=True)
-        written = await self.store.create(by, BY_NAME[collection], given)
-        made: Row = msgspec.json.decode(written.body)
-        return made
+        written = await self.store.create(by, BY_NAME[collection], values)
+        row: Row = msgspec.json.decode(written.body)
+        return row
 
-    async def patient(self, first_name: str, coach: Person | None = None, **given: Any) -> Row:
+    async def patient(self, first_name: str, coach: Person | None = None, **values: Any) -> Row:
         """A patient; created a month ago unless ``created_at`` says otherwise."""
         row = {
             "first_name": first_name,
@@ -60,12 +60,12 @@ class Clinic:
             "coach_id": coach.worker_id if coach else None,
         }
         month_ago = datetime.now(UTC) - timedelta(days=30)
-        return await self.old("patients", **(row | {"created_at": month_ago} | given))
+        return await self.old("patients", **(row | {"created_at": month_ago} | values))
 
-    async def old(self, collection: str, **given: Any) -> Row:
+    async def old(self, collection: str, **values: Any) -> Row:
         """A row as an import brings it, with the moment of its creation."""
         by = Actor(self.me.environment_id, "ehr-sync", "import", "test", whole=True)
-        row = {"id": new_id()} | given
+        row = {"id": new_id()} | values
         await self.store.load(by, BY_NAME[collection], [row])
         return row
 
@@ -78,7 +78,7 @@ class Clinic:
         )
 
     async def message(
-        self, patient: Row, contents: str, conversation: Row | None = None, **given: Any
+        self, patient: Row, contents: str, conversation: Row | None = None, **values: Any
     ) -> Row:
         conversation = conversation or await self.make(
             "conversations", user_id=patient["id"], conversation_type="phone"
@@ -89,9 +89,9 @@ class Clinic:
             "user_id": patient["id"],
             "conversation_id": conversation["id"],
         }
-        return await self.make("messages", **(row | given))
+        return await self.make("messages", **(row | values))
 
-    async def appointment(self, patient: Row, coach: Person, **given: Any) -> Row:
+    async def appointment(self, patient: Row, coach: Person, **values: Any) -> Row:
         async with self.database.connection() as connection:
             calendar = await connection.fetchval(
                 "SELECT id::text FROM calendars WHERE environment_id = $1 AND worker_id = $2",
@@ -104,17 +104,17 @@ class Clinic:
             "modality": "phone",
             "appointment_type": "intake_call",
         }
-        return await self.make("calendar_events", **(row | given))
+        return await self.make("calendar_events", **(row | values))
 
     async def care_flow(self, flow: Row) -> Row:
         async with self.database.connection() as connection:
-            kept = await connection.fetchval(
+            stored = await connection.fetchval(
                 "SELECT care_flow FROM care_flows WHERE environment_id = $1 AND id = $2",
                 self.me.environment_id,
                 flow["id"],
             )
-        found: Row = msgspec.json.decode(kept)
-        return found
+        document: Row = msgspec.json.decode(stored)
+        return document
 
 
 async def clinic_in(
@@ -143,9 +143,9 @@ async def clinic(
     stranger = await far.patient(AMONG_OTHERS, far.me)
     await far.flow(stranger, step("Of another environment", days(-3)))
     await far.message(stranger, "Of another environment")
-    made = await clinic_in(program, people, store, database)
-    yield made
-    for person in (made.me, made.other, far.me, far.other):
+    both = await clinic_in(program, people, store, database)
+    yield both
+    for person in (both.me, both.other, far.me, far.other):
         await person.aclose()
 
 
@@ -155,8 +155,8 @@ def days(number: float, zone: ZoneInfo = EASTERN) -> str:
     return datetime.combine(day, time(12), zone).astimezone(UTC).isoformat()
 
 
-def step(title: str, due: str | None, **given: Any) -> Row:
-    return {"title": title, "reminder_date": due} | given
+def step(title: str, due: str | None, **values: Any) -> Row:
+    return {"title": title, "reminder_date": due} | values
 
 
 def counts(page: str) -> dict[str, str]:
@@ -318,13 +318,13 @@ async def test_a_step_that_others_changed_meanwhile_is_never_taken_for_another_o
     ]
     flow = await clinic.flow(await clinic.patient("Grace", clinic.me), *calls)
     fields = form_of((await clinic.me.get("/inbox")).text, "/inbox/done", days(-1))
-    told = {**calls[2], "instructions": "Ask for the results"}
+    extended = {**calls[2], "instructions": "Ask for the results"}
     moved = {**calls[2], "reminder_date": days(20)}
     for now, expected in (
-        ([calls[0], calls[1], told], 200),
+        ([calls[0], calls[1], extended], 200),
         ([calls[0], calls[1]], 409),
         ([calls[0], calls[1], moved], 409),
-        ([calls[0], calls[1], told, {**told, "instructions": "Another"}], 409),
+        ([calls[0], calls[1], extended, {**extended, "instructions": "Another"}], 409),
     ):
         goals = [
             {"title": "Stay well", "interventions": [calls[2]]},
@@ -333,10 +333,16 @@ async def test_a_step_that_others_changed_meanwhile_is_never_taken_for_another_o
         body = {"description": "Increase daily exercise", "goals": goals}
         await clinic.store.update(by, BY_NAME["care_flows"], flow["id"], {"care_flow": body}, None)
         answer = await clinic.me.send_form("/inbox/done", htmx=True, **fields)
-        kept = [
-            one for goal in (await clinic.care_flow(flow))["goals"] for one in goal["interventions"]
+        interventions = [
+            intervention
+            for goal in (await clinic.care_flow(flow))["goals"]
+            for intervention in goal["interventions"]
         ]
-        done = [one.get("instructions") for one in kept if one.get("completed_at")]
+        done = [
+            intervention.get("instructions")
+            for intervention in interventions
+            if intervention.get("completed_at")
+        ]
         assert (answer.status_code, done) == (
             expected,
             ["Ask for the results"] if expected == 200 else [],
@@ -367,8 +373,8 @@ async def test_a_step_that_somebody_completed_anew_is_asked_about_before_it_is_o
     asked = await clinic.me.send_form("/inbox/reopen", htmx=True, **undo)
     assert asked.status_code == 409
     assert Document(asked).get("group", "Whether it is done")
-    kept = (await clinic.care_flow(flow))["goals"][0]["interventions"][0]
-    assert kept["completed_by_worker_id"] == clinic.other.worker_id
+    intervention = (await clinic.care_flow(flow))["goals"][0]["interventions"][0]
+    assert intervention["completed_by_worker_id"] == clinic.other.worker_id
     again = form_of(asked.text, "/inbox/reopen")
     chosen = await clinic.me.send_form("/inbox/reopen", **(again | {"choose.completed_at": "mine"}))
     assert chosen.status_code == 303
@@ -539,9 +545,9 @@ async def test_an_alert_is_taken_by_one_of_its_role_and_gone_once_it_is_done(
     )
     assert Document(again).status("The alert is open again.")
     assert Document(await clinic.other.get("/inbox")).row("Call today. · for Coach")
-    given_back = await clinic.me.send_form("/inbox/alert-return", htmx=True, **fields)
-    assert Document(given_back).status("Nobody takes care of it now.")
-    assert Document(given_back).row("alert")
+    returned = await clinic.me.send_form("/inbox/alert-return", htmx=True, **fields)
+    assert Document(returned).status("Nobody takes care of it now.")
+    assert Document(returned).row("alert")
 
 
 async def test_the_days_appointments_stand_in_both_zones(clinic: Clinic) -> None:
@@ -647,10 +653,10 @@ def test_the_hours_of_a_day_follow_the_clocks() -> None:
             events=[],
             absences=absences,
         )
-        shown = today.day_view(cast(Visit, None), whole, moments[1])
-        labels = [hour.label for hour in shown.hours if hour.blocks]
+        view = today.day_view(cast(Visit, None), whole, moments[1])
+        labels = [hour.label for hour in view.hours if hour.blocks]
         assert labels == expected
-        assert [hour.label for hour in shown.hours if hour.quarter == 2] == [expected[1]]
+        assert [hour.label for hour in view.hours if hour.quarter == 2] == [expected[1]]
 
 
 async def test_filters_and_the_whole_environment(clinic: Clinic) -> None:
@@ -790,13 +796,13 @@ async def test_whoever_is_shown_is_noted(clinic: Clinic) -> None:
     )
     async with clinic.database.connection() as connection:
         for _ in range(300):
-            found = await connection.fetchval(
+            stored = await connection.fetchval(
                 query, clinic.me.environment_id, f"worker:{clinic.me.worker_id}", grace["id"]
             )
-            if found:
+            if stored:
                 break
             await connection.execute("SELECT pg_sleep(0.02)")
-    assert found
+    assert stored
 
 
 async def test_an_empty_inbox_says_what_belongs_in_it(clinic: Clinic) -> None:

@@ -62,8 +62,8 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     assert "Document the new plan" in await first.inner_text()
     assert await first.evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
     await page.keyboard.press("e")
-    told = page.locator("#inbox-work .told")
-    await told.filter(has_text="Done: Document the new plan").wait_for()
+    toast = page.locator("#inbox-work .told")
+    await toast.filter(has_text="Done: Document the new plan").wait_for()
     assert "Done: Document the new plan" in await page.locator("#told").inner_text()
     assert "Grace Hopper" in await page.locator(".inbox-rows > li").first.inner_text()
     assert await page.evaluate(
@@ -74,15 +74,15 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     await expect(page.locator(".badge")).to_have_text("2")
     await page.keyboard.press("u")
     await page.locator("#told").filter(has_text="Open again: Document the new plan").wait_for()
-    await expect(told).to_have_count(0)
+    await expect(toast).to_have_count(0)
     await expect(page.locator(".badge")).to_have_text("3")
     assert await page.locator("#count-late").inner_text() == "2"
     await page.keyboard.press("ArrowDown")
     await page.keyboard.press("e")
-    await told.filter(has_text="Done: Send fit-test results").wait_for()
+    await toast.filter(has_text="Done: Send fit-test results").wait_for()
     await page.goto("/inbox?section=new")
     await page.keyboard.press("a")
-    await told.filter(has_text="Assigned to you").wait_for()
+    await toast.filter(has_text="Assigned to you").wait_for()
 
 
 async def test_a_letter_typed_in_a_field_does_nothing(morning: Clinic, screens: Screens) -> None:

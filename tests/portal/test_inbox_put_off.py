@@ -177,13 +177,13 @@ async def test_who_was_put_off_by_whom_is_in_the_log_and_in_the_api(
     before = datetime.now(UTC)
     await put_off(clinic, grace, until="next week")
     await put_off(clinic, await clinic.patient("Noise", clinic.me), until="tomorrow")
-    found = (await api.get(f"/v1/snoozes?patient_id={grace['id']}")).json()[0]["data"]
-    assert [row["worker_id"] for row in found] == [clinic.me.worker_id]
-    assert datetime.fromisoformat(found[0]["until_time"]) > before
+    rows = (await api.get(f"/v1/snoozes?patient_id={grace['id']}")).json()[0]["data"]
+    assert [row["worker_id"] for row in rows] == [clinic.me.worker_id]
+    assert datetime.fromisoformat(rows[0]["until_time"]) > before
     async with clinic.database.connection() as connection:
         logged = await connection.fetchrow(
             "SELECT actor, kind, through FROM changes WHERE environment_id = $1 AND row_id = $2",
-            *(clinic.me.environment_id, found[0]["id"]),
+            *(clinic.me.environment_id, rows[0]["id"]),
         )
     assert tuple(logged) == (f"worker:{clinic.me.worker_id}", "create", "portal")
 
@@ -194,9 +194,9 @@ async def test_who_is_put_off_stays_quiet_and_goes_with_a_merge(clinic: Clinic) 
     await put_off(clinic, grace, until="tomorrow")
     await elapse(clinic)
     assert counts((await clinic.me.get("/inbox")).text) == {"watch": "1", "all": "1"}
-    kept = await clinic.patient("Kept", clinic.me)
+    survivor = await clinic.patient("Kept", clinic.me)
     by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
-    moved = await clinic.store.move(by, grace["id"], kept["id"])
+    moved = await clinic.store.move(by, grace["id"], survivor["id"])
     assert moved[BY_NAME["snoozes"].name] == 1
 
 

@@ -65,7 +65,7 @@ async def counted(page: Page, **expected: int) -> None:
             await expect(section.locator("li:not(.is-done)")).to_have_count(number)
 
 
-async def told(page: Page, words: str) -> None:
+async def expect_status(page: Page, words: str) -> None:
     await expect(page.locator("#told")).to_contain_text(words)
 
 
@@ -105,13 +105,13 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
 
     # Done, and taken back.
     await press("e")
-    await told(page, "Done: Late 2")
+    await expect_status(page, "Done: Late 2")
     await counted(page, late=11, messages=4, today=4)
     await press("u")
-    await told(page, "Open again: Late 2")
+    await expect_status(page, "Open again: Late 2")
     await counted(page, late=12, messages=4, today=4)
     await press("e")
-    await told(page, "Done: Late 2")
+    await expect_status(page, "Done: Late 2")
     await counted(page, late=11, messages=4, today=4)
 
     # Put off until a moment in words; words that mean nothing are said at the field.
@@ -124,7 +124,7 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     assert await violations(page) == []
     await until.fill("in 2 weeks")
     await press("Enter")
-    await told(page, "Put off until")
+    await expect_status(page, "Put off until")
     await expect(page.locator("#small-form")).not_to_have_attribute("open", "")
     await counted(page, late=10, messages=4, today=4, snoozed=1)
 
@@ -135,11 +135,11 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     bar = page.get_by_role("form", name="What is done to the rows that are selected")
     await expect(bar).to_be_visible()
     await press("e")
-    await told(page, "Done: 3 rows.")
+    await expect_status(page, "Done: 3 rows.")
     await expect(bar).to_be_hidden()
     await counted(page, late=7, messages=4, today=4, snoozed=1)
     await press("u")
-    await told(page, "Taken back: 3 rows.")
+    await expect_status(page, "Taken back: 3 rows.")
     await counted(page, late=10, messages=4, today=4, snoozed=1)
     for _ in range(4):
         await press("x")
@@ -147,7 +147,7 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     await press("h")
     await expect(until).to_be_focused()
     await press("Enter")
-    await told(page, "4 patients: Put off until tomorrow")
+    await expect_status(page, "4 patients: Put off until tomorrow")
     await counted(page, late=6, messages=4, today=4, snoozed=5)
 
     # Handed over with a note, out of the section of one's own.
@@ -158,7 +158,7 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     await page.keyboard.type("She likes to be called in the morning.")
     await press("Tab")
     await press("Enter")
-    await told(page, "Handed over to Otto Other with your note.")
+    await expect_status(page, "Handed over to Otto Other with your note.")
     await counted(page, late=5, messages=4, today=4, snoozed=5)
 
     # A task of one's own, from anywhere.
@@ -174,8 +174,8 @@ async def test_a_mornings_triage_with_the_keyboard_alone(morning: Clinic, screen
     theirs = (await morning.other.get("/inbox")).text
     # The second coach has their own, and beside it whom they were given.
     assert counts(theirs) == {"late": "13", "messages": "4", "today": "4", "all": "21"}
-    given = Document(theirs).row("Handover")
-    assert "She likes to be called in the morning." in given
+    row = Document(theirs).row("Handover")
+    assert "She likes to be called in the morning." in row
 
 
 async def test_several_are_done_only_as_they_were_on_the_page(clinic: Clinic) -> None:
@@ -188,9 +188,9 @@ async def test_several_are_done_only_as_they_were_on_the_page(clinic: Clinic) ->
     page = (await clinic.me.get("/inbox")).text
     fields = form_of(page, "/inbox/done", "Bea")
     chosen = [("patient", row) for row in values(page, "patient")]
-    seen = [("seen", mark) for mark in values(page, "seen")]
+    marks = [("seen", mark) for mark in values(page, "seen")]
     await clinic.other.send_form("/inbox/done", htmx=True, **fields)
-    done = await clinic.me.send_form("/inbox/several/done", *chosen, *seen, htmx=True)
+    done = await clinic.me.send_form("/inbox/several/done", *chosen, *marks, htmx=True)
     assert Document(done).status("Done: 2 rows. 2 rows stayed")
     assert names(done.text) == ["Quiet Hopper"]
     undo = [("undo", text) for text in values(done.text, "undo")]
@@ -208,15 +208,15 @@ async def test_patients_are_handed_over_and_given_back(clinic: Clinic) -> None:
     refused = await clinic.me.send_form("/inbox/hand-over", *chosen, ("coach", "x"), htmx=True)
     assert refused.status_code == 400
     assert Document(refused).field("coach").error
-    given = await clinic.me.send_form(
+    answer = await clinic.me.send_form(
         "/inbox/hand-over", *chosen, ("coach", clinic.other.worker_id), ("note", "Mind."), htmx=True
     )
-    assert Document(given).status("2 patients: Handed over to Otto Other with your note.")
+    assert Document(answer).status("2 patients: Handed over to Otto Other with your note.")
     theirs = (await clinic.other.get("/inbox")).text
     assert sorted(names(theirs)) == ["Ada Hopper", "Bea Hopper"]
     assert "Mind. - “Hello?”" in Document(theirs).row("Handover: Ada Hopper")
     back = await clinic.me.send_form(
-        "/inbox/hand-over/undo", *[("was", text) for text in values(given.text, "was")], htmx=True
+        "/inbox/hand-over/undo", *[("was", text) for text in values(answer.text, "was")], htmx=True
     )
     assert Document(back).status("Given back: 2 patients.")
     assert names((await clinic.me.get("/inbox")).text)[0] == "Ada Hopper"

@@ -25,16 +25,16 @@ from tests.web.document import Document
 __all__ = ["clinic"]
 
 _MANY = """
-WITH made AS (
+WITH created AS (
   INSERT INTO conversations (environment_id, id, user_id, conversation_type)
   SELECT $1, gen_random_uuid(), $2, 'app' FROM generate_series(1, $3) RETURNING id
 )
 INSERT INTO messages (environment_id, id, user_id, conversation_id, direction, contents, send_time,
     read_at, read_by)
-SELECT $1, gen_random_uuid(), $2, made.id, 'inbound', $6 || ' ' || n,
+SELECT $1, gen_random_uuid(), $2, created.id, 'inbound', $6 || ' ' || n,
     now() - interval '9 days' + n * interval '1 minute',
   CASE WHEN $5 THEN now() END, CASE WHEN $5 THEN 'test' END
-FROM made, generate_series(1, $4) n
+FROM created, generate_series(1, $4) n
 """
 _ANSWERS = """
 INSERT INTO messages (environment_id, id, user_id, conversation_id, direction, contents, worker_id,
@@ -178,10 +178,10 @@ async def test_who_read_it_first_stays_where_two_read_at_once(clinic: Clinic) ->
     assert await waiting is None
     async with clinic.database.connection() as connection:
         await read_marks.take_back(connection, second, message["conversation_id"], noted)
-        kept = await connection.fetchval(
+        stored = await connection.fetchval(
             "SELECT read_by FROM messages WHERE id = $1", message["id"]
         )
-    assert kept == "first"
+    assert stored == "first"
 
 
 async def test_only_the_index_of_what_is_unread_is_looked_into(clinic: Clinic) -> None:

@@ -68,27 +68,28 @@ PEOPLE = [Worker(ADA, "Ada King", ())]
 def test_each_kind_is_drawn_with_its_control_and_read_back_as_the_value_that_it_was() -> None:
     wrong = []
     for field, widget, value, sent in DRAWN:
-        (one,) = inputs([field], VISIT, PEOPLE)
-        view = one.view(value)
-        shown = [*filter(None, (view.value,)), *view.chosen]
+        (input_,) = inputs([field], VISIT, PEOPLE)
+        view = input_.view(value)
+        texts = [*filter(None, (view.value,)), *view.chosen]
         if view.widget != widget:
             wrong.append(f"{field.kind}: drawn as {view.widget}")
-        if [text.replace("\r\n", "\n") for text in sent] != shown and field.name not in "dq":
-            wrong.append(f"{field.kind}: shows {shown}")
-        if (read := one.value(Form([(field.name, text) for text in sent]))) != value:
+        if [text.replace("\r\n", "\n") for text in sent] != texts and field.name not in "dq":
+            wrong.append(f"{field.kind}: shows {texts}")
+        if (read := input_.value(Form([(field.name, text) for text in sent]))) != value:
             wrong.append(f"{field.kind}: read as {read!r}")
-        if (blank := one.value(Form([(field.name, " ")]))) not in (None, True):
+        if (blank := input_.value(Form([(field.name, " ")]))) not in (None, True):
             wrong.append(f"{field.kind}: blank is {blank!r}")
     assert wrong == []
 
 
 def test_what_nobody_touched_is_sent_back_exactly_as_it_was() -> None:
-    (one,) = inputs([Field("at", IsoDateTime())], VISIT)
+    (input_,) = inputs([Field("at", IsoDateTime())], VISIT)
     exact = "2026-03-09T13:30:59.123456+00:00"
-    form = [("at", one.view(exact).value), ("was.at", msgspec.json.encode(exact).decode())]
-    assert one.value(Form(form)) == exact
+    form = [("at", input_.view(exact).value), ("was.at", msgspec.json.encode(exact).decode())]
+    assert input_.value(Form(form)) == exact
     assert (
-        one.value(Form([("at", "2026-03-09T09:31"), form[1]])) == "2026-03-09T13:31:00.000000+00:00"
+        input_.value(Form([("at", "2026-03-09T09:31"), form[1]]))
+        == "2026-03-09T13:31:00.000000+00:00"
     )
 
 
@@ -126,7 +127,7 @@ def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -
     )
 
     def drawn(**asked: Any) -> list[str]:
-        return [one.name for one in inputs(form_fields(resource, **asked), VISIT)]
+        return [input_.name for input_ in inputs(form_fields(resource, **asked), VISIT)]
 
     assert drawn(new=True) == ["first_named", "other", "kept"]
     assert drawn() == ["first_named", "other", "late"]

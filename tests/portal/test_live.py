@@ -26,7 +26,7 @@ from tests.browsers import Screens, violations
 from tests.changes.writing import PATIENCE
 from tests.conftest import Api
 from tests.people import People, Person
-from tests.portal.profiles import DAY, PATIENT, Chart, booked, new_patient, said
+from tests.portal.profiles import DAY, PATIENT, Chart, booked, new_patient, summary
 
 pytestmark = pytest.mark.usefixtures("program")
 
@@ -66,11 +66,11 @@ async def test_a_change_is_told_within_two_seconds_to_the_pages_of_its_patient(
     coach: Person, grace: Chart, store: Store
 ) -> None:
     other = await new_patient(store, grace.by.environment_id)
-    async with events(coach, grace.id) as told, events(coach, other.id) as elsewhere:
+    async with events(coach, grace.id) as stream, events(coach, other.id) as elsewhere:
         # Between two looks at the log passes less than half of that.
         assert watch.SECONDS < 1
         await grace.change("patients", grace.id, city="Oakland")
-        event = await asyncio.wait_for(anext(told), PATIENCE)
+        event = await asyncio.wait_for(anext(stream), PATIENCE)
         assert event["resources"] == ["patients"]
         assert event["by"] == "test, on the command line"
         with pytest.raises(TimeoutError):
@@ -80,10 +80,10 @@ async def test_a_change_is_told_within_two_seconds_to_the_pages_of_its_patient(
 async def test_a_change_of_another_transaction_that_is_still_open_holds_nobody_up(
     coach: Person, grace: Chart, database: Database, program: int
 ) -> None:
-    async with events(coach, grace.id) as told, database.transaction() as long:
+    async with events(coach, grace.id) as stream, database.transaction() as long:
         await long.execute("SELECT pg_current_xact_id()")
         await grace.change("patients", grace.id, city="Oakland")
-        assert (await asyncio.wait_for(anext(told), PATIENCE))["resources"] == ["patients"]
+        assert (await asyncio.wait_for(anext(stream), PATIENCE))["resources"] == ["patients"]
 
 
 async def test_pages_hear_of_everything_however_much_was_written_since_a_transaction_began_that_is_still_open(
@@ -108,7 +108,7 @@ async def test_pages_hear_of_everything_however_much_was_written_since_a_transac
         async def heard(looks: int) -> list[str]:
             for _ in range(looks):
                 await watched.look(connection)
-            return [told.resource for told in page.take()]
+            return [message.resource for message in page.take()]
 
         for number in range(20):
             await grace.change("patients", grace.id, city=f"Oakland {number}")
@@ -124,7 +124,7 @@ async def test_pages_hear_of_everything_however_much_was_written_since_a_transac
 
 
 async def test_an_id_of_another_system_is_told_too(coach: Person, grace: Chart) -> None:
-    async with events(coach, grace.id) as told:
+    async with events(coach, grace.id) as stream:
         await grace.add(
             "external_ids",
             resource="patients",
@@ -132,7 +132,7 @@ async def test_an_id_of_another_system_is_told_too(coach: Person, grace: Chart) 
             namespace="ehr",
             external_id="G-1",
         )
-        assert "external_ids" in (await asyncio.wait_for(anext(told), PATIENCE))["resources"]  # type: ignore[operator]
+        assert "external_ids" in (await asyncio.wait_for(anext(stream), PATIENCE))["resources"]  # type: ignore[operator]
 
 
 async def test_what_changed_between_the_page_and_its_stream_is_told(
@@ -141,8 +141,8 @@ async def test_what_changed_between_the_page_and_its_stream_is_told(
     page = await coach.get(f"/patients/{grace.id}")
     since = page.text.partition("/live?since=")[2].partition('"')[0]
     await grace.change("patients", grace.id, city="Oakland")
-    async with events(coach, grace.id, since) as told:
-        assert (await asyncio.wait_for(anext(told), PATIENCE))["resources"] == ["patients"]
+    async with events(coach, grace.id, since) as stream:
+        assert (await asyncio.wait_for(anext(stream), PATIENCE))["resources"] == ["patients"]
 
 
 async def test_a_page_that_was_away_while_more_was_written_than_is_read_at_once_hears_of_every_collection(
@@ -154,8 +154,8 @@ async def test_a_page_that_was_away_while_more_was_written_than_is_read_at_once_
     for number in range(4):
         await grace.change("patients", grace.id, city=f"Oakland {number}")
     await grace.add("patient_tasks", task_type="weigh_in")
-    async with events(coach, grace.id, since) as told:
-        first = await asyncio.wait_for(anext(told), 2)
+    async with events(coach, grace.id, since) as stream:
+        first = await asyncio.wait_for(anext(stream), 2)
     assert first["resources"] == ["patients", "patient_tasks"]
 
 
@@ -164,13 +164,13 @@ async def test_a_session_that_was_ended_closes_its_streams_and_no_other(
 ) -> None:
     async with (
         await people(grace.by.environment_id, "coach") as colleague,
-        events(coach, grace.id) as told,
+        events(coach, grace.id) as stream,
         events(colleague, grace.id) as others,
     ):
         async with database.connection() as connection:
             await sessions.end_all(connection, grace.by.environment_id, coach.worker_id)
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(told), PATIENCE)
+            await asyncio.wait_for(anext(stream), PATIENCE)
         await grace.change("patients", grace.id, city="Oakland")
         assert (await asyncio.wait_for(anext(others), PATIENCE))["resources"] == ["patients"]
 
@@ -192,9 +192,9 @@ async def test_the_streams_of_a_worker_whose_account_is_disabled_or_gone_are_clo
                 environment,
                 gone.worker_id,
             )
-        for told in (of_disabled, of_gone):
+        for stream in (of_disabled, of_gone):
             with pytest.raises(StopAsyncIteration):
-                await asyncio.wait_for(anext(told), PATIENCE)
+                await asyncio.wait_for(anext(stream), PATIENCE)
 
 
 async def test_a_stream_does_not_prolong_its_session(
@@ -209,9 +209,9 @@ async def test_a_stream_does_not_prolong_its_session(
         before = await connection.fetchval(
             "SELECT seen_at FROM worker_sessions WHERE environment_id = $1", grace.by.environment_id
         )
-        async with events(coach, grace.id) as told:
+        async with events(coach, grace.id) as stream:
             await grace.change("patients", grace.id, city="Oakland")
-            await asyncio.wait_for(anext(told), PATIENCE)
+            await asyncio.wait_for(anext(stream), PATIENCE)
         after = await connection.fetchval(
             "SELECT seen_at FROM worker_sessions WHERE environment_id = $1", grace.by.environment_id
         )
@@ -221,16 +221,16 @@ async def test_a_stream_does_not_prolong_its_session(
 async def test_a_patient_who_goes_to_another_coach_is_told_of_no_more(
     people: People, grace: Chart, store: Store
 ) -> None:
-    async with await people(grace.by.environment_id, "community_health_worker") as kept:
+    async with await people(grace.by.environment_id, "community_health_worker") as health_worker:
         await store.update(
-            grace.by, BY_NAME["patients"], grace.id, {"coach_id": kept.worker_id}, None
+            grace.by, BY_NAME["patients"], grace.id, {"coach_id": health_worker.worker_id}, None
         )
-        async with events(kept, grace.id) as told:
+        async with events(health_worker, grace.id) as stream:
             await grace.change("patients", grace.id, coach_id=None)
-            assert (await asyncio.wait_for(anext(told), PATIENCE))["resources"] == ["patients"]
+            assert (await asyncio.wait_for(anext(stream), PATIENCE))["resources"] == ["patients"]
             with pytest.raises(StopAsyncIteration):
-                await asyncio.wait_for(anext(told), PATIENCE)
-        assert (await kept.get(f"/patients/{grace.id}/live")).status_code == 404
+                await asyncio.wait_for(anext(stream), PATIENCE)
+        assert (await health_worker.get(f"/patients/{grace.id}/live")).status_code == 404
 
 
 async def test_a_calendar_that_was_away_for_long_is_told_once_and_holds_nobody_up(
@@ -259,8 +259,8 @@ async def test_a_calendar_that_was_away_for_long_is_told_once_and_holds_nobody_u
             events_of(coach, f"/calendar/live?since={since.cursor()}") as calendar,
             events(coach, grace.id) as profile,
         ):
-            told = await asyncio.wait_for(anext(calendar), PATIENCE)
-            assert (told["resources"], told["by"], told["requests"]) == (
+            message = await asyncio.wait_for(anext(calendar), PATIENCE)
+            assert (message["resources"], message["by"], message["requests"]) == (
                 ["calendar_events"],
                 "somebody",
                 [""],
@@ -274,13 +274,13 @@ async def test_calendars_are_told_of_an_import_and_of_what_follows_it(
     coach: Person, grace: Chart, store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_FAR", 5)
-    async with events_of(coach, "/calendar/live") as told:
+    async with events_of(coach, "/calendar/live") as stream:
         rows = [PATIENT | {"id": new_id()} for _ in range(10)]
         await store.load(grace.by, BY_NAME["patients"], rows)
-        assert (await asyncio.wait_for(anext(told), PATIENCE))["by"] == "somebody"
+        assert (await asyncio.wait_for(anext(stream), PATIENCE))["by"] == "somebody"
         await booked(grace, store, coach.worker_id, datetime.now(UTC) + DAY)
         # By whom is said too, unless it came with the last of the import.
-        assert (await asyncio.wait_for(anext(told), PATIENCE))["resources"] == ["calendar_events"]
+        assert (await asyncio.wait_for(anext(stream), PATIENCE))["resources"] == ["calendar_events"]
 
 
 async def test_calendars_are_told_once_more_when_an_import_is_over(
@@ -306,7 +306,7 @@ async def test_calendars_are_told_once_more_when_an_import_is_over(
             await store.load(grace.by, BY_NAME["patients"], rows)
         async with database.connection() as connection:
             await watched.look(connection)
-        return [told.resource for told in page.take()]
+        return [message.resource for message in page.take()]
 
     assert await heard_after(10) == ["calendar_events"]
     assert await heard_after(10) == [], "pages are not drawn anew with each part of an import"
@@ -317,7 +317,7 @@ async def test_calendars_are_told_once_more_when_an_import_is_over(
 async def test_in_a_browser_a_change_through_the_api_appears_and_what_is_typed_stays(
     coach: Person, grace: Chart, api: Api, screens: Screens
 ) -> None:
-    await said(grace, "the first words")
+    await summary(grace, "the first words")
     page = await screens(coach)
     await page.goto(f"/patients/{grace.id}")
     await expect(page.locator("#timeline")).to_contain_text("the first words")
@@ -364,7 +364,7 @@ async def test_a_session_a_worker_and_an_environment_have_so_many_open_pages_and
     with ExitStack() as pages:
 
         def opened(*of: tuple[int, int, int]) -> int:
-            return sum(pages.enter_context(watch.open(stream(*one))) for one in of)
+            return sum(pages.enter_context(watch.open(stream(*place))) for place in of)
 
         assert opened(*[(1, 1, here)] * 9) == 2, "a session has a twentieth"
         assert opened(*[(session, 1, here) for session in range(2, 11)]) == 2, (

@@ -24,8 +24,8 @@ from tests.people import People, Person, cheap_passwords
 PASSWORD = "seven quiet herons"
 
 
-async def create(store: Store, by: Actor, resource: str, **given: Any) -> dict[str, Any]:
-    written = await store.create(by, BY_NAME[resource], given)
+async def create(store: Store, by: Actor, resource: str, **values: Any) -> dict[str, Any]:
+    written = await store.create(by, BY_NAME[resource], values)
     row: dict[str, Any] = msgspec.json.decode(written.body)
     return row
 

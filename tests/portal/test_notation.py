@@ -27,8 +27,8 @@ def written(page: str) -> str:
     """All that a page tells people: its texts, what its titles and labels say, and what its fields
     show.
     """
-    said = re.findall(r'(?:title|aria-label|placeholder)="([^"]*)"', page)
-    return " | ".join([words(page), *map(html.unescape, said)])
+    labels = re.findall(r'(?:title|aria-label|placeholder)="([^"]*)"', page)
+    return " | ".join([words(page), *map(html.unescape, labels)])
 
 
 async def chosen(person: Person, hours: str, week: str) -> None:
@@ -46,8 +46,8 @@ async def test_each_worker_reads_times_as_they_chose_while_another_reads_them_ot
     )
     conversation = await book.create("conversations", user_id=patient, conversation_type="phone")
     long_ago = "2026-08-02T17:20:00.000000+00:00"
-    said = {"direction": "inbound", "contents": "Hello", "send_time": long_ago}
-    await book.create("messages", user_id=patient, conversation_id=conversation, **said)
+    values = {"direction": "inbound", "contents": "Hello", "send_time": long_ago}
+    await book.create("messages", user_id=patient, conversation_id=conversation, **values)
     async with await people(
         book.environment, "coach", first_name="Lesley", last_name="Moore"
     ) as colleague:
@@ -76,14 +76,14 @@ async def test_each_worker_reads_times_as_they_chose_while_another_reads_them_ot
             assert twenty_four.status_code in (200, 403), path
             with_times += bool(_OF_12.search(written(twelve.text)))
             wrong += [
-                f"{path}: {found[0]} of 24 hours" for found in _OF_24.finditer(written(twelve.text))
+                f"{path}: {match[0]} of 24 hours" for match in _OF_24.finditer(written(twelve.text))
             ]
             wrong += [
-                f"{path}: {found[0]} of 12 hours"
-                for found in _OF_12.finditer(written(twenty_four.text))
+                f"{path}: {match[0]} of 12 hours"
+                for match in _OF_12.finditer(written(twenty_four.text))
                 if path != "/account"
             ]
-        assert [one for one in wrong if "/account: 14:30" not in one] == []
+        assert [fault for fault in wrong if "/account: 14:30" not in fault] == []
         assert with_times >= 10
         assert Document(await coach.get(f"/calendar?view=day&date={day}")).link("2:30–3:00 pm")
 
@@ -110,10 +110,11 @@ async def test_working_hours_are_typed_and_read_again_in_the_reader_s_notation(
 ) -> None:
     await chosen(coach, "12", "")
     path = f"/calendar/hours/{coach.worker_id}"
-    typed = {f"day{n}": "" for n in range(7)} | {f"was{n}": "" for n in range(7)}
+    fields = {f"day{n}": "" for n in range(7)} | {f"was{n}": "" for n in range(7)}
     sent = await coach.send_form(
         path,
-        **typed | {"day1": "9 am-12:30 p.m., 1:30pm to 5 pm", "day2": "6 pm-12 am", "day3": "9-17"},
+        **fields
+        | {"day1": "9 am-12:30 p.m., 1:30pm to 5 pm", "day2": "6 pm-12 am", "day3": "9-17"},
     )
     assert sent.status_code == 303
     page = Document(await coach.get(path))

@@ -62,9 +62,9 @@ async def test_a_note_mentions_a_colleague_who_is_chosen_by_the_keyboard(
     signed = page.get_by_role("status").filter(has_text="Otto Other")
     await expect(signed).to_be_visible()
     async with database.connection() as connection:
-        told = await connection.fetch(
+        rows = await connection.fetch(
             "SELECT for_worker_id::text FROM alerts WHERE environment_id = $1", environment
         )
-    assert [row[0] for row in told] == [otto.worker_id]
+    assert [row[0] for row in rows] == [otto.worker_id]
     for person in (otto, tilly, *hidden):
         await person.aclose()

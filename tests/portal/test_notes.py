@@ -21,13 +21,13 @@ def sheet(chart: Chart) -> str:
 
 async def rows(database: Database, chart: Chart, table: str = "notes") -> list[Any]:
     async with database.connection() as connection:
-        found: list[Any] = await connection.fetch(
+        records: list[Any] = await connection.fetch(
             f"SELECT * FROM {table} WHERE environment_id = $1 AND patient_id = $2"
             " ORDER BY created_at, id",
             chart.by.environment_id,
             chart.id,
         )
-    return found
+    return records
 
 
 @pytest.fixture

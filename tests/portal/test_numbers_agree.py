@@ -18,7 +18,7 @@ async def busy(clinic: Clinic) -> dict[str, Any]:
     """Two own patients in two phases; noise: another coach's, nobody's, one of a coach whose
     account is closed, a merged record.
     """
-    made = {}
+    patients = {}
     for name, coach, phase in (
         ("Mia", clinic.me, "intake"),
         ("Max", clinic.me, "maintenance"),
@@ -26,7 +26,7 @@ async def busy(clinic: Clinic) -> dict[str, Any]:
         ("Nora", None, "maintenance"),
         ("Mergo", clinic.me, "intake"),
     ):
-        patient = made[name] = await clinic.patient(name, coach, phase=phase)
+        patient = patients[name] = await clinic.patient(name, coach, phase=phase)
         await clinic.flow(
             patient, step("Late", days(-2)), step("Of today", days(0)), step("To come", days(3))
         )
@@ -36,14 +36,14 @@ async def busy(clinic: Clinic) -> dict[str, Any]:
         for words in ("Hello", "Are you there?"):
             await clinic.message(patient, words, conversation)
         await clinic.make("patient_tasks", user_id=patient["id"], task_type="sign_consent")
-    await clinic.flow(made["Olga"], step("For me", days(-1), worker_id=clinic.me.worker_id))
-    await merge(clinic.me, made["Max"]["id"], made["Mergo"]["id"], wins="kept")
+    await clinic.flow(patients["Olga"], step("For me", days(-1), worker_id=clinic.me.worker_id))
+    await merge(clinic.me, patients["Max"]["id"], patients["Mergo"]["id"], wins="kept")
     async with clinic.database.connection() as connection:
         await connection.execute(
             "UPDATE worker_accounts SET disabled_at = now() WHERE worker_id = $1",
             clinic.other.worker_id,
         )
-    return made
+    return patients
 
 
 async def test_the_sections_the_rows_and_the_badge_of_the_inbox_agree(clinic: Clinic) -> None:
@@ -69,17 +69,17 @@ async def test_the_sections_the_rows_and_the_badge_of_the_inbox_agree(clinic: Cl
 async def test_the_tasks_and_the_unread_of_a_patient_are_the_same_everywhere(
     clinic: Clinic,
 ) -> None:
-    made = await busy(clinic)
+    patients = await busy(clinic)
     inbox = (await clinic.me.get("/inbox")).text
-    told = re.search(r"Your patients have (\d+) open tasks? of their own", inbox)
+    match = re.search(r"Your patients have (\d+) open tasks? of their own", inbox)
     numbers = []
     for name in ("Mia", "Max"):
-        page = (await clinic.me.get(f"/patients/{made[name]['id']}/tasks")).text
-        shown = re.search(r'<span class="secondary push">(\d+) tasks?</span>', page)
-        assert shown is not None
-        numbers.append(int(shown[1]))
-    assert told is not None
-    assert int(told[1]) == sum(numbers) == 3
-    unread = (await clinic.me.get(f"/patients/{made['Mia']['id']}/conversations")).text
+        page = (await clinic.me.get(f"/patients/{patients[name]['id']}/tasks")).text
+        counted = re.search(r'<span class="secondary push">(\d+) tasks?</span>', page)
+        assert counted is not None
+        numbers.append(int(counted[1]))
+    assert match is not None
+    assert int(match[1]) == sum(numbers) == 3
+    unread = (await clinic.me.get(f"/patients/{patients['Mia']['id']}/conversations")).text
     assert re.findall(r'<span class="chip info">(\d+) unread</span>', unread) == ["2"]
     assert "2 unread" in Document(await clinic.me.get("/inbox")).region("To do")

@@ -149,8 +149,8 @@ async def test_what_is_written_shows_at_once_and_what_is_taken_away_too(
 async def test_pages_show_everybody_once_there_and_back(
     practice: Practice, coach: Person, sort: str
 ) -> None:
-    made = [await practice.patient(f"P{n % 5}", mine=n % 9 > 0) for n in range(57)]
-    for number, patient in enumerate(made):
+    patients = [await practice.patient(f"P{n % 5}", mine=n % 9 > 0) for n in range(57)]
+    for number, patient in enumerate(patients):
         if number % 2:
             await practice.pain(patient, (number * 7) % 4)
     path, order, pages = f"/panel?columns={SCORE}&sort={sort}&way=down", list[str](), 0
@@ -160,7 +160,7 @@ async def test_pages_show_everybody_once_there_and_back(
         onward = re.search(r'href="([^"]+)" rel="next"', text)
         back = re.search(r'href="([^"]+)" rel="prev"', text)
         path = onward[1].replace("&amp;", "&") if onward else ""
-    assert (sorted(order), pages) == (sorted(made), 2)
+    assert (sorted(order), pages) == (sorted(patients), 2)
     assert back
     assert ids((await coach.get(back[1].replace("&amp;", "&"))).text) == order[:50]
 

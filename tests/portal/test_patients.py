@@ -36,14 +36,14 @@ async def coach(people: People, program: int) -> AsyncIterator[Person]:
 async def create(store: Store, inside: Actor) -> Any:
     """Makes a row of a collection from inside the house, and tells its id."""
 
-    async def made(resource: str = "patients", by: Actor = inside, **given: Any) -> str:
+    async def created(resource: str = "patients", by: Actor = inside, **values: Any) -> str:
         return (
             await store.create(
-                by, BY_NAME[resource], (GRACE if resource == "patients" else {}) | given
+                by, BY_NAME[resource], (GRACE if resource == "patients" else {}) | values
             )
         ).id
 
-    return made
+    return created
 
 
 async def noise(create: Any) -> None:
@@ -71,7 +71,7 @@ async def searched(person: Person, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "typed"),
+    ("first", "last", "query"),
     [
         ("Grace", "Hopper", "gracw hoper"),
         ("Grace", "Hopper", "Hopper Gr"),
@@ -90,16 +90,16 @@ async def searched(person: Person, text: str) -> str:
     ],
 )
 async def test_a_name_is_found_in_any_case_accent_order_and_script(
-    coach: Person, create: Any, first: str, last: str, typed: str
+    coach: Person, create: Any, first: str, last: str, query: str
 ) -> None:
     await noise(create)
     patient = await create(first_name=first, last_name=last)
-    found = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, typed))
-    assert found[:1] == [patient]
+    ids = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, query))
+    assert ids[:1] == [patient]
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "query",
     [
         "(415) 555-1234",
         "+1 415.555.1234",
@@ -118,7 +118,7 @@ async def test_a_name_is_found_in_any_case_accent_order_and_script(
     ],
 )
 async def test_numbers_addresses_and_ids_find_whose_they_are(
-    coach: Person, create: Any, typed: str
+    coach: Person, create: Any, query: str
 ) -> None:
     await noise(create)
     ids = [{"namespace": "ehr", "external_id": "MRN-20417"}]
@@ -128,11 +128,11 @@ async def test_numbers_addresses_and_ids_find_whose_they_are(
         email="grace.hopper@example.org",
         external_ids=ids,
     )
-    assert patient in await searched(coach, typed)
+    assert patient in await searched(coach, query)
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "query",
     [
         "1906-12-09",
         "12/09/1906",
@@ -145,14 +145,14 @@ async def test_numbers_addresses_and_ids_find_whose_they_are(
     ],
 )
 async def test_a_date_of_birth_finds_who_was_born_then(
-    coach: Person, create: Any, typed: str
+    coach: Person, create: Any, query: str
 ) -> None:
     await noise(create)
     # The same name, born when the month would be the day.
     await create(birthday="1906-09-12")
     patient = await create(birthday="1906-12-09")
-    found = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, typed))
-    assert found == [patient]
+    ids = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, query))
+    assert ids == [patient]
 
 
 async def test_a_day_that_cannot_be_a_month_is_read_as_the_day(coach: Person, create: Any) -> None:
@@ -165,8 +165,8 @@ async def test_a_day_that_cannot_be_a_month_is_read_as_the_day(coach: Person, cr
 async def test_the_beginning_of_an_id_finds_whose_it_is(coach: Person, create: Any) -> None:
     await noise(create)
     patient = await create()
-    for typed in (patient, patient[:8], patient[:13], patient.replace("-", "")[:20].upper()):
-        assert patient in await searched(coach, typed)
+    for query in (patient, patient[:8], patient[:13], patient.replace("-", "")[:20].upper()):
+        assert patient in await searched(coach, query)
     other = patient[:7] + ("0" if patient[7] != "0" else "1") + patient[8:]
     assert patient not in await searched(coach, other)
 
@@ -175,8 +175,8 @@ async def test_who_begins_with_it_comes_before_who_is_like_it(coach: Person, cre
     likes = [
         await create(first_name="Ann", last_name=name) for name in ("Marten", "Martin", "Morton")
     ]
-    found = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, "martin"))
-    assert found[0] == likes[1]
+    ids = re.findall(r'href="/patients/([0-9a-f-]{36})"', await searched(coach, "martin"))
+    assert ids[0] == likes[1]
 
 
 async def test_a_search_finds_nobody_of_another_environment_and_nobody_whom_the_role_hides(
@@ -193,7 +193,7 @@ async def test_a_number_is_found_in_every_notation_that_the_api_takes(
 ) -> None:
     patient = await create(phone="415-555-1234")
     await create(last_name="Noise", phone="415-555-0000")
-    for typed in (
+    for query in (
         "tel:+14155551234",
         "\u202a(415) 555-1234\u202c",
         "(+1) 415 555 1234",
@@ -201,12 +201,12 @@ async def test_a_number_is_found_in_every_notation_that_the_api_takes(
         "4155551234",
         "+1 415 555 1234",
     ):
-        assert Document(await searched(coach, typed)).links(to=f"/patients/{patient}"), typed
+        assert Document(await searched(coach, query)).links(to=f"/patients/{patient}"), query
 
 
-@pytest.mark.parametrize("typed", ["415-555-1234", "1234", "MRN-1234"])
+@pytest.mark.parametrize("query", ["415-555-1234", "1234", "MRN-1234"])
 async def test_who_is_ones_own_is_found_among_very_many_who_are_not(
-    people: People, program: int, create: Any, store: Store, inside: Actor, typed: str
+    people: People, program: int, create: Any, store: Store, inside: Actor, query: str
 ) -> None:
     async with await people(program, "community_health_worker") as worker:
         stranger = await create(last_name="Stranger")
@@ -235,9 +235,9 @@ async def test_who_is_ones_own_is_found_among_very_many_who_are_not(
             "external_ids": [{"namespace": "ehr", "external_id": "MRN-1234-0"}],
         }
         patient = await create(phone="415-555-1234", **own)
-        found = await searched(worker, typed)
-        assert patient in found
-        assert stranger not in found
+        listed = await searched(worker, query)
+        assert patient in listed
+        assert stranger not in listed
 
 
 async def test_what_is_searched_is_in_no_address(coach: Person, create: Any) -> None:
@@ -251,19 +251,19 @@ async def test_what_is_searched_is_in_no_address(coach: Person, create: Any) -> 
 async def test_the_list_pages_through_everybody_once_and_counts_them(
     coach: Person, create: Any
 ) -> None:
-    made = {
+    created = {
         await create(last_name=f"Patient{n % 7}", phase=("intake", "paused")[n % 2])
         for n in range(103)
     }
     for order in ("name", "phase", "newest", "changed"):
-        path, seen = f"/patients?sort={order}", []
+        path, listed = f"/patients?sort={order}", []
         while path:
             text = (await coach.get(path)).text
-            seen += re.findall(r'name="patient" value="([0-9a-f-]{36})"', text)
+            listed += re.findall(r'name="patient" value="([0-9a-f-]{36})"', text)
             onward = re.search(r'href="([^"]+)" rel="next"', text)
             path = onward[1].replace("&amp;", "&") if onward else ""
-        assert len(seen) == 103
-        assert set(seen) == made
+        assert len(listed) == 103
+        assert set(listed) == created
     assert "103 patients" in Document(text).testid("number")
     back = re.search(r'href="([^"]+)" rel="prev"', text)
     assert back
@@ -271,7 +271,7 @@ async def test_the_list_pages_through_everybody_once_and_counts_them(
         r'name="patient" value="([0-9a-f-]{36})"',
         (await coach.get(back[1].replace("&amp;", "&"))).text,
     )
-    assert before == seen[50:100] if len(seen) > 100 else seen[:50]
+    assert before == listed[50:100] if len(listed) > 100 else listed[:50]
     paused = (await coach.get("/patients?phase=paused")).text
     assert "51 patients in this phase" in Document(paused).testid("number")
 
@@ -283,7 +283,7 @@ async def test_several_are_assigned_at_once_and_a_role_sees_only_its_own(
     async with await people(
         coach.environment_id, "coach", first_name="Bo", last_name="Ek"
     ) as other:
-        pairs = [("patient", one) for one in ids[:2]]
+        pairs = [("patient", patient) for patient in ids[:2]]
         answer = await coach.send_form("/patients/assign", *pairs, to=other.worker_id)
         assert Document(answer).status("2 patients are now Bo Ek’s")
         mine = (await other.get(f"/patients?coach={other.worker_id}")).text
@@ -310,7 +310,7 @@ async def test_a_new_patient_is_made_with_everything_that_was_typed(
     phones = (await api.get("/v1/phone_numbers", params={"user_id": patient["id"]})).json()[0][
         "data"
     ]
-    assert [one["phone_number"] for one in phones] == ["415-555-1234"]
+    assert [phone["phone_number"] for phone in phones] == ["415-555-1234"]
 
 
 async def test_an_error_stands_at_its_field_and_what_was_typed_stays(coach: Person) -> None:

@@ -22,7 +22,7 @@ NAMES = (
 )
 
 
-async def made(store: Store, by: Actor) -> list[str]:
+async def new_patients(store: Store, by: Actor) -> list[str]:
     body = {"timezone": "US/Pacific", "birthday": "1906-12-09"}
     return [
         (
@@ -45,7 +45,7 @@ async def made(store: Store, by: Actor) -> list[str]:
 async def test_a_patient_is_found_with_the_keyboard_alone(
     people: People, program: int, store: Store, inside: Actor, screens: Screens
 ) -> None:
-    ids = await made(store, inside)
+    ids = await new_patients(store, inside)
     async with await people(program, "coach") as coach:
         page = await screens(coach)
         await page.goto("/patients")
@@ -69,7 +69,7 @@ async def test_a_patient_is_found_with_the_keyboard_alone(
 async def test_no_form_breaks_the_rules_of_access_or_its_width(
     people: People, program: int, store: Store, inside: Actor, screens: Screens
 ) -> None:
-    ids = await made(store, inside)
+    ids = await new_patients(store, inside)
     async with await people(program, "coach") as coach:
         about = f"/patients/{ids[0]}"
         forms = ("/patients/new", f"{about}/phase", f"{about}/merge", f"{about}/merge/{ids[4]}")
@@ -80,7 +80,7 @@ async def test_no_form_breaks_the_rules_of_access_or_its_width(
 async def test_what_a_search_finds_breaks_no_rule_of_access_and_fits(
     people: People, program: int, store: Store, inside: Actor, screens: Screens
 ) -> None:
-    await made(store, inside)
+    await new_patients(store, inside)
     async with await people(program, "coach") as coach:
         page = await screens(coach)
         await page.goto("/patients")

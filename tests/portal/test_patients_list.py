@@ -46,8 +46,8 @@ class Practice:
     def __init__(self, store: Store, by: Actor, database: Any, worker_id: str) -> None:
         self._store, self._by, self._database, self._worker_id = store, by, database, worker_id
 
-    async def patient(self, **given: Any) -> str:
-        return (await self._store.create(self._by, BY_NAME["patients"], GRACE | given)).id
+    async def patient(self, **values: Any) -> str:
+        return (await self._store.create(self._by, BY_NAME["patients"], GRACE | values)).id
 
     async def conversation(self, patient: str) -> str:
         """The path of a conversation by SMS."""
@@ -58,10 +58,10 @@ class Practice:
             "user_id": patient,
         }
         await self._store.create(self._by, BY_NAME["phone_numbers"], number)
-        made = await self._store.create(
+        created = await self._store.create(
             self._by, BY_NAME["conversations"], {"user_id": patient, "conversation_type": "phone"}
         )
-        return f"/patients/{patient}/conversations/{made.id}"
+        return f"/patients/{patient}/conversations/{created.id}"
 
     async def event(self, patient: str, hours: float, **more: Any) -> None:
         async with self._database.connection() as connection:
@@ -86,19 +86,19 @@ def practice(store: Store, inside: Actor, database: Any, coach: Person) -> Pract
     return Practice(store, inside, database, coach.worker_id)
 
 
-def shown(text: str) -> list[str]:
+def listed(text: str) -> list[str]:
     return re.findall(r'type="checkbox" name="patient" value="([0-9a-f-]{36})"', text)
 
 
 async def walked(coach: Person, path: str, way: str = "next") -> list[str]:
     """Everybody of the list, page by page."""
-    found: list[str] = []
+    ids: list[str] = []
     while path:
         text = (await coach.get(path)).text
-        found += shown(text)
+        ids += listed(text)
         onward = re.search(rf'href="([^"]+)" rel="{way}"', text)
         path = onward[1].replace("&amp;", "&") if onward else ""
-    return found
+    return ids
 
 
 @pytest.mark.parametrize("mine", [False, True])
@@ -133,28 +133,30 @@ async def test_by_next_appointment_come_those_who_have_one_each_once_the_soonest
 async def test_pages_by_next_appointment_show_everybody_once_there_and_back(
     coach: Person, practice: Practice, filters: str
 ) -> None:
-    made = [
+    patients = [
         await practice.patient(last_name=f"P{n % 5}", phase=("intake", "paused")[n % 40 == 0])
         for n in range(57)
     ]
-    for number, patient in enumerate(made):
+    for number, patient in enumerate(patients):
         await practice.event(patient, 1 + (number * 7) % 57)
-    fitting = [one for n, one in enumerate(made) if filters != "&phase=intake" or n % 40]
+    fitting = [
+        patient for n, patient in enumerate(patients) if filters != "&phase=intake" or n % 40
+    ]
     order = await walked(coach, f"/patients?sort=next{filters}")
     assert sorted(order) == sorted(fitting)
     second = (await coach.get(f"/patients?sort=next{filters}&after={order[49]}")).text
     back = re.search(r'href="([^"]+)" rel="prev"', second)
     assert back
-    assert shown((await coach.get(back[1].replace("&amp;", "&"))).text) == order[:50]
+    assert listed((await coach.get(back[1].replace("&amp;", "&"))).text) == order[:50]
 
 
 async def test_the_newest_come_first_and_the_order_is_told_and_keeps_the_filters(
     coach: Person, practice: Practice
 ) -> None:
-    made = [await practice.patient(last_name=name) for name in ("Bo", "Al", "Cy")]
+    patients = [await practice.patient(last_name=name) for name in ("Bo", "Al", "Cy")]
     await practice.patient(phase="paused")
     text = (await coach.get("/patients?sort=newest&phase=intake")).text
-    assert shown(text) == made[::-1]
+    assert listed(text) == patients[::-1]
     assert re.search(
         r'aria-sort="descending"><a href="/patients\?phase=intake&amp;sort=newest">Added', text
     )
@@ -165,7 +167,7 @@ async def test_without_a_coach_chosen_the_ticks_stay_also_those_of_other_pages(
     coach: Person, practice: Practice
 ) -> None:
     ids = [await practice.patient(last_name=f"N{n:02}") for n in range(52)]
-    pairs = [("patient", one) for one in (ids[0], ids[51])]
+    pairs = [("patient", patient) for patient in (ids[0], ids[51])]
     refused = await coach.send_form("/patients/assign", *pairs, to="")
     assert refused.status_code == 400
     assert Document(refused).alert("Choose a coach for the 2 who are selected")
@@ -181,12 +183,12 @@ async def test_an_assignment_is_one_write_for_all_and_can_be_taken_back(
         coach.environment_id, "coach", first_name="Bo", last_name="Ek"
     ) as other:
         before = {
-            await practice.patient(coach_id=one): one
-            for one in (None, coach.worker_id, other.worker_id)
+            await practice.patient(coach_id=coach_id): coach_id
+            for coach_id in (None, coach.worker_id, other.worker_id)
         }
         stranger = await practice.patient(last_name="Stays")
         done = await coach.send_form(
-            "/patients/assign", *(("patient", one) for one in before), to=other.worker_id
+            "/patients/assign", *(("patient", patient) for patient in before), to=other.worker_id
         )
         assert Document(done).status("2 patients are now Bo Ek’s")
         assert Document(done).status("1 patient was so already")
@@ -231,10 +233,10 @@ async def test_all_who_fit_are_assigned_on_every_page(coach: Person, practice: P
 
 async def coach_of(database: Any, patient: str) -> str | None:
     async with database.connection() as connection:
-        found: str | None = await connection.fetchval(
+        stored: str | None = await connection.fetchval(
             "SELECT coach_id::text FROM patients WHERE id = $1", patient
         )
-        return found
+        return stored
 
 
 async def test_who_was_given_to_another_coach_since_the_list_was_drawn_is_told_before_anybody_is(
@@ -257,7 +259,10 @@ async def test_who_was_given_to_another_coach_since_the_list_was_drawn_is_told_b
         assert late.status_code == 400
         assert Document(late).alert("Ada Hopper is Bo Ek’s now")
         assert not Document(late).alert("Ada Hopper is Bo Ek’s now").mentions("Edna")
-        assert [await coach_of(database, one) for one in (taken, free)] == [other.worker_id, None]
+        assert [await coach_of(database, patient) for patient in (taken, free)] == [
+            other.worker_id,
+            None,
+        ]
         # What was told is seen: the list is drawn anew, and the ticks stay.
         assert late.text.count(" checked") >= 2
         again = await coach.send_form(
@@ -369,10 +374,10 @@ async def test_the_next_appointment_is_the_same_one_wherever_it_is_asked_for(
         card = re.search(r'href="/calendar/events/[^"]+">([^<]+)</a>\s*<p>', profile)
         head = re.search(r"Next · ([^<]+)<", (await coach.get(f"/patients/{patient}/header")).text)
         message = unescape((await coach.send_form(conversation, htmx=True, **template)).text)
-        said = re.search(r"reminder of your (.*?) on ", message)
+        match = re.search(r"reminder of your (.*?) on ", message)
         whole_day = {"Home visit": True, "Intake call": False}
         answers = [row and ("all day" in row[1]) for row in rows]
-        answers += [place and whole_day[place[1].capitalize()] for place in (card, head, said)]
+        answers += [place and whole_day[place[1].capitalize()] for place in (card, head, match)]
         if answers != [whole_day[following]] * 5:
             different[zone] = answers
     assert different == {}
@@ -417,7 +422,7 @@ async def test_by_next_appointment_a_day_as_a_whole_begins_where_its_patient_liv
     assert await walked(coach, f"/patients?sort=next{filters}") == expected
     back = await walked(coach, f"/patients?sort=next{filters}&before={expected[-1]}", "prev")
     pages = [back[number : number + 2] for number in range(0, len(back), 2)]
-    assert [one for page in reversed(pages) for one in page] == expected[:-1]
+    assert [row for page in reversed(pages) for row in page] == expected[:-1]
 
 
 async def test_a_zone_that_the_database_does_not_know_takes_no_page_down(
@@ -456,20 +461,20 @@ async def test_the_few_of_a_phase_are_looked_up_one_by_one(
     asked: list[str] = []
 
     class Listening:
-        async def fetch(self, query: str, *given: Any) -> Any:
+        async def fetch(self, query: str, *values: Any) -> Any:
             asked.append(query)
-            return await connection.fetch(query, *given)
+            return await connection.fetch(query, *values)
 
     async with database.connection() as connection:
-        wanted = Chosen("paused", "", "next", "", "")
-        found = await list_patients(
+        chosen = Chosen("paused", "", "next", "", "")
+        result = await list_patients(
             cast(Connection, Listening()),
             coach.environment_id,
-            wanted,
+            chosen,
             1,
             database.zones.document(TIMEZONES),
         )
-    assert [one.id for one in found.rows] == [rare]
+    assert [row.id for row in result.rows] == [rare]
     assert len(asked) == 1
 
 
@@ -478,7 +483,7 @@ async def test_two_that_are_ticked_are_compared_and_one_alone_is_not(
 ) -> None:
     two = [await practice.patient(last_name=name) for name in ("A", "B")]
     there = await coach.send_form(
-        "/patients/assign", *(("patient", one) for one in two), do="merge"
+        "/patients/assign", *(("patient", patient) for patient in two), do="merge"
     )
     assert there.headers["location"] == f"/patients/{two[0]}/merge/{two[1]}"
     alone = await coach.send_form("/patients/assign", ("patient", two[0]), do="merge")
@@ -498,16 +503,16 @@ async def test_ticks_outlive_paging_and_are_gone_when_they_are_done_with(
     await page.get_by_role("link", name="Next 50").focus()
     await page.keyboard.press("Enter")
     await page.get_by_label("Select Grace N51").check()
-    told = page.locator("[data-picks-told]")
+    status = page.locator("[data-picks-told]")
     await page.wait_for_function(
         "document.querySelector('[data-picks-told]').textContent.startsWith('2 selected')"
     )
-    assert "1 of them on other pages" in await told.inner_text()
+    assert "1 of them on other pages" in await status.inner_text()
     await page.get_by_role("button", name="Assign", exact=True).click()
     await page.get_by_role("alert").get_by_text("Choose a coach for the 2").wait_for()
     await page.get_by_label("Assign to").select_option(label="Ann Lee")
     await page.get_by_role("button", name="Assign", exact=True).click()
     await page.get_by_role("status").get_by_text("2 patients are now Ann Lee’s").wait_for()
-    assert await told.inner_text() == ""
+    assert await status.inner_text() == ""
     await page.goto("/patients")
     assert await page.locator("[name=patient]:checked").count() == 0

@@ -44,15 +44,15 @@ class Records:
     def __init__(self, store: Store, by: Actor, database: Any, coach: Person) -> None:
         self._store, self._by, self._database, self._coach = store, by, database, coach
 
-    async def make(self, resource: str, **given: Any) -> str:
-        return (await self._store.create(self._by, BY_NAME[resource], given)).id
+    async def make(self, resource: str, **values: Any) -> str:
+        return (await self._store.create(self._by, BY_NAME[resource], values)).id
 
-    async def patient(self, number: int, **given: Any) -> str:
+    async def patient(self, number: int, **values: Any) -> str:
         ids = [
             {"namespace": "ehr", "external_id": f"EHR-{number}"},
             {"namespace": f"own{number}", "external_id": "1"},
         ]
-        patient = await self.make("patients", **PATIENT | {"external_ids": ids} | given)
+        patient = await self.make("patients", **PATIENT | {"external_ids": ids} | values)
         phone = await self.make(
             "phone_numbers",
             user_id=patient,
@@ -61,13 +61,13 @@ class Records:
         )
         await self.make("email_addresses", user_id=patient, email=f"g{number}@example.org")
         conversation = await self.make("conversations", user_id=patient, conversation_type="phone")
-        said = {
+        row = {
             "user_id": patient,
             "conversation_id": conversation,
             "direction": "inbound",
             "contents": "Hello",
         }
-        message = await self.make("messages", **said)
+        message = await self.make("messages", **row)
         await self.make(
             "care_flows", user_id=patient, care_flow={"description": "walk", "goals": []}
         )
@@ -168,7 +168,7 @@ def records(store: Store, inside: Actor, database: Any, coach: Person) -> Record
 
 async def naming(database: Any, patient: str) -> dict[tuple[str, str], int]:
     """How many rows of each table and column name the patient, whatever the column is called."""
-    found = {}
+    rows_by_table = {}
     async with database.connection() as connection:
         for table in SCHEMA.tables.values():
             for column in table.columns:
@@ -181,8 +181,8 @@ async def naming(database: Any, patient: str) -> dict[tuple[str, str], int]:
                     f"SELECT count(*) FROM {table.name} WHERE {where}", patient
                 )
                 if number:
-                    found[table.name, column.name] = number
-    return found
+                    rows_by_table[table.name, column.name] = number
+    return rows_by_table
 
 
 def pointing() -> set[tuple[str, str]]:
@@ -200,7 +200,7 @@ def pointing() -> set[tuple[str, str]]:
 async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declared(
     coach: Person, records: Records, database: Any, wins: str
 ) -> None:
-    kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
+    survivor, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
     before, noise = await naming(database, other), await naming(database, stranger)
     earlier = await records.patient(4)
     assert (await merge(coach, other, earlier, wins="kept")).status_code == 303
@@ -209,7 +209,7 @@ async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declar
     assert missing == {("patient_merges", "patient_id")}, (
         "give the records of this test a row in the new table"
     )
-    assert (await merge(coach, kept, other, wins=wins)).status_code == 303
+    assert (await merge(coach, survivor, other, wins=wins)).status_code == 303
     assert set(await naming(database, other)) - STAYING.keys() == set()
     assert await naming(database, stranger) == noise
 
@@ -218,10 +218,10 @@ async def test_no_table_has_a_row_left_about_the_other_record_that_is_not_declar
 async def test_every_reason_to_stay_is_one_that_occurs(
     coach: Person, records: Records, database: Any
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
+    survivor, other = await records.patient(1), await records.patient(2)
     await coach.get(f"/patients/{other}/contact")
-    assert (await merge(coach, kept, other, wins="kept")).status_code == 303
-    await coach.get(f"/patients/{kept}/merged/{other}")
+    assert (await merge(coach, survivor, other, wins="kept")).status_code == 303
+    await coach.get(f"/patients/{survivor}/merged/{other}")
     left = await naming(database, other)
     assert {
         place for place in STAYING if place != ("audit_reads", "patients")
@@ -231,9 +231,9 @@ async def test_every_reason_to_stay_is_one_that_occurs(
 async def test_consents_are_shown_with_the_number_that_moved(
     coach: Person, records: Records
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other, wins="kept")
-    contact = Document(await coach.get(f"/patients/{kept}/contact"))
+    survivor, other = await records.patient(1), await records.patient(2)
+    await merge(coach, survivor, other, wins="kept")
+    contact = Document(await coach.get(f"/patients/{survivor}/contact"))
     assert contact.row("said so on 1")
     assert contact.row("said so on 2")
 
@@ -241,16 +241,16 @@ async def test_consents_are_shown_with_the_number_that_moved(
 async def test_of_two_drafts_both_are_kept_and_their_author_chooses(
     coach: Person, records: Records, database: Any
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    preview = (await coach.get(f"/patients/{kept}/merge/{other}")).text
+    survivor, other = await records.patient(1), await records.patient(2)
+    preview = (await coach.get(f"/patients/{survivor}/merge/{other}")).text
     assert Document(preview).heading("Begun on both records")
     assert Document(preview).row("1 Unfinished assessments")
-    await merge(coach, kept, other, wins="kept")
-    page = f"/patients/{kept}/merged/{other}"
+    await merge(coach, survivor, other, wins="kept")
+    page = f"/patients/{survivor}/merged/{other}"
     assert "typed on 2" in Document(await coach.get(page)).definition(
         "How often did you feel low or without hope?"
     )
-    form = f"/patients/{kept}/assessments/new?spec=mood_check"
+    form = f"/patients/{survivor}/assessments/new?spec=mood_check"
     assert (await coach.send_form(f"{page}/draft", spec="mood_check")).status_code == 303
     assert "typed on 1" in Document(await coach.get(page)).definition(
         "How often did you feel low or without hope?"
@@ -259,7 +259,7 @@ async def test_of_two_drafts_both_are_kept_and_their_author_chooses(
         going = await connection.fetchval(
             "SELECT answers::text FROM assessment_drafts WHERE patient_id = $1 AND spec_id ="
             " 'mood_check'",
-            kept,
+            survivor,
         )
     assert "typed on 2" in going
     assert (await coach.get(form)).status_code == 200
@@ -268,69 +268,71 @@ async def test_of_two_drafts_both_are_kept_and_their_author_chooses(
 async def test_the_page_of_a_merged_record_shows_what_it_said_and_what_happened(
     coach: Person, records: Records, people: People
 ) -> None:
-    kept, other = (
+    survivor, other = (
         await records.patient(1),
         await records.patient(2, city="Arlington", first_name="Gracie"),
     )
     await coach.send_form(f"/patients/{other}/phase", ("was.phase", "intake"), phase="onboarding")
-    await merge(coach, kept, other, wins="kept")
-    assert Document(await coach.get(f"/patients/{kept}/merge")).links(
-        to=f"/patients/{kept}/merged/{other}"
+    await merge(coach, survivor, other, wins="kept")
+    assert Document(await coach.get(f"/patients/{survivor}/merge")).links(
+        to=f"/patients/{survivor}/merged/{other}"
     )
-    shown = (await coach.get(f"/patients/{kept}/merged/{other}")).text
+    page = (await coach.get(f"/patients/{survivor}/merged/{other}")).text
     for text in ("Gracie", "Arlington", "EHR-2", "Patients: changed (phase)", "by Ann Lee"):
-        assert text in Document(shown).main()
+        assert text in Document(page).main()
     stranger = await records.patient(3)
     assert (await coach.get(f"/patients/{stranger}/merged/{other}")).status_code == 404
-    assert (await coach.get(f"/patients/{kept}/merged/{stranger}")).status_code == 404
+    assert (await coach.get(f"/patients/{survivor}/merged/{stranger}")).status_code == 404
 
 
 async def test_other_systems_that_hold_the_old_id_are_answered_and_find_the_kept_record(
     coach: Person, records: Records, api: Api
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other, wins="kept")
+    survivor, other = await records.patient(1), await records.patient(2)
+    await merge(coach, survivor, other, wins="kept")
     old = await api.get(f"/v1/patients/{other}")
     assert (old.status_code, old.json()["id"]) == (200, other)
     mapped = (await api.get("/v1/external_ids", params={"external_id": other})).json()[0]["data"]
-    assert [(one["resource"], one["welkin_id"]) for one in mapped] == [("patients", kept)]
-    phones = (await api.get("/v1/phone_numbers", params={"user_id": kept})).json()[0]["data"]
-    assert {one["phone_number"] for one in phones} == {"415-555-0001", "415-555-0002"}
+    assert [(mapping["resource"], mapping["welkin_id"]) for mapping in mapped] == [
+        ("patients", survivor)
+    ]
+    phones = (await api.get("/v1/phone_numbers", params={"user_id": survivor})).json()[0]["data"]
+    assert {phone["phone_number"] for phone in phones} == {"415-555-0001", "415-555-0002"}
 
 
 async def test_a_message_for_the_old_id_is_one_of_the_kept_record_and_is_seen_in_the_inbox(
     coach: Person, records: Records, api: Api, store: Store, inside: Actor
 ) -> None:
-    kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
+    survivor, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
     talk = (await api.get("/v1/conversations", params={"user_id": other})).json()[0]["data"][0][
         "id"
     ]
-    await merge(coach, kept, other, wins="kept")
-    given = {
+    await merge(coach, survivor, other, wins="kept")
+    body = {
         "user_id": other,
         "conversation_id": talk,
         "direction": "inbound",
         "contents": "I have chest pain",
     }
-    sent = await api.post("/v1/messages", json=given)
-    assert (sent.status_code, sent.json()["user_id"]) == (200, kept)
+    sent = await api.post("/v1/messages", json=body)
+    assert (sent.status_code, sent.json()["user_id"]) == (200, survivor)
     assert (
         await store.load(
             inside,
             BY_NAME["messages"],
-            [given | {"contents": "in bulk"}, given | {"contents": "and more"}],
+            [body | {"contents": "in bulk"}, body | {"contents": "and more"}],
         )
         == 2
     )
-    found = (await api.get("/v1/messages", params={"user_id": kept})).json()[0]["data"]
-    assert {"I have chest pain", "in bulk", "and more"} < {one["contents"] for one in found}
+    rows = (await api.get("/v1/messages", params={"user_id": survivor})).json()[0]["data"]
+    assert {"I have chest pain", "in bulk", "and more"} < {message["contents"] for message in rows}
     assert (await api.get("/v1/messages", params={"user_id": other})).json()[0]["data"] == []
     assert "I have chest pain" in Document(
-        await coach.get(f"/patients/{kept}/conversations/{talk}")
+        await coach.get(f"/patients/{survivor}/conversations/{talk}")
     ).get("log", "Messages, times where the patient lives")
-    assert kept in (await coach.get("/inbox?coach=everybody")).text
+    assert survivor in (await coach.get("/inbox?coach=everybody")).text
     assert other not in (await coach.get("/inbox?coach=everybody")).text
-    wrong = await api.post("/v1/messages", json=given | {"user_id": stranger})
+    wrong = await api.post("/v1/messages", json=body | {"user_id": stranger})
     assert wrong.status_code == 400
     assert "belongs to another patient" in wrong.json()["errors"][0]["detail"]
 
@@ -338,35 +340,35 @@ async def test_a_message_for_the_old_id_is_one_of_the_kept_record_and_is_seen_in
 async def test_what_is_wrong_with_a_row_for_the_old_id_is_told_as_for_the_kept_one(
     coach: Person, records: Records, api: Api, store: Store, inside: Actor
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
+    survivor, other = await records.patient(1), await records.patient(2)
     talk = (await api.get("/v1/conversations", params={"user_id": other})).json()[0]["data"][0][
         "id"
     ]
-    await merge(coach, kept, other, wins="kept")
-    given = {
+    await merge(coach, survivor, other, wins="kept")
+    body = {
         "user_id": other,
         "conversation_id": talk,
         "direction": "outbound",
         "contents": "Hello",
-        "worker_id": kept,
+        "worker_id": survivor,
     }
-    refused = await api.post("/v1/messages", json=given)
-    assert [one["extra"]["path"] for one in refused.json()["errors"]] == [".worker_id"]
+    refused = await api.post("/v1/messages", json=body)
+    assert [error["extra"]["path"] for error in refused.json()["errors"]] == [".worker_id"]
 
 
 async def test_a_record_that_a_patient_has_one_of_is_refused_for_the_old_id_too(
     coach: Person, records: Records, api: Api, database: Any
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other, wins="kept")
-    given = {"type_name": "insurance", "body": {"payer": "Kiwi", "member_id": "7"}}
-    await records.make("custom_data_type_records", user_id=kept, **given)
+    survivor, other = await records.patient(1), await records.patient(2)
+    await merge(coach, survivor, other, wins="kept")
+    body = {"type_name": "insurance", "body": {"payer": "Kiwi", "member_id": "7"}}
+    await records.make("custom_data_type_records", user_id=survivor, **body)
     async with database.connection() as connection:
         # As they are from when the type allowed several.
         await connection.execute(
-            "UPDATE custom_data_type_records SET single = false WHERE user_id = $1", kept
+            "UPDATE custom_data_type_records SET single = false WHERE user_id = $1", survivor
         )
-    refused = await api.post("/v1/custom_data_type_records", json=given | {"user_id": other})
+    refused = await api.post("/v1/custom_data_type_records", json=body | {"user_id": other})
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (
         400,
         "uniqueness_exception",
@@ -376,8 +378,8 @@ async def test_a_record_that_a_patient_has_one_of_is_refused_for_the_old_id_too(
 async def test_a_row_that_is_made_to_refer_to_the_old_id_refers_to_the_kept_record(
     coach: Person, records: Records, store: Store, inside: Actor
 ) -> None:
-    kept, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
-    await merge(coach, kept, other, wins="kept")
+    survivor, other, stranger = [await records.patient(number) for number in (1, 2, 3)]
+    await merge(coach, survivor, other, wins="kept")
     task = await records.make(
         "integration_tasks",
         user_id=stranger,
@@ -389,11 +391,11 @@ async def test_a_row_that_is_made_to_refer_to_the_old_id_refers_to_the_kept_reco
     written = await store.update(
         inside, BY_NAME["integration_tasks"], task, {"user_id": other}, None
     )
-    assert msgspec.json.decode(written.body)["user_id"] == kept
+    assert msgspec.json.decode(written.body)["user_id"] == survivor
     await store.update_all(inside, BY_NAME["integration_tasks"], [task], {"user_id": stranger})
     await store.update_all(inside, BY_NAME["integration_tasks"], [task], {"user_id": other})
     again = await store.update(inside, BY_NAME["integration_tasks"], task, {}, None)
-    assert msgspec.json.decode(again.body)["user_id"] == kept
+    assert msgspec.json.decode(again.body)["user_id"] == survivor
 
 
 async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_is_kept(
@@ -405,14 +407,14 @@ async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_
         " ($1, $2, $3, '{}', 'x')"
     )
     async with database.connection() as merging:
-        held = merging.transaction()
-        await held.start()
-        for one, kept in ((first, second), (second, third)):
-            await merging.fetch(LOCK, inside.environment_id, sorted([one, kept]))
-            await merging.execute(HOUSE_ROWS[-1], inside.environment_id, one, kept)
-            await merging.execute(note, inside.environment_id, one, kept)
-        given = {"user_id": first, "email": "late@example.org"}
-        writing = asyncio.create_task(store.create(inside, BY_NAME["email_addresses"], given))
+        transaction = merging.transaction()
+        await transaction.start()
+        for merged, survivor in ((first, second), (second, third)):
+            await merging.fetch(LOCK, inside.environment_id, sorted([merged, survivor]))
+            await merging.execute(HOUSE_ROWS[-1], inside.environment_id, merged, survivor)
+            await merging.execute(note, inside.environment_id, merged, survivor)
+        values = {"user_id": first, "email": "late@example.org"}
+        writing = asyncio.create_task(store.create(inside, BY_NAME["email_addresses"], values))
         waits = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE"
             " '%INTO email_addresses%'"
@@ -420,7 +422,7 @@ async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_
         async with taken(database, 1) as (looking,):
             while not await looking.fetchval(waits):
                 await asyncio.sleep(0)
-        await held.commit()
+        await transaction.commit()
     assert msgspec.json.decode((await writing).body)["user_id"] == third
 
 
@@ -430,28 +432,28 @@ async def test_what_comes_while_records_are_being_merged_lands_on_the_last_that_
 async def test_a_page_of_the_old_record_is_one_of_the_kept_one(
     coach: Person, records: Records, page: str
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other, wins="kept")
+    survivor, other = await records.patient(1), await records.patient(2)
+    await merge(coach, survivor, other, wins="kept")
     answer = await coach.get(f"/patients/{other}{page}", follow_redirects=True)
     assert answer.status_code == 200
-    assert Document(answer).links(to=f"/patients/{kept}")
+    assert Document(answer).links(to=f"/patients/{survivor}")
     assert not Document(answer).mentions(f'"/patients/{other}')
 
 
 async def test_a_form_that_was_open_meanwhile_writes_to_the_kept_record(
     coach: Person, records: Records, api: Api
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2)
-    await merge(coach, kept, other, wins="kept")
+    survivor, other = await records.patient(1), await records.patient(2)
+    await merge(coach, survivor, other, wins="kept")
     changed = await coach.send_form(
         f"/patients/{other}/phase", ("was.phase", "intake"), phase="onboarding"
     )
-    assert changed.headers["location"] == f"/patients/{kept}"
-    assert (await api.get(f"/v1/patients/{kept}")).json()["phase"] == "onboarding"
+    assert changed.headers["location"] == f"/patients/{survivor}"
+    assert (await api.get(f"/v1/patients/{survivor}")).json()["phase"] == "onboarding"
 
 
 @pytest.mark.parametrize(
-    ("given", "says", "asks"),
+    ("values", "says", "asks"),
     [
         ({"first_name": "Gracie"}, "", False),
         ({"first_name": "Hopper", "last_name": "Grace"}, "", False),
@@ -465,15 +467,15 @@ async def test_a_form_that_was_open_meanwhile_writes_to_the_kept_record(
     ],
 )
 async def test_people_who_are_very_unlike_are_merged_after_a_word_alone(
-    coach: Person, records: Records, given: dict[str, str], says: str, asks: bool
+    coach: Person, records: Records, values: dict[str, str], says: str, asks: bool
 ) -> None:
-    kept, other = await records.patient(1), await records.patient(2, **given)
-    preview = (await coach.get(f"/patients/{kept}/merge/{other}")).text
+    survivor, other = await records.patient(1), await records.patient(2, **values)
+    preview = (await coach.get(f"/patients/{survivor}/merge/{other}")).text
     assert says in Document(preview).main()
     assert bool(Document(preview).all("checkbox", "I have checked that")) == asks
     assert ("Look twice" in Document(preview).main()) == (bool(says) and not asks)
-    first = await merge(coach, kept, other, wins="kept")
+    first = await merge(coach, survivor, other, wins="kept")
     assert first.status_code == (400 if asks else 303)
     if asks:
         assert Document(first).alert("Confirm first")
-        assert (await merge(coach, kept, other, wins="kept", sure="yes")).status_code == 303
+        assert (await merge(coach, survivor, other, wins="kept", sure="yes")).status_code == 303

@@ -18,8 +18,8 @@ from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("program")
 
-MORE = [one.name for one in patients.stored if one.only_enveloped]
-TYPED = {
+MORE = [field.name for field in patients.stored if field.only_enveloped]
+ENTERED = {
     "is_active": "false",
     "primary_language": "mandarin_chinese",
     "gender": "Nonbinary",
@@ -28,7 +28,7 @@ TYPED = {
     "smokes": "false",
     "provider_id_number": "P-20417",
 }
-SHOWN = {
+LABELLED = {
     "Active": "no",
     "Primary language": "Mandarin chinese",
     "Gender": "Nonbinary",
@@ -50,24 +50,24 @@ async def stored(database: Database, environment: int, first_name: str) -> dict[
 async def test_they_are_typed_in_for_a_new_patient_and_told_on_the_profile(
     coach: Person, program: int, database: Database
 ) -> None:
-    assert sorted(TYPED) == sorted(MORE)
+    assert sorted(ENTERED) == sorted(MORE)
     form = (await coach.get("/patients/new")).text
     assert all(Document(form).field(name) for name in MORE)
-    given = {
+    fields = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "first_name": "Lin",
         "last_name": "Wu",
         "birthday": "1980-02-03",
     }
-    done = await coach.send_form("/patients/new", **given, **TYPED)
+    done = await coach.send_form("/patients/new", **fields, **ENTERED)
     assert done.status_code == 303, done.text
-    assert await stored(database, program, "Lin") == TYPED | {"is_active": False, "smokes": False}
+    assert await stored(database, program, "Lin") == ENTERED | {"is_active": False, "smokes": False}
     profile = Document(await coach.get(done.headers["location"]))
-    for label, words in SHOWN.items():
+    for label, words in LABELLED.items():
         assert f"{label} {words}" in profile.region("Contact"), label
     refused = await coach.send_form(
-        "/patients/new", **given | TYPED | {"first_name": "Lan", "primary_language": "klingon"}
+        "/patients/new", **fields | ENTERED | {"first_name": "Lan", "primary_language": "klingon"}
     )
     assert refused.status_code == 400
     assert Document(refused).field("primary_language").error
@@ -78,7 +78,7 @@ async def test_a_profile_does_not_tell_what_nobody_said(
 ) -> None:
     chart = await new_patient(store, program)
     contact = Document(await coach.get(f"/patients/{chart.id}")).region("Contact")
-    assert not {term.words for term in contact.all("term")} & set(SHOWN)
+    assert not {term.words for term in contact.all("term")} & set(LABELLED)
 
 
 async def test_they_are_edited_beside_the_address_and_the_timeline_tells_it(
@@ -96,27 +96,27 @@ async def test_they_are_edited_beside_the_address_and_the_timeline_tells_it(
         name: html.unescape(value)
         for name, value in re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form[0])
     }
-    typed = {
+    fields = {
         **{name: value for name, value in was.items() if name not in ("csrf", "form_token")},
         "first_name": "Mei",
         "last_name": "Hopper",
         "birthday": "1906-12-09",
         "timezone": "US/Pacific",
-        **TYPED,
+        **ENTERED,
         "smokes": "",
     }
-    done = await coach.send_form(f"{address}/details", **typed)
+    done = await coach.send_form(f"{address}/details", **fields)
     assert done.status_code == 303, done.text
-    assert await stored(database, program, "Mei") == TYPED | {"is_active": False, "smokes": None}
-    told = timeline(await coach.get(f"/patients/{chart.id}?show=all"))
+    assert await stored(database, program, "Mei") == ENTERED | {"is_active": False, "smokes": None}
+    timeline_ = timeline(await coach.get(f"/patients/{chart.id}?show=all"))
     for words in ("Primary language", "English", "Mandarin chinese", "Smokes", "Active"):
-        assert words in Document(told), words
+        assert words in Document(timeline_), words
 
 
 async def test_a_merge_says_yes_and_no(coach: Person, store: Store, program: int) -> None:
-    one = await new_patient(store, program, smokes=True)
+    patient = await new_patient(store, program, smokes=True)
     other = await new_patient(store, program, smokes=False, is_active=False)
-    page = Document(await coach.get(f"/patients/{one.id}/merge/{other.id}"))
+    page = Document(await coach.get(f"/patients/{patient.id}/merge/{other.id}"))
     assert page.get("columnheader", "Smokes")
     assert not page.mentions("True")
     assert not page.mentions("False")

@@ -50,7 +50,7 @@ async def grace(store: Store, inside: Actor) -> str:
 
 
 @pytest.mark.parametrize(
-    ("typed", "why"),
+    ("fields", "why"),
     [
         ({"first_name": "Hopper", "last_name": "Grace"}, "born on the same day"),
         ({"first_name": "Grce", "last_name": "Hoper"}, "born on the same day"),
@@ -61,9 +61,9 @@ async def grace(store: Store, inside: Actor) -> str:
     ],
 )
 async def test_a_slip_in_the_name_or_the_birthday_hides_nobody(
-    coach: Person, grace: str, typed: dict[str, str], why: str
+    coach: Person, grace: str, fields: dict[str, str], why: str
 ) -> None:
-    answer = await coach.send_form("/patients/new", **GRACE | typed)
+    answer = await coach.send_form("/patients/new", **GRACE | fields)
     assert answer.status_code == 409
     assert Document(answer).links(to=f"/patients/{grace}")
     assert Document(answer).alert(why)
@@ -80,7 +80,7 @@ async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(
 
 
 @pytest.mark.parametrize(
-    "typed",
+    "number",
     [
         "4155551234",
         "415-555-1234",
@@ -93,13 +93,13 @@ async def test_another_of_the_same_name_and_another_birthday_is_somebody_else(
     ],
 )
 async def test_a_phone_number_is_taken_as_people_write_it(
-    coach: Person, api: Api, typed: str
+    coach: Person, api: Api, number: str
 ) -> None:
-    made = await coach.send_form("/patients/new", **GRACE, phone=typed)
-    assert made.status_code == 303
-    patient = made.headers["location"].rsplit("/", 1)[1]
+    answer = await coach.send_form("/patients/new", **GRACE, phone=number)
+    assert answer.status_code == 303
+    patient = answer.headers["location"].rsplit("/", 1)[1]
     phones = (await api.get("/v1/phone_numbers", params={"user_id": patient})).json()[0]["data"]
-    assert [one["phone_number"] for one in phones] == ["415-555-1234"]
+    assert [phone["phone_number"] for phone in phones] == ["415-555-1234"]
 
 
 async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(
@@ -110,8 +110,10 @@ async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(
     assert "Guessed from AZ." in Document(asked).field("timezone").error
     assert Document(asked).field("timezone").value == "America/Phoenix"
     blank |= {"timezone": "America/Phoenix"}
-    made = await coach.send_form("/patients/new", **blank)
-    assert (await api.get(f"/v1{made.headers['location']}")).json()["timezone"] == "America/Phoenix"
+    answer = await coach.send_form("/patients/new", **blank)
+    assert (await api.get(f"/v1{answer.headers['location']}")).json()[
+        "timezone"
+    ] == "America/Phoenix"
     guessed = await coach.send_form(
         "/patients/new/zone",
         htmx=True,
@@ -123,11 +125,11 @@ async def test_the_zone_is_guessed_from_the_state_and_what_was_typed_stays(
     assert (
         "Guessed from TX, parts of which have another" in Document(guessed).field("timezone").help
     )
-    typed = await coach.send_form(
+    response = await coach.send_form(
         "/patients/new/zone", htmx=True, state="TX", timezone="Europe/Paris"
     )
-    assert Document(typed).field("timezone").value == "Europe/Paris"
-    assert not Document(typed).field("timezone").help.startswith("Guessed")
+    assert Document(response).field("timezone").value == "Europe/Paris"
+    assert not Document(response).field("timezone").help.startswith("Guessed")
     neither = await coach.send_form("/patients/new", **blank | {"timezone": "", "state": "AA"})
     assert Document(neither).field("timezone").error
 
@@ -180,12 +182,12 @@ async def test_a_birthday_that_is_still_to_come_is_refused_here_and_told_where_a
     )
     assert not re.search(r"-\d+ years", page.text)
     here = f"/patients/{sent.json()['id']}/contact/details"
-    kept = await coach.send_form(
+    answer = await coach.send_form(
         here,
         **{name: text for name, text in GRACE.items() if name != "phase"}
         | {"birthday": "2199-01-02"},
     )
-    assert (kept.status_code, Document(kept).field("birthday").error) == (
+    assert (answer.status_code, Document(answer).field("birthday").error) == (
         400,
         "This day is still to come.",
     )
@@ -200,10 +202,10 @@ async def test_a_birthday_that_is_still_to_come_is_refused_here_and_told_where_a
     ],
 )
 def test_a_day_is_mistaken_for_one_that_differs_in_a_part(day: str, mistaken: list[str]) -> None:
-    found = {one.isoformat() for one in mistaken_for(date.fromisoformat(day))}
-    assert {day, *mistaken} <= found
-    assert not found & {"1951-02-28", "1907-12-10", "2005-02-28"}
-    assert len(found) < 300
+    days = {other.isoformat() for other in mistaken_for(date.fromisoformat(day))}
+    assert {day, *mistaken} <= days
+    assert not days & {"1951-02-28", "1907-12-10", "2005-02-28"}
+    assert len(days) < 300
 
 
 def test_every_guess_is_a_zone_that_the_contract_takes() -> None:
@@ -249,9 +251,9 @@ async def test_a_form_speaks_to_a_coach_and_not_to_a_program(coach: Person) -> N
     }
     refused = await coach.send_form("/patients/new", *sent.items())
     assert refused.status_code == 400
-    said = dict(re.findall(r'<p class="error" id="([a-z_]+)-error">([^<]*)</p>', refused.text))
-    assert said["birthday"] == "Give a day such as 24 Nov 2026."
-    assert said["timezone"] == "Choose a time zone from the list, such as America/Los_Angeles."
-    assert said["last_name"] == "Fill this in."
-    assert {"zip_code", "phone"} <= said.keys()
-    assert [text for text in said.values() if FOR_PROGRAMS.search(text)] == []
+    errors = dict(re.findall(r'<p class="error" id="([a-z_]+)-error">([^<]*)</p>', refused.text))
+    assert errors["birthday"] == "Give a day such as 24 Nov 2026."
+    assert errors["timezone"] == "Choose a time zone from the list, such as America/Los_Angeles."
+    assert errors["last_name"] == "Fill this in."
+    assert {"zip_code", "phone"} <= errors.keys()
+    assert [text for text in errors.values() if FOR_PROGRAMS.search(text)] == []

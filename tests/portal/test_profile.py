@@ -14,7 +14,7 @@ from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
 from tests.conftest import new_environment
 from tests.people import People, Person
-from tests.portal.profiles import DAY, Chart, booked, new_patient, said, timeline, titles
+from tests.portal.profiles import DAY, Chart, booked, new_patient, summary, timeline, titles
 from tests.programs import published
 from tests.web.document import Document
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("program")
 async def grace(store: Store, program: int) -> Chart:
     """The patient, beside another one about whom as much happens."""
     other = await new_patient(store, program, first_name="Noise", last_name="Nobody")
-    await said(other, "somebody else's words")
+    await summary(other, "somebody else's words")
     return await new_patient(store, program)
 
 
@@ -52,7 +52,7 @@ async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alon
     coach: Person, grace: Chart, store: Store
 ) -> None:
     now = datetime.now(UTC)
-    await said(grace, "my knee hurts", now - 3 * DAY)
+    await summary(grace, "my knee hurts", now - 3 * DAY)
     await booked(grace, store, coach.worker_id, now - 2 * DAY, outcome="completed")
     flow = {
         "description": "Increase daily exercise",
@@ -103,7 +103,7 @@ async def test_the_timeline_has_everything_newest_first_and_of_this_patient_alon
 async def test_each_filter_shows_its_own_and_a_star_stays_for_everybody(
     coach: Person, grace: Chart, people: People, store: Store
 ) -> None:
-    message = await said(grace, "thank you")
+    message = await summary(grace, "thank you")
     await grace.add("patient_tasks", task_type="survey")
     assert titles(await coach.get(f"/patients/{grace.id}?show=messages")) == ["Inbound SMS"]
     assert titles(await coach.get(f"/patients/{grace.id}?show=calls")) == []
@@ -139,7 +139,7 @@ async def test_a_star_is_put_at_nothing_of_another_patient(
     coach: Person, grace: Chart, store: Store
 ) -> None:
     other = await new_patient(store, grace.by.environment_id)
-    message = await said(other, "not hers")
+    message = await summary(other, "not hers")
     answer = await coach.send_form(f"/patients/{grace.id}/stars/messages/{message}/on", htmx=True)
     assert answer.status_code == 404
 
@@ -152,13 +152,13 @@ async def test_older_entries_follow_without_a_gap_or_a_repetition(
     at = datetime.now(UTC) - 2 * DAY
     # Moments that many entries share are where a page must not end twice.
     for number in range(70):
-        await said(
+        await summary(
             grace, f"message-{number:03}.", at - timedelta(minutes=number // 8), conversation
         )
-    page, seen, pages = await coach.get(f"/patients/{grace.id}?show=messages"), [], 0
+    page, messages, pages = await coach.get(f"/patients/{grace.id}?show=messages"), [], 0
     while True:
         pages += 1
-        seen += re.findall(r"message-\d+\.", timeline(page))
+        messages += re.findall(r"message-\d+\.", timeline(page))
         older = re.search(
             rf'<a class="quiet button"[^>]* {attribute}="([^"]*after[^"]*)"', timeline(page)
         )
@@ -166,14 +166,14 @@ async def test_older_entries_follow_without_a_gap_or_a_repetition(
             break
         path = older[1].replace("&amp;", "&")
         page = await (coach.fragment(path) if attribute == "hx-get" else coach.get(path))
-    assert sorted(seen) == [f"message-{number:03}." for number in range(70)]
+    assert sorted(messages) == [f"message-{number:03}." for number in range(70)]
     assert pages == 3
 
 
 async def test_days_are_those_of_the_patient_or_on_demand_of_the_coach(
     coach: Person, grace: Chart
 ) -> None:
-    await said(
+    await summary(
         grace, "late", datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
     )  # 23:30 on the first in Los Angeles, 02:30 on the second in New York
     theirs = await coach.get(f"/patients/{grace.id}?show=messages")
@@ -204,13 +204,13 @@ async def test_what_a_role_hides_is_neither_an_entry_nor_a_change_nor_a_chart(
         assert {"Mood check", "Lab result changed"} <= set(
             titles(await coach.get(f"/patients/{grace.id}?show=all"))
         )
-    async with await people(grace.by.environment_id, "community_health_worker") as kept:
-        page = await kept.get(f"/patients/{grace.id}?show=all")
+    async with await people(grace.by.environment_id, "community_health_worker") as health_worker:
+        page = await health_worker.get(f"/patients/{grace.id}?show=all")
         assert page.status_code == 404
         await store.update(
-            grace.by, BY_NAME["patients"], grace.id, {"coach_id": kept.worker_id}, None
+            grace.by, BY_NAME["patients"], grace.id, {"coach_id": health_worker.worker_id}, None
         )
-        page = await kept.get(f"/patients/{grace.id}?show=all")
+        page = await health_worker.get(f"/patients/{grace.id}?show=all")
         assert page.status_code == 200
         assert titles(page) == ["Coach changed", "Patient entered"]
         assert not Document(page).mentions("Mood")
@@ -231,16 +231,16 @@ async def test_nobody_of_another_environment_sees_any_part(
 async def test_a_merged_record_leads_to_the_kept_one(
     coach: Person, grace: Chart, store: Store, database: Database
 ) -> None:
-    kept = await new_patient(store, grace.by.environment_id)
+    survivor = await new_patient(store, grace.by.environment_id)
     async with database.connection() as connection:
         await connection.execute(
             "INSERT INTO patient_merges (environment_id, patient_id, kept_id, moved, merged_by)"
             " VALUES ($1, $2, $3, '{}', 'test')",
-            *(grace.by.environment_id, grace.id, kept.id),
+            *(grace.by.environment_id, grace.id, survivor.id),
         )
     answer = await coach.get(f"/patients/{grace.id}")
     assert answer.status_code == 303
-    assert answer.headers["location"] == f"/patients/{kept.id}"
+    assert answer.headers["location"] == f"/patients/{survivor.id}"
 
 
 async def test_a_chart_shows_the_scores_of_ninety_days_or_all(
@@ -309,9 +309,9 @@ async def test_what_the_layout_leaves_out_can_be_reached(
         assert (await coach.get(f"/patients/{chart.id}/records?type=lab_result")).status_code == 200
         await chart.change("patients", chart.id, coach_id=narrow.worker_id)
         hidden = (await narrow.get(f"/patients/{chart.id}")).text
-    found = page[page.index("Other records") :]
+    rest = page[page.index("Other records") :]
     paths = re.findall(
-        rf'href="/patients/{chart.id}/([^"]+)">([^<]+)</a>', found[: found.index("</nav>")]
+        rf'href="/patients/{chart.id}/([^"]+)">([^<]+)</a>', rest[: rest.index("</nav>")]
     )
     assert dict(paths).keys() == {"contact", "care-flows", "assessments", "records?type=lab_result"}
     assert not Document(hidden).links(to=f"/patients/{chart.id}/records")
@@ -324,11 +324,11 @@ async def test_the_reading_of_a_profile_is_noted(
     answer = await coach.get(f"/patients/{grace.id}")
     async with database.connection() as connection:
         for _ in range(300):
-            found = await connection.fetchval(
+            count = await connection.fetchval(
                 "SELECT count(*) FROM audit_reads WHERE environment_id = $1 AND request_id = $2",
                 *(grace.by.environment_id, answer.headers["x-request-id"]),
             )
-            if found:
+            if count:
                 break
             await connection.execute("SELECT pg_sleep(0.02)")
-    assert found == 1
+    assert count == 1

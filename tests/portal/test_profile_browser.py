@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from almoner.data_api.store import Store
 from tests.browsers import Screens, on_every_screen, too_wide
 from tests.people import Person
-from tests.portal.profiles import Chart, new_patient, said
+from tests.portal.profiles import Chart, new_patient, summary
 
 pytestmark = pytest.mark.usefixtures("program")
 
@@ -20,21 +20,21 @@ async def grace(store: Store, program: int) -> Chart:
     chart = await new_patient(store, program)
     number = {"phone_number": "415-555-0187", "phone_number_type": "cell"}
     await chart.add("phone_numbers", **number, opted_in_to_phone=True)
-    await said(chart, "my knee hurts")
+    await summary(chart, "my knee hurts")
     await chart.change("patients", chart.id, city="San Francisco")
     return chart
 
 
 async def small_targets(page: Page, within: str) -> list[str]:
     """What of this part of the page a finger might miss: lower or narrower than 44 pixels."""
-    found: list[str] = await page.evaluate(
+    sizes: list[str] = await page.evaluate(
         "(within) => [...document.querySelectorAll(within)].filter((e) => e.getClientRects().length)"
         ".map((e) => [e.textContent.trim(), e.getBoundingClientRect()]).filter(([, box]) =>"
         " box.height < 44 || box.width < 44).map(([text, box]) =>"
         " `${text}: ${box.width} x ${box.height}`)",
         within,
     )
-    return found
+    return sizes
 
 
 async def test_on_a_telephone_one_part_is_shown_at_a_time_and_a_thumb_reaches_what_is_done(
@@ -49,8 +49,10 @@ async def test_on_a_telephone_one_part_is_shown_at_a_time_and_a_thumb_reaches_wh
     await expect(number).to_be_in_viewport(ratio=1)
     tabs = page.get_by_role("navigation", name="Parts of the profile")
     deeds = page.get_by_role("group", name="What can be begun")
-    wanted = ".who > .tabs a, .deeds > .button, .deeds > .menu > summary, .rooms a, .top > .button"
-    assert await small_targets(page, f"{wanted}, .top > .menu > summary") == []
+    selector = (
+        ".who > .tabs a, .deeds > .button, .deeds > .menu > summary, .rooms a, .top > .button"
+    )
+    assert await small_targets(page, f"{selector}, .top > .menu > summary") == []
     await expect(deeds).to_be_in_viewport(ratio=1)
     # Overview: the cards and no timeline.
     await expect(tabs.get_by_role("link", name="Overview")).to_have_attribute(

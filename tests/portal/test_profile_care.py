@@ -13,7 +13,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api
 from tests.people import People, Person
-from tests.portal.profiles import DAY, Chart, new_patient, said, timeline, titles
+from tests.portal.profiles import DAY, Chart, new_patient, summary, timeline, titles
 from tests.web.document import Document
 
 pytestmark = pytest.mark.usefixtures("program")
@@ -30,7 +30,7 @@ async def grace(store: Store, program: int) -> Chart:
 async def test_care_opens_with_changes_folded_and_they_unfold_to_what_they_are(
     coach: Person, grace: Chart, api: Api
 ) -> None:
-    await said(grace, "my knee hurts")
+    await summary(grace, "my knee hurts")
     number = {"phone_number": "415-555-0187", "phone_number_type": "cell", "user_id": grace.id}
     added = await api.post("/v1/phone_numbers", json=number)
     for name in ("main", "work"):
@@ -66,7 +66,7 @@ async def test_days_without_care_are_one_line_and_those_with_it_have_their_own(
                 *(grace.by.environment_id, grace.id, now - days * DAY),
                 json.dumps({"city": [None, city]}),
             )
-    await said(grace, "on the fourteenth day", now - 14 * DAY)
+    await summary(grace, "on the fourteenth day", now - 14 * DAY)
     page = timeline(await coach.get(f"/patients/{grace.id}"))
     assert re.findall(r"(\d+ changes?) by test", page) == ["1 change", "3 changes"]
     assert page.index("1 change by") < page.index("on the fourteenth day") < page.index("3 changes")

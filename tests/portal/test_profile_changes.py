@@ -51,7 +51,7 @@ async def grace(store: Store, program: int) -> Chart:
     return await new_patient(store, program, city="Berkeley")
 
 
-async def told(coach: Person, chart: Chart) -> str:
+async def timeline_of(coach: Person, chart: Chart) -> str:
     """The whole timeline as it is read."""
     return read(timeline(await coach.get(f"/patients/{chart.id}?show=changes")))
 
@@ -67,14 +67,14 @@ async def test_one_changed_field_is_told_from_what_to_what(coach: Person, grace:
 async def test_several_are_told_one_by_one_in_the_words_of_the_forms_and_the_program(
     coach: Person, grace: Chart
 ) -> None:
-    given = {
+    values = {
         "phase": "maintenance",
         "coach_id": coach.worker_id,
         "birthday": "1906-12-10",
         "timezone": "America/New_York",
     }
-    await grace.change("patients", grace.id, **given)
-    words = await told(coach, grace)
+    await grace.change("patients", grace.id, **values)
+    words = await timeline_of(coach, grace)
     for expected in (
         "Details of the patient changed",
         "Phase: Intake to Maintenance",
@@ -99,7 +99,9 @@ async def test_a_change_through_the_api_names_its_client(
 ) -> None:
     answer = await api.put(f"/v1/patients/{grace.id}", json={"city": "Oakland"})
     assert answer.status_code == 200
-    assert re.search(r"Berkeley to Oakland, through the API by “[^”]+”", await told(coach, grace))
+    assert re.search(
+        r"Berkeley to Oakland, through the API by “[^”]+”", await timeline_of(coach, grace)
+    )
 
 
 async def test_a_task_of_an_integration_says_which_it_is_and_that_it_is_about_the_patient(
@@ -162,7 +164,7 @@ async def test_a_custom_record_and_its_changes_speak_as_its_type_does(
     record = await grace.add("custom_data_type_records", type_name="lab_result", body=RESULT)
     changes = {"value": 131.5, "out_of_range": True, "collected_at": "2026-01-02T20:00:00+00:00"}
     await grace.change("custom_data_type_records", record, body=RESULT | changes)
-    words = await told(coach, grace)
+    words = await timeline_of(coach, grace)
     assert (
         "Test: ldl · Value: 131.5 · Unit: mg/dL · Collected: 2 Jan 2026 12:00 · Out of range: yes"
         in words
@@ -228,7 +230,7 @@ async def test_a_booking_tells_what_was_booked_then_whatever_became_of_it(
         await moved(outcome="cancelled")
         page = await coach.get(f"/patients/{grace.id}?show=all")
     text = read(timeline(page))
-    bookings = [one for one in titles(page) if "booked for" in one]
+    bookings = [title for title in titles(page) if "booked for" in title]
     assert bookings == [
         "Intake call booked for 5 March, 10:00",
         "Intake call booked for 4 April, 11:00",
@@ -256,7 +258,7 @@ async def test_a_care_flow_tells_what_changed_within_it(coach: Person, grace: Ch
         flow,
         care_flow=FLOW | {"goals": [{"title": "Make a plan", "interventions": steps}]},
     )
-    words = await told(coach, grace)
+    words = await timeline_of(coach, grace)
     for expected in (
         "Care flow “Move more” changed",
         "“Decide on a kind” is due: 20 Nov 2026 to 27 Nov 2026",
@@ -341,14 +343,14 @@ async def test_no_api_feed_or_trail_shows_the_values_that_the_log_keeps(
     assert record in feed.text
     assert "Secret Lab" not in repr(feed.json())
     async with database.connection() as connection:
-        told = await newest(
+        entries = await newest(
             connection, grace.by.environment_id, AuditQuery(patient=grace.id), 1_000
         )
-    assert record in {entry.row_id for entry in told}
-    assert "Secret Lab" not in repr(told)
-    async with await people(grace.by.environment_id, "community_health_worker") as kept:
-        await grace.change("patients", grace.id, coach_id=kept.worker_id)
-        page = await kept.get(f"/patients/{grace.id}?show=changes")
+    assert record in {entry.row_id for entry in entries}
+    assert "Secret Lab" not in repr(entries)
+    async with await people(grace.by.environment_id, "community_health_worker") as health_worker:
+        await grace.change("patients", grace.id, coach_id=health_worker.worker_id)
+        page = await health_worker.get(f"/patients/{grace.id}?show=changes")
     assert page.status_code == 200
     assert not Document(page).mentions("Secret Lab")
 

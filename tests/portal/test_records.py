@@ -38,16 +38,18 @@ async def medicine(chart: Chart, patient: str, **body: object) -> str:
     )
 
 
-def typed(page: str) -> dict[str, str]:
+def fields_of(page: str) -> dict[str, str]:
     """The form as a browser would send it: hidden fields, boxes and what is chosen in them."""
     form = page.partition('<form class="card"')[2]
-    found = {}
+    fields = {}
     for tag in re.findall(r"<input[^>]*>", form):
-        given = {key: html.unescape(text) for key, text in re.findall(r'(\w[\w-]*)="([^"]*)"', tag)}
-        if given.get("type") != "radio" or " checked" in tag:
-            found[given["name"]] = given.get("value", "")
-    found.pop("csrf")
-    return found
+        attributes = {
+            key: html.unescape(text) for key, text in re.findall(r'(\w[\w-]*)="([^"]*)"', tag)
+        }
+        if attributes.get("type") != "radio" or " checked" in tag:
+            fields[attributes["name"]] = attributes.get("value", "")
+    fields.pop("csrf")
+    return fields
 
 
 async def test_a_table_puts_numbers_days_and_yes_in_words_newest_first(
@@ -71,14 +73,14 @@ async def test_a_record_is_created_from_its_form(coach: Person, chart: Chart) ->
     patient = await chart.patient()
     page = await coach.get(path(patient, "/new?type=medicine"))
     assert page.status_code == 200
-    given = {
-        **typed(page.text),
+    fields = {
+        **fields_of(page.text),
         "body.name": "Metformin",
         "body.dose": "2.5",
         "body.daily": "no",
         "body.taken_at": "2026-08-02T10:20",
     }
-    done = await coach.send_form(path(patient), **given)
+    done = await coach.send_form(path(patient), **fields)
     assert done.headers["location"] == path(patient, "?type=medicine")
     [row] = await chart.rows("custom_data_type_records", patient)
     assert decoded(row["body"]) == {
@@ -135,13 +137,13 @@ async def test_a_time_that_the_clocks_skip_or_pass_twice_is_never_moved_in_silen
         ("2026-11-01T05:30:00.000000+00:00", "First"),
         ("2026-11-01T06:30:00.000000+00:00", "Second"),
     ]
-    made = await coach.send_form(
+    answer = await coach.send_form(
         here, ("body.taken_at", "2026-11-01T01:30"), ("body.taken_at", offered[1][0]), **sent
     )
-    assert made.status_code == 303
-    assert Document(await coach.get(made.headers["location"])).get("cell", "7.5")
+    assert answer.status_code == 303
+    assert Document(await coach.get(answer.headers["location"])).get("cell", "7.5")
     record = re.search(
-        rf"{here}/([0-9a-f-]{{36}})", (await coach.get(made.headers["location"])).text
+        rf"{here}/([0-9a-f-]{{36}})", (await coach.get(answer.headers["location"])).text
     )
     assert record is not None
     # The form shows which of the two it is, and leaves it so.
@@ -156,7 +158,7 @@ async def test_what_nobody_touched_stays_to_the_second(coach: Person, chart: Cha
     assert "made with version 1" in Document(page).testid("bar")
     before = decoded((await chart.row("custom_data_type_records", record))["body"])
     done = await coach.send_form(
-        path(patient, f"/{record}"), **{**typed(page.text), "body.dose": "850"}
+        path(patient, f"/{record}"), **{**fields_of(page.text), "body.dose": "850"}
     )
     assert done.status_code == 303, done.text
     assert decoded((await chart.row("custom_data_type_records", record))["body"]) == {
@@ -172,7 +174,7 @@ async def test_a_number_of_many_digits_stays_as_it_was_sent(
     record = await medicine(chart, patient, dose=Decimal("36.600000000000001"))
     page = await coach.get(path(patient, f"/{record}"))
     done = await coach.send_form(
-        path(patient, f"/{record}"), **{**typed(page.text), "body.name": "Metformin XR"}
+        path(patient, f"/{record}"), **{**fields_of(page.text), "body.name": "Metformin XR"}
     )
     assert done.status_code == 303, done.text
     async with database.connection() as connection:
@@ -188,7 +190,7 @@ async def test_two_people_keep_both_their_changes_and_decide_where_they_clash(
 ) -> None:
     patient = await chart.patient()
     record = await medicine(chart, patient)
-    mine = typed((await coach.get(path(patient, f"/{record}"))).text)
+    mine = fields_of((await coach.get(path(patient, f"/{record}"))).text)
     colleague = await people(chart.environment, "coach", first_name="Ada")
     await colleague.send_form(
         path(patient, f"/{record}"), **{**mine, "body.dose": "850", "body.daily": "no"}
@@ -248,7 +250,7 @@ async def test_a_record_of_an_older_version_is_saved_by_the_newest(
     assert read.field("Brand")
     assert Document(await coach.get(path(patient))).get("cell", "form: tablet (no longer a field)")
     done = await coach.send_form(
-        path(patient, f"/{record}"), **{**typed(page), "body.brand": "Acme"}
+        path(patient, f"/{record}"), **{**fields_of(page), "body.brand": "Acme"}
     )
     assert done.status_code == 303, done.text
     row = await chart.row("custom_data_type_records", record)
@@ -330,14 +332,15 @@ async def test_a_record_tells_its_history_from_what_to_what_and_by_whom(
     for row, dose in ((noise, "1"), (record, "850")):
         page = await coach.get(path(patient, f"/{row}"))
         await coach.send_form(
-            path(patient, f"/{row}"), **{**typed(page.text), "body.dose": dose, "body.daily": "no"}
+            path(patient, f"/{row}"),
+            **{**fields_of(page.text), "body.dose": dose, "body.daily": "no"},
         )
     page = await coach.get(path(patient, f"/{record}"))
-    told = Document(page).region("History")
-    assert told.row("Dose: 500 to 850")
-    assert told.row("Daily: yes to no")
-    assert told.row("by Emily Smith in the portal")
-    assert told.row("Recorded")
-    assert told.row("by test on the command line")
-    assert told.words.index("Changed") < told.words.index("Recorded")
-    assert "500 to 1 " not in told
+    history = Document(page).region("History")
+    assert history.row("Dose: 500 to 850")
+    assert history.row("Daily: yes to no")
+    assert history.row("by Emily Smith in the portal")
+    assert history.row("Recorded")
+    assert history.row("by test on the command line")
+    assert history.words.index("Changed") < history.words.index("Recorded")
+    assert "500 to 1 " not in history

@@ -22,8 +22,8 @@ def path(patient: str, rest: str = "") -> str:
 async def test_a_task_is_given_put_away_and_brought_back(coach: Person, chart: Chart) -> None:
     patient, noise = await chart.patient(), await chart.patient("Noise")
     await chart.make("patient_tasks", user_id=noise, task_type="weigh_in")
-    given = await coach.send_form(path(patient), task_type="survey")
-    assert given.headers["location"] == path(patient)
+    answer = await coach.send_form(path(patient), task_type="survey")
+    assert answer.headers["location"] == path(patient)
     page = (await coach.get(path(patient))).text
     assert "1 task" in Document(page).region("Tasks")
     assert Document(page).button("Dismiss Fill in a survey")
@@ -41,10 +41,10 @@ async def test_a_task_is_given_put_away_and_brought_back(coach: Person, chart: C
     back = await coach.send_form(path(patient, f"/{row['id']}"), dismissed="no")
     assert back.headers["location"] == path(patient, f"#{row['id']}")
     assert (await chart.row("patient_tasks", row["id"]))["dismissed"] is False
-    given_tasks = Document(await coach.get(path(patient))).region("Tasks")
-    assert "1 task" in given_tasks
+    tasks = Document(await coach.get(path(patient))).region("Tasks")
+    assert "1 task" in tasks
     assert Document(await coach.get(path(noise))).button("Dismiss Weigh yourself")
-    assert given_tasks.lacks("button", "Dismiss Weigh yourself")
+    assert tasks.lacks("button", "Dismiss Weigh yourself")
     async with chart.database.connection() as connection:
         log = await connection.fetch(
             "SELECT kind, actor FROM changes WHERE environment_id = $1 AND row_id = $2",
@@ -58,7 +58,7 @@ async def test_a_task_is_given_put_away_and_brought_back(coach: Person, chart: C
 
 async def test_removing_asks_first_and_is_for_good(coach: Person, chart: Chart) -> None:
     patient = await chart.patient()
-    kept = await chart.make("patient_tasks", user_id=patient, task_type="weigh_in")
+    task_id = await chart.make("patient_tasks", user_id=patient, task_type="weigh_in")
     task = await chart.make("patient_tasks", user_id=patient, task_type="survey")
     page = await coach.get(path(patient))
     assert re.search(
@@ -67,7 +67,7 @@ async def test_removing_asks_first_and_is_for_good(coach: Person, chart: Chart) 
         page.text,
     )
     await coach.send_form(path(patient, f"/{task}/remove"), htmx=True)
-    assert [str(row["id"]) for row in await chart.rows("patient_tasks", patient)] == [kept]
+    assert [str(row["id"]) for row in await chart.rows("patient_tasks", patient)] == [task_id]
     gone = await coach.send_form(path(patient, f"/{task}"), htmx=True, dismissed="yes")
     assert gone.status_code == 404
     assert "has no such task any more" in Document(gone).testid("problem")
@@ -77,8 +77,8 @@ async def test_a_type_that_the_program_does_not_have_is_refused_at_its_field(
     coach: Person, chart: Chart
 ) -> None:
     patient = await chart.patient()
-    for given, why in (("", "Fill this in."), ("unheard_of", "Choose one of these.")):
-        refused = await coach.send_form(path(patient), task_type=given)
+    for task_type, why in (("", "Fill this in."), ("unheard_of", "Choose one of these.")):
+        refused = await coach.send_form(path(patient), task_type=task_type)
         assert refused.status_code == 400
         assert Document(refused).field("task_type").error == why
     assert await chart.rows("patient_tasks", patient) == []

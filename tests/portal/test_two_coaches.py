@@ -17,7 +17,7 @@ from tests.people import People, Person
 
 
 async def patient(store: Store, by: Actor) -> str:
-    given = {
+    values = {
         "phase": "intake",
         "timezone": "US/Pacific",
         "first_name": "Grace",
@@ -25,7 +25,7 @@ async def patient(store: Store, by: Actor) -> str:
         "birthday": "1906-12-09",
     }
     row = await store.create(
-        by, BY_NAME["patients"], given | {"city": "Arlington", "street": "1 Main St"}
+        by, BY_NAME["patients"], values | {"city": "Arlington", "street": "1 Main St"}
     )
     return str(msgspec.json.decode(row.body)["id"])
 
@@ -42,11 +42,11 @@ async def test_the_second_save_sees_both_values_and_keeps_what_the_first_one_did
 ) -> None:
     patient_id = await patient(store, inside)
     async with (
-        await people(program, "coach", first_name="Emily") as one,
+        await people(program, "coach", first_name="Emily") as emily,
         await people(program, "coach", first_name="Omar") as other,
     ):
         first, second = (
-            await opened(screens, one, patient_id),
+            await opened(screens, emily, patient_id),
             await opened(screens, other, patient_id),
         )
         await first.get_by_label("City", exact=True).fill("New York")

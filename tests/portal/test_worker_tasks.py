@@ -181,15 +181,15 @@ async def test_programs_write_tasks_and_are_told_what_is_wrong(clinic: Clinic, a
     noise = {"title": "Of another team", "role": "billing"}
     assert (await api.post("/v1/worker_tasks", json=noise)).status_code == 200
     body = {"title": "Ring", "role": "coach", "due_date": later}
-    made = (await api.post("/v1/worker_tasks", json=body)).json()
-    path = f"/v1/worker_tasks/{made['id']}"
+    created = (await api.post("/v1/worker_tasks", json=body)).json()
+    path = f"/v1/worker_tasks/{created['id']}"
     assert counts((await clinic.me.get("/inbox")).text) == {"all": "0"}
     both = {"due_time": datetime.now(UTC).isoformat()}
     assert (await api.put(path, json=both)).status_code == 400
     assert (await api.put(path, json=both | {"due_date": None})).status_code == 200
     assert counts((await clinic.me.get("/inbox")).text) == {"today": "1", "all": "1"}
-    found = (await api.get("/v1/worker_tasks?role=coach")).json()[0]["data"]
-    assert [row["id"] for row in found] == [made["id"]]
+    rows = (await api.get("/v1/worker_tasks?role=coach")).json()[0]["data"]
+    assert [row["id"] for row in rows] == [created["id"]]
 
 
 async def test_who_watches_a_task_is_told_what_came_of_it_until_they_say_that_they_know(

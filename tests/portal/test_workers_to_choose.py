@@ -17,7 +17,7 @@ from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.pages.forms import forms_of
 from tests.people import People, Person
-from tests.portal.profiles import Chart, new_patient, said
+from tests.portal.profiles import Chart, new_patient, summary
 from tests.web.document import Document
 
 pytestmark = pytest.mark.house
@@ -62,7 +62,7 @@ async def test_nobody_whose_account_is_closed_is_offered_anywhere(
     busy, gone = await _closed(people, database, coach.environment_id, "Busy", "Gone")
     chart = await new_patient(store, coach.environment_id, coach_id=busy)
     conversation = await chart.add("conversations", conversation_type="phone")
-    await said(chart, "Hello", conversation=conversation)
+    await summary(chart, "Hello", conversation=conversation)
     wrote = {"direction": "outbound", "contents": "Good morning", "worker_id": busy}
     await chart.add("messages", conversation_id=conversation, **wrote)
     flow = await _flow(chart, busy)
@@ -90,8 +90,8 @@ async def test_nobody_whose_account_is_closed_is_offered_anywhere(
         offering[path] = set(re.findall(r'(?:<option|name="worker")[^>]*value="([^"]+)"', page))
     assert {path for path, ids in offering.items() if gone in ids} == set()
     # Where somebody has it already, they stay chosen until another one is.
-    kept = {path for path, ids in offering.items() if busy in ids}
-    assert kept == {
+    offering_busy = {path for path, ids in offering.items() if busy in ids}
+    assert offering_busy == {
         f"/patients/{chart.id}/coach",
         f"/patients/{chart.id}/care-flows/{flow}?open=step:0.0",
     }
@@ -104,7 +104,7 @@ async def test_nobody_whose_account_is_closed_is_offered_anywhere(
 
 async def test_of_many_workers_nobody_is_left_out(coach: Person, store: Store) -> None:
     by = Actor(coach.environment_id, "test", "cli", "test", whole=True)
-    given = [
+    workers = [
         {
             "email": f"w{n}@example.org",
             "first_name": "Many",
@@ -113,9 +113,9 @@ async def test_of_many_workers_nobody_is_left_out(coach: Person, store: Store) -
         }
         for n in range(MANY)
     ]
-    await store.load(by, BY_NAME["workers"], given)
+    await store.load(by, BY_NAME["workers"], workers)
     chart = await new_patient(store, coach.environment_id)
-    await said(chart, "Hello")
+    await summary(chart, "Hello")
     flow = await _flow(chart, coach.worker_id)
     for path in (
         f"/patients/{chart.id}/conversations",
@@ -135,7 +135,7 @@ async def test_a_step_stays_with_whom_it_has_but_is_given_to_nobody_who_left(
     flow = await _flow(chart, busy)
     path = f"/patients/{chart.id}/care-flows/{flow}"
     page = (await coach.get(f"{path}?open=step:0.0")).text
-    (form,) = [one for one in forms_of(page) if ("worker_id", busy) in one.values]
+    (form,) = [form for form in forms_of(page) if ("worker_id", busy) in form.values]
     values = [
         (name, gone if name == "worker_id" else value)
         for name, value in form.values
@@ -172,8 +172,8 @@ _CUT = {
 
 def test_no_list_is_cut_by_a_number_that_no_page_knows() -> None:
     root = Path(almoner.__file__).parent
-    found = {}
+    offering = {}
     for file in (*root.glob("portal/**/*.py"), *root.glob("workshop/**/*.py")):
         for limit in re.findall(r"LIMIT \d{2,}", file.read_text()):
-            found[file.relative_to(root).as_posix()] = limit
-    assert found == _CUT
+            offering[file.relative_to(root).as_posix()] = limit
+    assert offering == _CUT

@@ -66,8 +66,8 @@ class Place:
         by = Actor(self.environment, "test", "api", "test", whole=True)
         await self.store.update(by, BY_NAME[collection], row_id, row, None)
 
-    async def patient(self, **given: Any) -> str:
-        return await self.create("patients", GRACE | given)
+    async def patient(self, **values: Any) -> str:
+        return await self.create("patients", GRACE | values)
 
     async def rows(self, query: str, *args: Any) -> list[dict[str, Any]]:
         async with self.database.connection() as connection:

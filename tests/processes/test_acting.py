@@ -287,17 +287,19 @@ async def test_what_cannot_be_done_is_a_row_that_says_why_and_is_tried_again(pla
 
 async def test_a_pause_holds_what_comes_up_and_a_resume_has_it_done(place: Place) -> None:
     await place.publish(PROGRAM + LOW)
-    held, noise = await place.patient(), await place.patient()
+    paused, noise = await place.patient(), await place.patient()
     async with place.database.transaction() as connection:
-        await pauses.pause(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
-    await answer(place, held, 6)
+        await pauses.pause(connection, place.environment, "patient", paused, by=AT_THE_TERMINAL)
+    await answer(place, paused, 6)
     await answer(place, noise, 6)
     await place.work()
     assert sorted(state for _, state in await place.firings()) == ["done", "held"]
     async with place.database.transaction() as connection:
         await pauses.pause(connection, place.environment, "process", "low", by=AT_THE_TERMINAL)
         assert (
-            await pauses.resume(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
+            await pauses.resume(
+                connection, place.environment, "patient", paused, by=AT_THE_TERMINAL
+            )
             == 1
         )
     await place.work()

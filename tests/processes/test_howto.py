@@ -22,7 +22,7 @@ HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "design-a-process.md").r
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 
-async def typed(dsn: str, line: str, *more: str) -> Any:
+async def command(dsn: str, line: str, *more: str) -> Any:
     """What a command prints for programs."""
     words = [*line.split()[1:], *more, "--json"]
     environ = {"ALMONER_DATABASE_URL": dsn, "ALMONER_SECRET_KEY": KEY}
@@ -48,21 +48,21 @@ async def test_the_program_of_the_howto_acts_and_its_commands_say_so(
         row["name"] for row in await place.rows("SELECT name FROM environments WHERE id = $1")
     ]
     here = ("--environment", environment)
-    tried = await typed(own_dsn, tries, *here)
+    tried = await command(own_dsn, tries, *here)
     assert [(would["patient_id"], would["what"]) for would in tried["would_have"]] == [
         (patient, ["start the care flow Low mood"])
     ]
     assert sum(tried["by_week"].values()) == 1
     assert await place.rows("SELECT FROM care_flows WHERE environment_id = $1") == []
-    declared = await typed(own_dsn, calls, *here)
+    declared = await command(own_dsn, calls, *here)
     assert (declared["name"], bool(declared["secret"])) == ("hospital", True)
-    opened = await typed(own_dsn, "almoner process hook discharge --way hmac", *here)
+    opened = await command(own_dsn, "almoner process hook discharge --way hmac", *here)
     assert opened["hook"].endswith("/processes/hooks/discharge")
-    await typed(own_dsn, pauses, *here)
+    await command(own_dsn, pauses, *here)
     await place.work()
-    listed = {row["name"]: row for row in await typed(own_dsn, lists, *here)}
+    listed = {row["name"]: row for row in await command(own_dsn, lists, *here)}
     assert (listed["low_mood"]["paused"], listed["low_mood"]["held"]) == (True, 1)
-    assert (await typed(own_dsn, resumes, *here))["released"] == 1
+    assert (await command(own_dsn, resumes, *here))["released"] == 1
     await place.work()
     flows = await place.rows("SELECT user_id::text FROM care_flows WHERE environment_id = $1")
     assert flows == [{"user_id": patient}]
@@ -83,7 +83,7 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
         assert "Traceback" not in result.output
         assert "almoner process list" in result.output or "exactly one" in result.output
     await place.publish(PROGRAM + LOW)
-    for line, said in (
+    for line, sentence in (
         ("try x", "The published program has no process x. There is low."),
         ("pause x", "The published program has no process x. There is low."),
         ("try x --draft", "The draft has no process x."),
@@ -100,7 +100,7 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
             ["process", *line.split()],
             env={"ALMONER_DATABASE_URL": own_dsn},
         )
-        assert said in " ".join(result.output.split()), line
+        assert sentence in " ".join(result.output.split()), line
     # What changed nothing is no event.
     events = await place.rows(
         "SELECT event FROM worker_events WHERE environment_id = $1 AND object = 'process:low'"

@@ -79,12 +79,12 @@ async def test_a_silence_sets_it_off_once_and_the_next_one_again(place: Place) -
     await place.create(
         "assessment_responses", {"user_id": silent, "spec_id": "mood", "model": {"low": 1}}
     )
-    given = {}
+    tasks_by_days = {}
     for days in (13, 15, 16, 25):
         place.clock.at = now + timedelta(days=days)
         await place.work()
-        given[days] = await tasks(place)
-    assert given == {13: [], 15: [silent], 16: [silent], 25: [silent, writes]}
+        tasks_by_days[days] = await tasks(place)
+    assert tasks_by_days == {13: [], 15: [silent], 16: [silent], 25: [silent, writes]}
     await wrote(place, silent, now + timedelta(days=26))
     place.clock.at = now + timedelta(days=41)
     await place.work()
@@ -104,12 +104,12 @@ async def test_a_date_sets_it_off_so_many_days_before_at_the_patients_own_time(
     west = await place.patient(birthday=born.isoformat(), timezone="US/Pacific")
     await place.patient(birthday=(born + timedelta(days=40)).isoformat())
     at = clocks.earliest(day - timedelta(days=3), time(9), "US/Eastern")
-    given = []
+    tasks_each_time = []
     for moment in (at - timedelta(minutes=1), at + timedelta(minutes=6), at + timedelta(hours=4)):
         place.clock.at = moment
         await place.work()
-        given.append(await tasks(place))
-    assert given == [[], [here], [here, west]]
+        tasks_each_time.append(await tasks(place))
+    assert tasks_each_time == [[], [here], [here, west]]
     assert (here, at) in await would(place, 30)
 
 
@@ -168,13 +168,13 @@ async def test_a_schedule_sets_it_off_for_those_whom_the_conditions_name_page_by
     active = sorted([await place.patient(phase="active") for _ in range(3)])
     await place.patient()
     monday = cron.following("0 8 * * 1", "Europe/Berlin", now)
-    given = []
+    tasks_each_time = []
     # Of the Mondays that nobody looked at, the last is made up for.
     for at in (monday - timedelta(minutes=1), monday, monday, monday + timedelta(days=15)):
         place.clock.at = at
         await place.work()
-        given.append(sorted(await tasks(place)))
-    assert given == [[], active, active, sorted(active * 2)]
+        tasks_each_time.append(sorted(await tasks(place)))
+    assert tasks_each_time == [[], active, active, sorted(active * 2)]
     # Five Mondays are among the last thirty days.
     assert len(await would(place, 30)) == 3 * 5
 

@@ -101,23 +101,23 @@ async def test_a_pause_holds_what_happens_meanwhile_and_a_merge_carries_the_wait
     place: Place,
 ) -> None:
     await place.publish(PROGRAM + WAITS.format(then="otherwise: end"))
-    held, gone, kept = [await place.patient(phase="active") for _ in range(3)]
+    paused, gone, survivor = [await place.patient(phase="active") for _ in range(3)]
     await place.work()
     async with place.database.transaction() as connection:
-        await pauses.pause(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
+        await pauses.pause(connection, place.environment, "patient", paused, by=AT_THE_TERMINAL)
         await connection.execute(
             "INSERT INTO patient_merges (environment_id, patient_id, kept_id, moved, merged_by)"
             " VALUES ($1, $2, $3, '{}', 'test')",
-            *(place.environment, gone, kept),
+            *(place.environment, gone, survivor),
         )
-    for of in (held, kept):
+    for of in (paused, survivor):
         await place.create(
             "assessment_responses", {"user_id": of, "spec_id": "mood", "model": {"low": 1}}
         )
     await place.work()
     # Of the record that was merged, and of the one that goes on for it.
-    assert await tasks(place) == [kept, kept]
+    assert await tasks(place) == [survivor, survivor]
     async with place.database.transaction() as connection:
-        await pauses.resume(connection, place.environment, "patient", held, by=AT_THE_TERMINAL)
+        await pauses.resume(connection, place.environment, "patient", paused, by=AT_THE_TERMINAL)
     await place.work()
-    assert await tasks(place) == [kept, kept, held]
+    assert await tasks(place) == [survivor, survivor, paused]

@@ -127,9 +127,9 @@ async def test_the_header_is_nothing_to_those_who_have_no_sandbox(
         assert without.status_code == 401
     plain = await sandbox.get("/v1/patients")
     assert (plain.status_code, plain.headers.get("almoner-sandbox")) == (200, None)
-    for said in ("done", "passed"):
+    for outcome in ("done", "passed"):
         answer = await sandbox.get("/v1/patients", headers={"Almoner-Sandbox": "times=1"})
-        assert (answer.status_code, answer.headers["almoner-sandbox"]) == (200, said)
+        assert (answer.status_code, answer.headers["almoner-sandbox"]) == (200, outcome)
 
 
 async def test_what_a_header_does_not_say_is_refused_with_what_can_be_said(sandbox: Api) -> None:
@@ -162,8 +162,8 @@ async def test_what_was_written_is_announced_twice_or_after_what_is_newer(
         "client_id": "ours",
         "client_secret": "a secret of theirs that is long enough",
     }
-    made = await sandbox.post("/v1/subscriptions", json=terms)
-    assert made.status_code == 200, made.text
+    answer = await sandbox.post("/v1/subscriptions", json=terms)
+    assert answer.status_code == 200, answer.text
     at = []
     for notification in ("duplicate", "reorder"):
         headers = {"Almoner-Sandbox": f"notification={notification}"}
@@ -172,7 +172,7 @@ async def test_what_was_written_is_announced_twice_or_after_what_is_newer(
     async with database.connection() as connection:
         twice, older = await connection.fetch(
             "SELECT from_time, to_time FROM replays WHERE subscription_id = $1 ORDER BY id",
-            made.json()["id"],
+            answer.json()["id"],
         )
     assert twice["from_time"] <= at[0] <= twice["to_time"] < at[1]
     assert at[0] <= older["to_time"] <= at[1]

@@ -85,8 +85,8 @@ async def test_the_owner_migrates_and_the_other_role_serves(postgres: str, tmp_p
 
     migrated = almoner("migrate")
     assert migrated.returncode == 0, migrated.stderr
-    made = almoner("environment", "create", "production")
-    assert made.returncode == 0, made.stderr
+    result = almoner("environment", "create", "production")
+    assert result.returncode == 0, result.stderr
     assert "neither rewrite" in str(of_server())
     await superuser.execute(f"GRANT DELETE ON changes TO {server}")
     assert "may rewrite 1 log" in str(of_server())

@@ -129,12 +129,12 @@ def below(scope: LexborNode, selector: str) -> list[LexborNode]:
 
 def is_hidden(node: LexborNode) -> bool:
     """Whether nobody is told of the element itself."""
-    given = node.attributes
+    attributes = node.attributes
     return (
         node.tag in _UNREAD
-        or "hidden" in given
-        or given.get("aria-hidden") == "true"
-        or (node.tag == "dialog" and "open" not in given)
+        or "hidden" in attributes
+        or attributes.get("aria-hidden") == "true"
+        or (node.tag == "dialog" and "open" not in attributes)
     )
 
 
@@ -151,13 +151,13 @@ def is_exposed(node: LexborNode) -> bool:
 
 def role_of(node: LexborNode) -> str:
     """Its role, empty where it has none that tests ask for."""
-    given = node.attributes
-    tag, kind = node.tag or "", given.get("type")
-    ways = [f"#{given.get('id')}[hx-swap-oob]"] if "hx-swap-oob" in given else []
+    attributes = node.attributes
+    tag, kind = node.tag or "", attributes.get("type")
+    ways = [f"#{attributes.get('id')}[hx-swap-oob]"] if "hx-swap-oob" in attributes else []
     ways += [f"{tag}:not([type])" if kind is None else f"{tag}[type={kind}]", tag]
-    ways += [f"{tag}[{name}]" for name in given]
-    ways += [f'{tag}[hx-target="{given.get("hx-target")}"]']
-    return given.get("role") or next((_ROLES[way] for way in ways if way in _ROLES), "")
+    ways += [f"{tag}[{name}]" for name in attributes]
+    ways += [f'{tag}[hx-target="{attributes.get("hx-target")}"]']
+    return attributes.get("role") or next((_ROLES[way] for way in ways if way in _ROLES), "")
 
 
 def with_role(scope: LexborNode, role: str) -> list[LexborNode]:

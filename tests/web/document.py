@@ -125,9 +125,9 @@ class Element:
             value in (self.node.html or "")
             or value in self.words
             or any(
-                value in (given or "")
+                value in (attribute or "")
                 for node in self.node.css("*")
-                for given in node.attributes.values()
+                for attribute in node.attributes.values()
             )
         )
 
@@ -334,17 +334,17 @@ def _is_error(node: LexborNode) -> bool:
 
 
 def _values(control: LexborNode) -> list[str]:
-    given = control.attributes
+    attributes = control.attributes
     if control.tag == "select":
         options = below(control, "option[selected]") or below(control, "option")[:1]
         return [_value(node) for node in options]
     if control.tag == "textarea":
         return [(control.text() or "")]
-    if given.get("type") in ("checkbox", "radio"):
-        return [given.get("value") or "on"] if "checked" in given else []
-    return [given.get("value") or ""]
+    if attributes.get("type") in ("checkbox", "radio"):
+        return [attributes.get("value") or "on"] if "checked" in attributes else []
+    return [attributes.get("value") or ""]
 
 
 def _value(option: LexborNode) -> str:
-    given = option.attributes
-    return given["value"] or "" if "value" in given else words_of(option)
+    attributes = option.attributes
+    return attributes["value"] or "" if "value" in attributes else words_of(option)

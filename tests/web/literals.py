@@ -178,10 +178,10 @@ def presences(path: Path) -> Iterator[str]:
     for node in _lookups(path):
         method = node.func.attr  # type: ignore[attr-defined]
         if method != "lacks":
-            given = [ast.unparse(argument) for argument in node.args]
-            given += [ast.unparse(keyword.value) for keyword in node.keywords]
-            yield ", ".join(given)
-            yield ", ".join([repr("term" if method == "definition" else method), *given])
+            arguments = [ast.unparse(argument) for argument in node.args]
+            arguments += [ast.unparse(keyword.value) for keyword in node.keywords]
+            yield ", ".join(arguments)
+            yield ", ".join([repr("term" if method == "definition" else method), *arguments])
 
 
 def _lookups(path: Path) -> Iterator[ast.Call]:

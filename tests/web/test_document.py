@@ -118,9 +118,9 @@ def test_text_that_is_looked_for_anywhere_is_seen_however_it_is_written(tmp_path
         'assert Document(answer.text).status("Saved")',
         'await page.get_by_role("status").get_by_text("Saved").wait_for()',
     )
-    found = []
+    lines = []
     for number, line in enumerate((*searches, *lookups)):
         file = tmp_path / f"test_{number}.py"
         file.write_text(f"async def test_it():\n    {line}\n")
-        found += [line for _ in literals.searched(file)]
-    assert found == list(searches)
+        lines += [line for _ in literals.searched(file)]
+    assert lines == list(searches)

@@ -26,12 +26,12 @@ class Doing:
         self.queue = queue
         self.concurrency = concurrency
         self.does = does
-        self.said: list[tuple[str, str]] = []
+        self.events: list[tuple[str, str]] = []
 
     async def claimed(
         self, connection: Connection, environment_id: int, steps: Sequence[Step]
     ) -> None:
-        self.said += [("claimed", step.id) for step in steps]
+        self.events += [("claimed", step.id) for step in steps]
 
     async def run(self, run: StepRun) -> Outcome:
         return await self.does[run.step.name](run)
@@ -39,12 +39,12 @@ class Doing:
     async def settled(
         self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]
     ) -> None:
-        self.said += [(outcome.state, step.id) for step, outcome in settled]
+        self.events += [(outcome.state, step.id) for step, outcome in settled]
 
     async def released(
         self, connection: Connection, environment_id: int, step_ids: Sequence[str]
     ) -> None:
-        self.said += [("released", step_id) for step_id in step_ids]
+        self.events += [("released", step_id) for step_id in step_ids]
 
 
 @asynccontextmanager
@@ -88,9 +88,9 @@ async def ended(database: Database, environment: int, job_of: str) -> dict[str, 
     """The same once none of them is open any more."""
     async with asyncio.timeout(60):
         while True:
-            found = await states(database, environment, job_of)
-            if not {"ready", "running", "blocked"} & set(found.values()):
-                return found
+            states_ = await states(database, environment, job_of)
+            if not {"ready", "running", "blocked"} & set(states_.values()):
+                return states_
             await asyncio.sleep(0.02)
 
 

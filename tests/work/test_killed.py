@@ -67,9 +67,9 @@ class Job(KillablePlace):
             await self._configure(database, mended=False)
             async with database.transaction() as connection:
                 box = await keys.box(connection, KeySource("", self.home))
-                made = await hooks.HOOKS.set(connection, box, self.environment, "flood", "bearer")
-            assert made is not None
-            self._secret = made
+                secret = await hooks.HOOKS.set(connection, box, self.environment, "flood", "bearer")
+            assert secret is not None
+            self._secret = secret
 
         await self.with_database(begin)
 

@@ -87,7 +87,9 @@ async def test_what_a_step_writes_stands_with_its_end_and_what_failed_leaves_not
         assert list((await ended(own, environment, ids[0])).values()).count(DONE) == 2
     assert sorted(await marked(own)) == sorted(ids[:2])
     assert tries == [ids[1], ids[1]]
-    assert {(said, step_id) for said, step_id in doing.said if said not in ("claimed", READY)} == {
+    assert {
+        (verb, step_id) for verb, step_id in doing.events if verb not in ("claimed", READY)
+    } == {
         (DONE, ids[0]),
         (DONE, ids[1]),
         (REFUSED, ids[2]),
@@ -98,12 +100,12 @@ async def test_what_a_step_writes_stands_with_its_end_and_what_failed_leaves_not
 async def test_a_parent_goes_on_when_all_of_its_steps_have_ended(
     own: Database, environment: int
 ) -> None:
-    seen: list[tuple[int, int, int]] = []
+    counts: list[tuple[int, int, int]] = []
 
     async def parent(run: StepRun) -> Outcome:
         connection = await run.transaction()
         steps, opened, well = await queries.counted(connection, run.step, 0)
-        seen.append((steps, opened, well))
+        counts.append((steps, opened, well))
         if steps:
             return Outcome(DONE, result=well)
         new = [
@@ -121,10 +123,10 @@ async def test_a_parent_goes_on_when_all_of_its_steps_have_ended(
     doing = Doing("q", parent=parent, good=done, bad=bad)
     async with running(own, doing):
         (top,) = await submit(own, environment, "q", ("parent", None))
-        found = await ended(own, environment, top)
-    assert seen == [(0, 0, 0), (50, 0, 45)]
-    assert found[top] == DONE
-    assert list(found.values()).count(REFUSED) == 5
+        states_ = await ended(own, environment, top)
+    assert counts == [(0, 0, 0), (50, 0, 45)]
+    assert states_[top] == DONE
+    assert list(states_.values()).count(REFUSED) == 5
 
 
 async def test_no_more_steps_run_at_once_than_the_queue_may_have_over_all_runners(
@@ -160,7 +162,7 @@ async def test_what_a_dead_runner_left_is_done_by_another_and_its_late_end_is_re
     doing = Doing("q", mark=mark)
     async with running(own, doing):
         assert await ended(own, environment, step_id) == {step_id: DONE}
-    assert ("released", step_id) in doing.said
+    assert ("released", step_id) in doing.events
     assert await marked(own) == [step_id]
     async with own.transaction() as connection:
         assert (
@@ -291,10 +293,10 @@ async def test_one_environment_with_many_steps_does_not_delay_another_with_ten(
     handler = Doing("same", nothing=done)
     async with running(own, handler):
         async with asyncio.timeout(60):
-            while not handler.said:
+            while not handler.events:
                 await asyncio.sleep(0.01)
         ids = await submit(own, other, "same", *[("nothing", None)] * ten)
         assert set((await ended(own, other, ids[0])).values()) == {DONE}
-        before = {step_id for state, step_id in handler.said if state == DONE} - set(ids)
+        before = {step_id for state, step_id in handler.events if state == DONE} - set(ids)
     # Had they waited for their turn behind the others, all of those would have been done before.
     assert 0 < len(before) < many / 2

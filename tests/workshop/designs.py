@@ -122,7 +122,7 @@ NUMBERS = (
 SCALARS = TEXTS | NUMBERS | st.booleans()
 
 
-def _is_seen(text: str) -> bool:
+def _is_visible(text: str) -> bool:
     return not is_blank(text)
 
 
@@ -130,38 +130,38 @@ def values(member: Member) -> st.SearchStrategy[Any]:
     """What a member may hold by its type alone."""
     text = st.sampled_from(member.choices) if member.choices else TEXTS
     if member.longest:
-        text = text.map(lambda given: given[: member.longest])
+        text = text.map(lambda text_: text_[: member.longest])
     if member.not_blank:
-        text = text.filter(_is_seen)
+        text = text.filter(_is_visible)
     holds: dict[str, Any] = {
         "text": text,
-        "texts": st.lists(text.filter(_is_seen), max_size=3, unique=True).map(tuple),
+        "texts": st.lists(text.filter(_is_visible), max_size=3, unique=True).map(tuple),
         "truth": st.booleans(),
         "whole": st.integers(member.least, member.most),
         "number": NUMBERS,
         "scalar": SCALARS,
         "numbers": st.dictionaries(TEXTS, NUMBERS, max_size=3),
     }
-    found: st.SearchStrategy[Any]
+    strategy: st.SearchStrategy[Any]
     if member.key == "conditions":
         return st.just(()) | st.just(
             (ProcessCondition(of="patient", field="phase", answered=True),)
         )
     if member.struct is None:
-        found = holds[member.holds]
+        strategy = holds[member.holds]
     else:
-        found = parts(member.struct)
+        strategy = parts(member.struct)
         if member.holds == "parts":
-            found = st.lists(found, max_size=3).map(tuple)
+            strategy = st.lists(strategy, max_size=3).map(tuple)
     if member.key == "kind":
-        found = st.sampled_from(list(FIELD_KINDS))
-    return found | st.none() if member.may_be_none else found
+        strategy = st.sampled_from(list(FIELD_KINDS))
+    return strategy | st.none() if member.may_be_none else strategy
 
 
 def parts(struct: type[Struct]) -> st.SearchStrategy[Any]:
     required = {m.attribute: values(m) for m in members(struct) if m.required}
     optional = {m.attribute: values(m) for m in members(struct) if not m.required}
-    return st.fixed_dictionaries(required, optional=optional).map(lambda given: struct(**given))
+    return st.fixed_dictionaries(required, optional=optional).map(lambda values: struct(**values))
 
 
 def mended(design: ProgramDesign) -> ProgramDesign:
@@ -202,8 +202,8 @@ def _process(process: Process) -> Process:
         when=Trigger(event="message_received"),
         conditions=ProcessConditions(
             every=tuple(
-                ProcessCondition(of="consent", field="sms", equals=True, negated=one.negated)
-                for one in process.conditions.every
+                ProcessCondition(of="consent", field="sms", equals=True, negated=condition.negated)
+                for condition in process.conditions.every
             )
         ),
         wait=None
@@ -215,17 +215,17 @@ def _process(process: Process) -> Process:
 
 def _unlike(items: tuple[Any, ...]) -> tuple[Any, ...]:
     """The items of which each differs from those before it in all that must be distinct."""
-    kept: list[Any] = []
+    unique: list[Any] = []
     for item in items:
         struct: type[Struct] = type(item)
         names = distinct(struct)
         if all(
             getattr(item, n.attribute) != getattr(other, n.attribute)
-            for other in kept
+            for other in unique
             for n in names
         ):
-            kept.append(item)
-    return tuple(kept)
+            unique.append(item)
+    return tuple(unique)
 
 
 def _field(field: Any) -> Any:
@@ -263,7 +263,7 @@ def _assessment(assessment: Assessment) -> Assessment:
     counts = any(question.points or question.weight is not None for question in earlier.values())
     scoring = assessment.scoring if counts else None
     if scoring is not None:
-        named = [band for band in _unlike(scoring.bands) if _is_seen(band.name)]
+        named = [band for band in _unlike(scoring.bands) if _is_visible(band.name)]
         scoring = Scoring(
             bands=tuple(Band(name=b.name, low=3 * n, high=3 * n + 1.5) for n, b in enumerate(named))
         )
@@ -279,19 +279,19 @@ def _condition(condition: Condition, about: Question) -> Condition:
         "number": (5,),
         "truth": (condition.answered,),
     }.get(answer, ("yes",))
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "is": is_value[:1],
         "one_of": about.choices,
         "includes": about.choices,
         "answered": True,
     }
-    value = given.get(test, 5)
+    value = values.get(test, 5)
     return Condition(question=about.name, **{TESTS[test][0]: value[0] if test == "is" else value})
 
 
 def _template(template: MessageTemplate) -> MessageTemplate:
     body = template.body.replace("{{", "").replace("}}", "")
-    return replace(template, body=body if _is_seen(body) else "Hello {{ patient.first_name }}")
+    return replace(template, body=body if _is_visible(body) else "Hello {{ patient.first_name }}")
 
 
 def _referring(design: ProgramDesign) -> ProgramDesign:
@@ -352,9 +352,9 @@ def _target(target: GoalTarget | None, design: ProgramDesign) -> GoalTarget | No
 
 def _number(design: ProgramDesign) -> tuple[str, str] | None:
     """What measures by a number of a field, and that field; None where there is none."""
-    shown: dict[str, Any] = {a.id: a.questions for a in design.assessments}
-    shown = {t.name: t.fields for t in design.custom_data_types} | shown
-    for name, fields in shown.items():
+    fields_by_name: dict[str, Any] = {a.id: a.questions for a in design.assessments}
+    fields_by_name = {t.name: t.fields for t in design.custom_data_types} | fields_by_name
+    for name, fields in fields_by_name.items():
         numbers = [f.name for f in fields if FIELD_KINDS[f.kind].answer == "number"]
         if numbers:
             return name, numbers[0]

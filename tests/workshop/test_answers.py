@@ -42,7 +42,7 @@ custom_data_types:
 SECOND = FIRST.replace("kind: integer, low: 0", "kind: integer, low: 1").replace(
     "low: 1, required: true, shown", "low: 2, required: true, shown"
 )
-ONE_VISIT = FIRST.replace("records: many", "records: one")
+SINGLE_VISIT = FIRST.replace("records: many", "records: one")
 MANY_HOMES = FIRST.replace("name: home, records: one", "name: home, records: many")
 PATIENT = {"first_name": "Ada", "last_name": "Ng", "phase": "intake"}
 
@@ -52,8 +52,8 @@ async def put_in_force(database: Database, environment: int, source: str) -> Non
     async with database.connection() as connection:
         try:
             await publish(connection, environment, source, "test")
-        except Breaks as found:
-            await publish(connection, environment, source, "test", accepting=found.missing)
+        except Breaks as breaking:
+            await publish(connection, environment, source, "test", accepting=breaking.missing)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def recorded(api: Api, user: str, type_name: str, body: dict[str, Any]) ->
     )
 
 
-def found(answer: httpx.Response) -> list[dict[str, Any]]:
+def errors(answer: httpx.Response) -> list[dict[str, Any]]:
     assert answer.status_code == 400, answer.text
     return [{"code": error["code"], **error["extra"]} for error in answer.json()["errors"]]
 
@@ -138,7 +138,7 @@ async def test_every_wrong_answer_is_told_with_its_path_rule_and_version(
 ) -> None:
     user = await patient(here)
     assert (await answered(here, user, {"fell": False})).status_code == 200
-    assert found(await answered(here, user, model)) == [
+    assert errors(await answered(here, user, model)) == [
         {"code": "parse_exception", "path": path, "rule": rule, "spec": "falls", "spec_version": 1}
         for path, rule in wrong
     ]
@@ -168,8 +168,8 @@ async def test_answers_and_records_keep_the_version_that_they_were_checked_again
     await put_in_force(database, here.environment_id, SECOND)
     # A failed check looks at what is published now, so that the next one is against the second
     # version.
-    assert found(await answered(here, user, {"fell": True, "times": 1, "scan": "x"}))
-    assert found(await answered(here, user, {"fell": True, "times": 1}))[0]["spec_version"] == 2
+    assert errors(await answered(here, user, {"fell": True, "times": 1, "scan": "x"}))
+    assert errors(await answered(here, user, {"fell": True, "times": 1}))[0]["spec_version"] == 2
     older = (await answered(here, user, {"fell": True, "times": 1}, spec_version="1")).json()["id"]
     newer = (await answered(here, user, {"fell": True, "times": 2})).json()["id"]
     versions = [
@@ -178,7 +178,7 @@ async def test_answers_and_records_keep_the_version_that_they_were_checked_again
     ]
     assert versions == [1, 1, 2]
     assert await version_of(database, "custom_data_type_records", here, home) == 1
-    refused = found(
+    refused = errors(
         await here.put(f"/v1/custom_data_type_records/{home}", json={"body": {"steps": 0}})
     )
     assert refused == [
@@ -213,7 +213,7 @@ async def test_a_patient_has_one_record_of_a_type_that_allows_one(here: Api) -> 
         assert (await recorded(here, user, type_name, {})).status_code == 200
     assert (await recorded(here, other, "home", {"steps": 1})).status_code == 200
     again = await recorded(here, user, "home", {"steps": 2})
-    assert found(again) == TAKEN
+    assert errors(again) == TAKEN
     assert (
         again.json()["errors"][0]["detail"]
         == "A patient has one record of this type, and this patient has it already; update it."
@@ -229,7 +229,7 @@ async def test_of_many_first_records_at_the_same_time_one_is_kept(here: Api) -> 
     user = await patient(here)
     answers = await asyncio.gather(*(recorded(here, user, "home", {"steps": n}) for n in range(12)))
     assert sorted(answer.status_code for answer in answers) == [200, *[400] * 11]
-    assert [found(answer) for answer in answers if answer.status_code == 400] == [TAKEN] * 11
+    assert [errors(answer) for answer in answers if answer.status_code == 400] == [TAKEN] * 11
 
 
 async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_house(
@@ -249,9 +249,9 @@ async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_h
             "body": {"steps": 1} if type_name == "home" else {},
         }
 
-    with pytest.raises(ApiError) as one:
+    with pytest.raises(ApiError) as refused:
         await store.create(by, records, row(ada))
-    assert [(p.code, p.extra["path"]) for p in one.value.problems] == [
+    assert [(p.code, p.extra["path"]) for p in refused.value.problems] == [
         ("uniqueness_exception", ".type_name")
     ]
     batch = [row(bob), row(ada, "visit"), row(ada), row(ada, "visit"), row(bob), row(cleo)]
@@ -269,11 +269,11 @@ async def test_the_same_holds_for_many_rows_at_once_and_for_writers_inside_the_h
         *(store.load(by, records, [row(ada, "lamp"), row(bob, "lamp")]) for _ in range(4)),
         return_exceptions=True,
     )
-    assert [found for found in loads if isinstance(found, int)] == [2]
+    assert [load for load in loads if isinstance(load, int)] == [2]
     assert all(
-        isinstance(found, ApiError) and found.problems[0].code == "uniqueness_exception"
-        for found in loads
-        if found != 2
+        isinstance(load, ApiError) and load.problems[0].code == "uniqueness_exception"
+        for load in loads
+        if load != 2
     )
 
 
@@ -282,12 +282,12 @@ async def test_a_type_that_comes_to_allow_one_record_keeps_those_that_are_there(
 ) -> None:
     user, other = await patient(here), await patient(here)
     first, second = [(await recorded(here, user, "visit", {})).json()["id"] for _ in range(2)]
-    await put_in_force(database, here.environment_id, ONE_VISIT)
+    await put_in_force(database, here.environment_id, SINGLE_VISIT)
     # Until this server has looked again, what is sent is checked against what it knows.
-    assert found(await recorded(here, user, "visit", {"plce": "x"}))
-    assert found(await recorded(here, user, "visit", {})) == TAKEN
+    assert errors(await recorded(here, user, "visit", {"plce": "x"}))
+    assert errors(await recorded(here, user, "visit", {})) == TAKEN
     assert (await recorded(here, other, "visit", {})).status_code == 200
-    assert found(await recorded(here, other, "visit", {})) == TAKEN
+    assert errors(await recorded(here, other, "visit", {})) == TAKEN
     for row in (first, second):
         assert (
             await here.put(f"/v1/custom_data_type_records/{row}", json={"body": {"place": "x"}})
@@ -298,6 +298,6 @@ async def test_a_type_that_comes_to_allow_many_takes_more(here: Api, database: D
     user = await patient(here)
     assert (await recorded(here, user, "home", {"steps": 1})).status_code == 200
     await put_in_force(database, here.environment_id, MANY_HOMES)
-    assert found(await recorded(here, user, "home", {}))
+    assert errors(await recorded(here, user, "home", {}))
     for _ in range(2):
         assert (await recorded(here, user, "home", {"steps": 1})).status_code == 200

@@ -44,9 +44,9 @@ class House:
         self.environment = environment
         self._store = store
 
-    async def create(self, name: str, **given: Any) -> str:
+    async def create(self, name: str, **values: Any) -> str:
         written = await self._store.create(
-            Actor(self.environment, "test", "cli", "test", whole=True), BY_NAME[name], given
+            Actor(self.environment, "test", "cli", "test", whole=True), BY_NAME[name], values
         )
         document: Row = json.loads(written.body)
         return str(document["id"])
@@ -75,7 +75,7 @@ class House:
         )
         return created
 
-    async def found(self, old: str, new: str) -> list[Breakage]:
+    async def breakages(self, old: str, new: str) -> list[Breakage]:
         """What the program breaks in which this stands for that."""
         assert old in FIRST
         return list(
@@ -98,10 +98,10 @@ async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
         for n in (1, 5, 9)
     ]
     await house.create("assessment_responses", user_id=patient, spec_id="b", model={"x": 9})
-    (found,) = await house.found(
+    (breakage,) = await house.breakages(
         "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
     )
-    assert (found.kind, found.word, found.what, found.count, found.ids) == (
+    assert (breakage.kind, breakage.word, breakage.what, breakage.count, breakage.ids) == (
         "responses_do_not_fit",
         "responses",
         "Mood check",
@@ -109,7 +109,7 @@ async def test_responses_that_no_longer_fit_are_named(house: House) -> None:
         (ids[2],),
     )
     assert (
-        found.sentence
+        breakage.sentence
         == "1 response to Mood check does not fit its new version: for x, a whole number of at most"
         " 5 is expected (1)."
     )
@@ -123,17 +123,17 @@ async def test_a_question_that_is_removed_or_required_breaks_responses_and_one_t
         "assessment_responses", user_id=patient, spec_id="a", model={"x": 1}
     )
     assert (
-        await house.found(
+        await house.breakages(
             ", {name: y, kind: text}", ", {name: y, kind: text}, {name: z, kind: text}"
         )
         == []
     )
-    assert await house.found(", {name: y, kind: text}", "") == []
+    assert await house.breakages(", {name: y, kind: text}", "") == []
     for old, new in (
         ("{name: x, kind: integer}, {name: y", "{name: y"),
         ("{name: y, kind: text}", "{name: y, kind: text, required: true}"),
     ):
-        assert [b.ids for b in await house.found(old, new)] == [(created,)]
+        assert [b.ids for b in await house.breakages(old, new)] == [(created,)]
 
 
 async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_the_way_of(
@@ -142,14 +142,16 @@ async def test_the_commonest_reasons_are_told_with_how_many_rows_each_stands_in_
     patient = await house.patient()
     for answers in ({"x": 1}, {"x": 9}, {"x": 9, "y": "said in confidence"}, {"x": 2, "y": "fits"}):
         await house.create("assessment_responses", user_id=patient, spec_id="a", model=answers)
-    (found,) = await house.found(
+    (breakage,) = await house.breakages(
         "{name: x, kind: integer}, {name: y, kind: text}",
         "{name: x, kind: integer, high: 5}, {name: y, kind: text, required: true}",
     )
     reasons = "for x, a whole number of at most 5 is expected (2); y must be given (2)"
-    assert found.sentence == f"3 responses to Mood check do not fit its new version: {reasons}."
-    (found,) = await house.found("{name: y, kind: text}", "{name: z, kind: text}")
-    assert found.sentence == "2 responses to Mood check do not fit its new version: y is gone (2)."
+    assert breakage.sentence == f"3 responses to Mood check do not fit its new version: {reasons}."
+    (breakage,) = await house.breakages("{name: y, kind: text}", "{name: z, kind: text}")
+    assert (
+        breakage.sentence == "2 responses to Mood check do not fit its new version: y is gone (2)."
+    )
 
 
 async def test_what_only_reads_differently_is_not_looked_at(house: House) -> None:
@@ -173,17 +175,17 @@ async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_tha
         "custom_data_type_records", user_id=patient, type_name="u", body={"x": "1"}
     )
     await house.create("custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"})
-    (found,) = await house.found(
+    (breakage,) = await house.breakages(
         "- {id: b, name: Other, sections: [{questions: [{name: x, kind: integer}]}]}\n", ""
     )
-    assert (found.kind, found.word, found.ids, found.sentence) == (
+    assert (breakage.kind, breakage.word, breakage.ids, breakage.sentence) == (
         "responses_of_removed",
         "responses",
         (response,),
         "1 response to Other, which is gone.",
     )
-    (found,) = await house.found("- {name: u, fields: [{name: x, kind: text}]}\n", "")
-    assert (found.kind, found.word, found.what, found.ids) == (
+    (breakage,) = await house.breakages("- {name: u, fields: [{name: x, kind: text}]}\n", "")
+    assert (breakage.kind, breakage.word, breakage.what, breakage.ids) == (
         "records_of_removed",
         "records",
         "u",
@@ -194,30 +196,30 @@ async def test_responses_of_an_assessment_that_is_gone_and_records_of_a_type_tha
 async def test_records_that_no_longer_fit_and_patients_with_several_of_what_there_may_be_one(
     house: House,
 ) -> None:
-    one, two = await house.patient(), await house.patient()
-    for patient in (one, one, two):
+    first, two = await house.patient(), await house.patient()
+    for patient in (first, first, two):
         await house.create(
             "custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"}
         )
-    (found,) = await house.found("{name: t, fields", "{name: t, records: one, fields")
-    assert (found.kind, found.word, found.count, found.ids) == (
+    (breakage,) = await house.breakages("{name: t, fields", "{name: t, records: one, fields")
+    assert (breakage.kind, breakage.word, breakage.count, breakage.ids) == (
         "several_records",
         "records",
         1,
-        (one,),
+        (first,),
     )
-    (found,) = await house.found(
+    (breakage,) = await house.breakages(
         "t, fields: [{name: x, kind: text}]", "t, fields: [{name: x, kind: date}]"
     )
-    assert (found.kind, found.count) == ("records_do_not_fit", 3)
+    assert (breakage.kind, breakage.count) == ("records_do_not_fit", 3)
 
 
 async def test_patients_in_a_phase_that_is_gone(house: House) -> None:
     await house.patient()
     paused = await house.patient("paused")
-    (found,) = await house.found(", {name: paused}", "")
-    assert (found.word, found.count, found.ids) == ("phases", 1, (paused,))
-    assert found.sentence == "1 patient in the phase paused, which is gone."
+    (breakage,) = await house.breakages(", {name: paused}", "")
+    assert (breakage.word, breakage.count, breakage.ids) == ("phases", 1, (paused,))
+    assert breakage.sentence == "1 patient in the phase paused, which is gone."
 
 
 async def test_appointments_to_come_of_a_type_that_is_gone_and_no_others(house: House) -> None:
@@ -255,8 +257,8 @@ async def test_appointments_to_come_of_a_type_that_is_gone_and_no_others(house: 
         await event("visit", 2),
         await event("visit", 0, day=(now + timedelta(days=3)).date().isoformat()),
     ]
-    (found,) = await house.found(", {name: visit}", "")
-    assert (found.word, found.what, found.count, set(found.ids)) == (
+    (breakage,) = await house.breakages(", {name: visit}", "")
+    assert (breakage.word, breakage.what, breakage.count, set(breakage.ids)) == (
         "appointments",
         "visit",
         2,
@@ -327,8 +329,8 @@ async def test_workers_all_of_whose_roles_are_gone(house: House) -> None:
     only = await house.worker("nurse")
     await house.worker("nurse", "coach")
     await house.worker("coach")
-    (found,) = await house.found("roles: [{name: nurse, may: [give_care]}]\n", "")
-    assert (found.word, found.count, found.ids) == ("roles", 1, (only,))
+    (breakage,) = await house.breakages("roles: [{name: nurse, may: [give_care]}]\n", "")
+    assert (breakage.word, breakage.count, breakage.ids) == ("roles", 1, (only,))
 
 
 async def test_only_the_first_hundred_ids_are_told_and_progress_runs_to_the_end(
@@ -341,19 +343,19 @@ async def test_only_the_first_hundred_ids_are_told_and_progress_runs_to_the_end(
         "SELECT $1, gen_random_uuid(), 'a', $2, '{\"x\": 9}', 1 FROM generate_series(1, 130)",
         *(house.environment, patient),
     )
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     changed = FIRST.replace(
         "{name: x, kind: integer}, {name: y", "{name: x, kind: integer, high: 5}, {name: y"
     )
     report = await examine(
-        house.connection, house.environment, parse(changed), lambda *at: told.append(at)
+        house.connection, house.environment, parse(changed), lambda *at: progress.append(at)
     )
     assert (report.breakages[0].count, len(report.breakages[0].ids), report.examined) == (
         130,
         100,
         130,
     )
-    assert told == [(50, 130), (100, 130), (130, 130)]
+    assert progress == [(50, 130), (100, 130), (130, 130)]
 
 
 async def test_nothing_of_another_environment_counts(
@@ -365,7 +367,7 @@ async def test_nothing_of_another_environment_counts(
         )
         await publish(second, other, FIRST, "test")
         await House(second, store, other).patient("paused")
-    assert await house.found(", {name: paused}", "") == []
+    assert await house.breakages(", {name: paused}", "") == []
 
 
 async def test_a_publish_that_breaks_something_needs_every_word(house: House) -> None:
@@ -442,28 +444,28 @@ async def test_what_did_not_fit_before_is_not_broken_by_the_next_version(house: 
 async def test_a_type_that_comes_back_as_one_record_finds_the_several_that_stayed(
     house: House,
 ) -> None:
-    one, two = await house.patient(), await house.patient()
-    for patient in (one, one, two):
+    first, two = await house.patient(), await house.patient()
+    for patient in (first, first, two):
         await house.create(
             "custom_data_type_records", user_id=patient, type_name="t", body={"x": "1"}
         )
     without = FIRST.replace("- {name: t, fields: [{name: x, kind: text}]}\n", "")
     await publish(house.connection, house.environment, without, "test", accepting=["records"])
     again = parse(FIRST.replace("{name: t, fields", "{name: t, records: one, fields"))
-    (found,) = (await examine(house.connection, house.environment, again)).breakages
-    assert (found.kind, found.count, found.ids) == ("several_records", 1, (one,))
+    (breakage,) = (await examine(house.connection, house.environment, again)).breakages
+    assert (breakage.kind, breakage.count, breakage.ids) == ("several_records", 1, (first,))
 
 
 async def test_a_phase_that_becomes_an_end_names_the_patients_in_it(house: House) -> None:
     await house.patient("paused")
     inside = await house.patient()
-    (found,) = await house.found("{name: intake}", "{name: intake, next: []}")
-    assert (found.word, found.ids, found.sentence) == (
+    (breakage,) = await house.breakages("{name: intake}", "{name: intake, next: []}")
+    assert (breakage.word, breakage.ids, breakage.sentence) == (
         "phases",
         (inside,),
         "1 patient in the phase intake, which no other may follow any more.",
     )
-    assert await house.found("{name: intake}", "{name: intake, next: [paused]}") == []
+    assert await house.breakages("{name: intake}", "{name: intake, next: [paused]}") == []
 
 
 async def test_open_tasks_and_begun_forms_of_what_is_removed_are_named(house: House) -> None:
@@ -500,15 +502,17 @@ async def test_workers_whose_roles_open_less_or_more_are_named_with_what_that_is
         await house.worker(*roles) for roles in (("nurse",), ("coach", "nurse"), ("coach",))
     ]
     role = "roles: [{name: nurse, may: [give_care]}]"
-    told = await house.found(role, "roles: [{name: nurse, may: []}]")
-    assert [(entry.kind, entry.ids) for entry in told] == [("workers_lose", (nurse,))]
+    breakages = await house.breakages(role, "roles: [{name: nurse, may: []}]")
+    assert [(entry.kind, entry.ids) for entry in breakages] == [("workers_lose", (nurse,))]
     assert (
-        told[0].sentence
+        breakages[0].sentence
         == "1 worker with the role nurse may no longer give care and see all patients."
     )
-    told = await house.found(
+    breakages = await house.breakages(
         role, "roles: [{name: nurse, may: [give_care]}, {name: coach, may: [administer]}]"
     )
-    assert {entry.ids for entry in told} == {(both,), (coach,)}
-    assert {entry.kind for entry in told} == {"workers_gain"}
-    assert await house.found(role, "roles: [{name: nurse, title: Nurse, may: [give_care]}]") == []
+    assert {entry.ids for entry in breakages} == {(both,), (coach,)}
+    assert {entry.kind for entry in breakages} == {"workers_gain"}
+    assert (
+        await house.breakages(role, "roles: [{name: nurse, title: Nurse, may: [give_care]}]") == []
+    )

@@ -53,7 +53,7 @@ HALF = Question(name="pain", kind="number", low=0, high=1)
 SECOND = "assessments[0].sections[1].questions"
 
 
-def found(design: ProgramDesign) -> list[tuple[str, str]]:
+def problems_in(design: ProgramDesign) -> list[tuple[str, str]]:
     return [(p.path, p.text) for p in problems(design)]
 
 
@@ -109,7 +109,7 @@ def test_the_demos_program_is_right() -> None:
     ],
 )
 def test_a_question_by_itself(question: Question, path: str, text: str) -> None:
-    assert found(asking(SEVERAL, question)) == [(f"{SECOND}[1]{path}", text)]
+    assert problems_in(asking(SEVERAL, question)) == [(f"{SECOND}[1]{path}", text)]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_question_by_itself(question: Question, path: str, text: str) -> None:
     ],
 )
 def test_a_condition_that_fits_its_question(condition: Condition) -> None:
-    assert found(asking(SCALE, CHOICE, SEVERAL, TRUTH, HALF, after(condition))) == []
+    assert problems_in(asking(SCALE, CHOICE, SEVERAL, TRUTH, HALF, after(condition))) == []
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_condition_that_does_not_fit(condition: Condition, path: str, text: st
         after(condition),
         after(Condition(question="mood", equals="bad"), "noise_2"),
     )
-    assert found(design) == [(f"{SECOND}[5].shown_when{path}", text)]
+    assert problems_in(design) == [(f"{SECOND}[5].shown_when{path}", text)]
 
 
 def test_a_circle_of_follow_ups_is_named_once_and_what_leads_to_it_is_not_blamed() -> None:
@@ -264,7 +264,7 @@ def test_a_circle_of_follow_ups_is_named_once_and_what_leads_to_it_is_not_blamed
         "these questions wait for each other and are never asked: b is shown after c, c after d, d"
         " after b"
     )
-    assert found(design) == [(f"{SECOND}[1].shown_when.question", text)]
+    assert problems_in(design) == [(f"{SECOND}[1].shown_when.question", text)]
 
 
 def test_two_circles_are_both_named() -> None:
@@ -272,7 +272,7 @@ def test_two_circles_are_both_named() -> None:
     design = asking(
         *(after(Condition(question=other, answered=True), name) for name, other in names.items())
     )
-    assert [path for path, _ in found(design)] == [
+    assert [path for path, _ in problems_in(design)] == [
         f"{SECOND}[0].shown_when.question",
         f"{SECOND}[2].shown_when.question",
     ]
@@ -285,16 +285,16 @@ def test_a_circle_of_many_questions_is_told_in_few_words() -> None:
             for n in range(500)
         )
     )
-    [(_, text)] = found(design)
+    [(_, text)] = problems_in(design)
     assert text.endswith("q9 after q10, and 490 more")
 
 
 def test_a_score_needs_a_question_that_counts() -> None:
-    assert found(asking(SCALE, scoring=Scoring())) == [
+    assert problems_in(asking(SCALE, scoring=Scoring())) == [
         ("assessments[0].scoring", "no question counts; give one points or a weight")
     ]
-    assert found(asking(replace(SCALE, weight=0.5), scoring=Scoring())) == []
-    assert found(asking(replace(SEVERAL, points={"fever": 1}), scoring=Scoring())) == []
+    assert problems_in(asking(replace(SCALE, weight=0.5), scoring=Scoring())) == []
+    assert problems_in(asking(replace(SEVERAL, points={"fever": 1}), scoring=Scoring())) == []
 
 
 def test_bands_stand_beside_each_other() -> None:
@@ -308,7 +308,7 @@ def test_bands_stand_beside_each_other() -> None:
         Band(name=" ", low=40, high=41),
     )
     at = "assessments[0].scoring.bands"
-    assert sorted(found(asking(replace(SCALE, weight=1), scoring=Scoring(bands=bands)))) == [
+    assert sorted(problems_in(asking(replace(SCALE, weight=1), scoring=Scoring(bands=bands)))) == [
         (f"{at}[2].high", "high must not be below low"),
         (f"{at}[3]", "a score belongs to one band only; this one overlaps low"),
         (f"{at}[4]", "a score belongs to one band only; this one overlaps high"),
@@ -334,7 +334,7 @@ def test_what_names_something_names_what_is_there() -> None:
         ),
         care_flows=(CareFlowTemplate(name="F", goals=(Goal(title="G", interventions=steps),)),),
     )
-    assert found(design) == [
+    assert problems_in(design) == [
         ("phases[0].next[1]", "there is no phase dune; did you mean done?"),
         (
             "care_flows[0].goals[0].interventions[1].assignee",
@@ -355,7 +355,7 @@ def test_steps_goals_and_headings_are_coded_by_what_they_are_called() -> None:
             CareFlowTemplate(name="F"),
         ),
     )
-    assert found(design) == [
+    assert problems_in(design) == [
         ("care_flows[1].name", "the name F is used before"),
         ("care_flows[0].goals[1].title", "the title G is used before"),
         ("care_flows[0].goals[0].interventions[1].title", "the title Ask is used before"),
@@ -363,7 +363,7 @@ def test_steps_goals_and_headings_are_coded_by_what_they_are_called() -> None:
     blank = Assessment(
         id="a", name="A", sections=(AssessmentSection(), AssessmentSection(footer="x"))
     )
-    assert found(ProgramDesign(name="P", assessments=(blank,))) == [
+    assert problems_in(ProgramDesign(name="P", assessments=(blank,))) == [
         ("assessments[0].sections[1]", "another one has no heading either"),
     ]
 
@@ -390,12 +390,12 @@ def test_placeholders_of_a_message(body: str, texts: list[str]) -> None:
             MessageTemplate(name="m", body=body),
         ),
     )
-    assert found(design) == [("message_templates[1].body", text) for text in texts]
+    assert problems_in(design) == [("message_templates[1].body", text) for text in texts]
     assert "".join(piece.text for piece in pieces(body)) == body
 
 
 def test_a_message_without_words_is_not_one() -> None:
-    assert found(
+    assert problems_in(
         ProgramDesign(name="P", message_templates=(MessageTemplate(name="m", body=" \n"),))
     ) == [("message_templates[0]", "body is missing; write the message")]
 
@@ -465,12 +465,15 @@ def test_a_card_that_does_not_fit_what_it_shows(
         SidebarModule(title="3", shows="chart", of="a", field="energy"),
     )
     design = replace(asking(SCALE), custom_data_types=(lab,), sidebar=(*right, module))
-    assert found(design) == [(f"sidebar[3]{path}", text)]
+    assert problems_in(design) == [(f"sidebar[3]{path}", text)]
 
 
 def test_a_chart_may_draw_the_score_of_an_assessment_that_has_one() -> None:
     design = asking(replace(SCALE, weight=1), scoring=Scoring())
-    assert found(replace(design, sidebar=(SidebarModule(title="x", shows="chart", of="a"),))) == []
+    assert (
+        problems_in(replace(design, sidebar=(SidebarModule(title="x", shows="chart", of="a"),)))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -522,17 +525,17 @@ def test_a_goal_is_measured_by_a_number_that_there_is(
     flow = CareFlowTemplate(name="F", goals=goals)
     design = replace(asking(SCALE), custom_data_types=(lab,), care_flows=(flow,))
     at = f"care_flows[0].goals[2].target{path}"
-    assert [(where, text.partition("; known here")[0]) for where, text in found(design)] == [
+    assert [(where, text.partition("; known here")[0]) for where, text in problems_in(design)] == [
         (at, text.partition("; known here")[0])
     ]
 
 
 def test_people_are_called_something() -> None:
     for blank in (" ", "\u3164", "\u200b\u2800"):
-        assert found(ProgramDesign(name="P", terminology=Terminology(patients=blank))) == [
+        assert problems_in(ProgramDesign(name="P", terminology=Terminology(patients=blank))) == [
             ("terminology.patients", "this must not be blank")
         ]
-        assert found(
+        assert problems_in(
             ProgramDesign(name="P", message_templates=(MessageTemplate(name="a", body=blank),))
         )
 
@@ -543,7 +546,7 @@ def test_every_kind_of_answer_has_a_test_for_follow_ups() -> None:
             name="q", kind=name, choices=("a",) if "choices" in kind.needs else (), low=0, high=1
         )
         about = about if "low" in kind.takes else replace(about, low=None, high=None)
-        assert found(asking(about, after(Condition(question="q", answered=True)))) == []
+        assert problems_in(asking(about, after(Condition(question="q", answered=True)))) == []
 
 
 def test_a_file_tells_these_problems_with_their_lines() -> None:
@@ -626,9 +629,9 @@ def test_a_message_full_of_braces_is_told_within_a_moment(body: str) -> None:
         MessageTemplate(name="m", body=body),
         MessageTemplate(name="right", body="{{patient.first_name}}"),
     )
-    told = found(ProgramDesign(name="P", message_templates=templates))
-    assert {path for path, _ in told} == {"message_templates[0].body"}
-    assert len(told) == MOST_LISTED
+    remarks = problems_in(ProgramDesign(name="P", message_templates=templates))
+    assert {path for path, _ in remarks} == {"message_templates[0].body"}
+    assert len(remarks) == MOST_LISTED
     assert time.perf_counter() - began < 5
 
 
@@ -636,5 +639,7 @@ def test_a_message_full_of_braces_is_told_within_a_moment(body: str) -> None:
 def test_an_endless_number_is_no_answer(kind: str) -> None:
     question = Question(name="n", kind=kind, low=1, high=5)
     for endless in (float("inf"), float("-inf"), float("nan")):
-        (told,) = set(found(asking(question, after(Condition(question="n", equals=endless)))))
-        assert told == (f"{SECOND}[1].shown_when.is", "a number is expected, not an endless one")
+        (problem,) = set(
+            problems_in(asking(question, after(Condition(question="n", equals=endless))))
+        )
+        assert problem == (f"{SECOND}[1].shown_when.is", "a number is expected, not an endless one")

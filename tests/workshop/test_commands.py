@@ -19,8 +19,8 @@ GOOD = "program: Good\nphases: [{name: intake}]\n"
 BAD = "program: Bad\nphases: [{name: intake}, {name: intake}]\nsurveys: []\n"
 
 
-def run(*arguments: str, given: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=given)
+def run(*arguments: str, values: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=values)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_check_prints_problems_as_json_too(file: Path) -> None:
 
 
 def test_check_reads_standard_input() -> None:
-    assert "Good is fit" in run("check", "-", given=GOOD).stdout
+    assert "Good is fit" in run("check", "-", values=GOOD).stdout
 
 
 def test_a_file_that_cannot_be_read_is_told_in_words(file: Path) -> None:

@@ -29,7 +29,7 @@ def program(*questions: Question, phases: tuple[str, ...] = ("intake", "paused")
 BASE = program(PLAN, MOOD)
 
 
-def told(before: ProgramDesign, after: ProgramDesign) -> list[str]:
+def described(before: ProgramDesign, after: ProgramDesign) -> list[str]:
     return [str(difference) for difference in compare(before, after)]
 
 
@@ -55,8 +55,8 @@ def test_what_changed_is_told_with_its_place_and_both_values() -> None:
 
 def test_what_is_added_or_removed_as_a_whole_is_one_difference() -> None:
     new = Question(name="new", kind="text", label="New", help="Help")
-    found = compare(BASE, program(PLAN, new))
-    assert [(d.kind, d.where, d.before, d.after) for d in found] == [
+    differences = compare(BASE, program(PLAN, new))
+    assert [(d.kind, d.where, d.before, d.after) for d in differences] == [
         ("added", "Assessment Intake assessment, section Basics, question new", None, new),
         ("removed", "Assessment Intake assessment, section Basics, question mood", MOOD, None),
     ]
@@ -65,7 +65,7 @@ def test_what_is_added_or_removed_as_a_whole_is_one_difference() -> None:
 def test_choices_and_points_are_told_one_by_one() -> None:
     after = replace(PLAN, choices=("silver", "gold", "bronze"), points={"gold": 3, "silver": 1})
     start = "Assessment Intake assessment, section Basics, question plan"
-    assert told(BASE, program(after, MOOD)) == [
+    assert described(BASE, program(after, MOOD)) == [
         f"{start}, choices: bronze added",
         f"{start}, choices: the order changed",
         f"{start}, points of gold: 2 became 3",
@@ -74,7 +74,7 @@ def test_choices_and_points_are_told_one_by_one() -> None:
 
 
 def test_an_order_is_told_once() -> None:
-    assert told(BASE, program(MOOD, PLAN)) == [
+    assert described(BASE, program(MOOD, PLAN)) == [
         "Assessment Intake assessment, section Basics, questions: the order changed"
     ]
 
@@ -86,7 +86,9 @@ def test_a_condition_that_is_added_is_told_as_a_whole_and_then_by_its_parts() ->
     assert [(d.where, d.kind) for d in compare(BASE, program(PLAN, first))] == [
         (f"{start}, shown when", "added")
     ]
-    assert told(program(PLAN, first), program(PLAN, second)) == [f"{start}, is: gold became silver"]
+    assert described(program(PLAN, first), program(PLAN, second)) == [
+        f"{start}, is: gold became silver"
+    ]
 
 
 def test_yes_is_not_one() -> None:
@@ -98,7 +100,7 @@ def test_yes_is_not_one() -> None:
 
 
 def test_a_question_under_another_name_is_told_as_renamed() -> None:
-    (line,) = told(BASE, program(replace(PLAN, name="chosen_plan"), MOOD))
+    (line,) = described(BASE, program(replace(PLAN, name="chosen_plan"), MOOD))
     assert (
         line == "Assessment Intake assessment, section Basics, question plan, name in the API: plan"
         " became chosen_plan"
@@ -159,7 +161,7 @@ def test_a_long_summary_ends_with_how_much_more_there_is() -> None:
 
 
 def test_a_choice_that_is_removed_reworded_or_added_is_told_once_with_its_points() -> None:
-    def told(*choices: str, **points: float) -> list[str]:
+    def choices_described(*choices: str, **points: float) -> list[str]:
         question = Question(name="plan", kind="choice", choices=choices, points=points)
         noise = Question(name="noise", kind="text")
         section = AssessmentSection(heading="Basics", questions=(noise, question))
@@ -178,14 +180,19 @@ def test_a_choice_that_is_removed_reworded_or_added_is_told_once_with_its_points
             )
             for asked in ((noise, before), section.questions)
         )
-        return [str(one).rpartition("choices: ")[2] or str(one) for one in compare(old, new)]
+        return [
+            str(difference).rpartition("choices: ")[2] or str(difference)
+            for difference in compare(old, new)
+        ]
 
-    assert told("gold", "none", gold=2) == ["silver (1 point) removed"]
-    assert told("gold", "platinum", "none", gold=2, platinum=1) == ["silver became platinum"]
-    assert told("gold", "silver", "none", "bronze", gold=2, silver=1, bronze=0.5) == [
+    assert choices_described("gold", "none", gold=2) == ["silver (1 point) removed"]
+    assert choices_described("gold", "platinum", "none", gold=2, platinum=1) == [
+        "silver became platinum"
+    ]
+    assert choices_described("gold", "silver", "none", "bronze", gold=2, silver=1, bronze=0.5) == [
         "bronze (0.5 points) added"
     ]
-    rise = told("gold", "platinum", "none", gold=2, platinum=3)
+    rise = choices_described("gold", "platinum", "none", gold=2, platinum=3)
     assert rise[0] == "silver became platinum"
     assert rise[1].endswith("points of platinum: 1 became 3")
     assert len(rise) == 2

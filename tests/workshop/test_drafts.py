@@ -128,11 +128,11 @@ async def test_twenty_saves_at_once_keep_every_edit(database: Database, environm
         begun = await drafts.current(connection, environment)
     await asyncio.gather(*(add(number) for number in range(20)))
     async with database.connection() as connection:
-        made = await drafts.history(connection, environment)
+        revisions = await drafts.history(connection, environment)
         assert {p.name for p in (await drafts.current(connection, environment)).design.phases} == {
             f"p{n}" for n in range(20)
         }
-    assert [r.revision for r in made] == list(range(20, 0, -1))
+    assert [r.revision for r in revisions] == list(range(20, 0, -1))
 
 
 async def test_a_version_is_restored_and_changes_are_discarded_as_revisions(
@@ -285,9 +285,9 @@ async def test_a_save_is_merged_and_compared_out_of_the_way_of_everybody_else(
     for name in ("merge", "compare"):
         real = getattr(drafts, name)
 
-        def noted(*given: Any, real: Any = real) -> Any:
+        def noted(*values: Any, real: Any = real) -> Any:
             threads.add(threading.current_thread())
-            return real(*given)
+            return real(*values)
 
         monkeypatch.setattr(drafts, name, noted)
     await drafts.save(connection, environment, 0, phases("intake"), "Ada")

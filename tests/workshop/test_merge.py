@@ -219,9 +219,9 @@ def test_a_score_that_both_begin_is_a_conflict_and_one_that_one_begins_is_kept()
             BASE, assessments=(replace(BASE.assessments[0], scoring=Scoring(bands=bands)),)
         )
 
-    one, other = scored(Band(name="low", low=0, high=3)), scored(Band(name="high", low=4, high=9))
-    assert merge(BASE, one, replace(BASE, name="Q")).design == replace(one, name="Q")
-    (conflict,) = merge(BASE, one, other).conflicts
+    lower, other = scored(Band(name="low", low=0, high=3)), scored(Band(name="high", low=4, high=9))
+    assert merge(BASE, lower, replace(BASE, name="Q")).design == replace(lower, name="Q")
+    (conflict,) = merge(BASE, lower, other).conflicts
     assert conflict.where == "Assessment Intake, scoring"
 
 
@@ -326,11 +326,11 @@ def test_what_only_one_changed_is_the_outcome(base: ProgramDesign, other: Progra
 def test_conflicts_are_the_same_from_both_sides(
     base: ProgramDesign, theirs: ProgramDesign, mine: ProgramDesign
 ) -> None:
-    one, other = merge(base, theirs, mine).conflicts, merge(base, mine, theirs).conflicts
-    assert {c.path: (c.base, c.theirs, c.mine) for c in one} == {
+    forwards, other = merge(base, theirs, mine).conflicts, merge(base, mine, theirs).conflicts
+    assert {c.path: (c.base, c.theirs, c.mine) for c in forwards} == {
         c.path: (c.base, c.mine, c.theirs) for c in other
     }
-    assert len({c.path for c in one}) == len(one)
+    assert len({c.path for c in forwards}) == len(forwards)
 
 
 @tries(300)
@@ -361,8 +361,8 @@ def test_edits_at_different_places_of_the_demos_program_all_arrive(data: st.Data
     base = DEMO
     flat = [
         (a, s, q)
-        for a, one in enumerate(base.assessments)
-        for s, two in enumerate(one.sections)
+        for a, assessment in enumerate(base.assessments)
+        for s, two in enumerate(assessment.sections)
         for q in range(len(two.questions))
     ]
     chosen = data.draw(st.lists(st.sampled_from(flat), min_size=2, max_size=8, unique=True))

@@ -46,10 +46,10 @@ def test_what_is_left_out_of_a_dry_run_does_not_end_where_a_list_of_problems_doe
     assert len(problems(program)) == MOST_LISTED
     left = sound(program, ProgramDesign(name="P"))
     assert (left.assessments, left.sidebar, left.phases) == ((), (), program.phases)
-    shown = {
+    counts = {
         key: [row.problems for row in rows(GROUP[key], program)] for key in ("sidebar", "phases")
     }
-    assert shown == {"sidebar": [1], "phases": [0]}
+    assert counts == {"sidebar": [1], "phases": [0]}
 
 
 def test_what_was_meant_is_looked_for_only_where_it_is_read() -> None:

@@ -39,8 +39,8 @@ async def published(database: Database, environment: int, *sources: str) -> None
 def refused(answer: httpx.Response, status: int) -> dict[str, object]:
     assert answer.status_code == status, answer.text
     [error] = answer.json()["errors"]
-    found: dict[str, object] = error
-    return found
+    problem: dict[str, object] = error
+    return problem
 
 
 async def test_the_program_is_answered_in_the_files_form_with_its_versions(

@@ -34,7 +34,7 @@ def only_problem_of(source: str) -> tuple[int, str]:
     return line, text
 
 
-def one_question(options: str) -> str:
+def asking(options: str) -> str:
     return (
         "program: P\nassessments:\n- id: a\n  name: A\n  sections: [{questions: [\n    {name: f,"
         f" {options}}}\n  ]}}]\n"
@@ -204,9 +204,9 @@ care_flows:
     ],
 )
 def test_an_option_that_does_not_fit_is_told_on_its_line(options: str, expected: str) -> None:
-    found = problems_of(one_question(options))
-    assert {line for line, _, _ in found} == {6}
-    assert expected in [text for _, _, text in found]
+    problems = problems_of(asking(options))
+    assert {line for line, _, _ in problems} == {6}
+    assert expected in [text for _, _, text in problems]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_an_option_that_does_not_fit_is_told_on_its_line(options: str, expected:
     ],
 )
 def test_what_is_not_yaml_is_told_with_its_line(source: str, line: int) -> None:
-    assert [found for found, _, _ in problems_of(source)] == [line]
+    assert [problems for problems, _, _ in problems_of(source)] == [line]
 
 
 @pytest.mark.parametrize("source", ["", "# nothing yet\n", "---\n"])
@@ -349,7 +349,7 @@ def good_and_bad(kind: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("kind", FIELD_KINDS)
 def test_every_kind_survives_the_way_into_the_database_and_back(kind: str) -> None:
     [assessment] = parse(
-        one_question(f"kind: {kind}, label: L, help: H, required: true{OPTIONS.get(kind, '')}")
+        asking(f"kind: {kind}, label: L, help: H, required: true{OPTIONS.get(kind, '')}")
     ).assessments
     assert assessment.questions[0].kind == kind
     assert msgspec.json.decode(msgspec.json.encode(assessment), type=Assessment) == assessment
@@ -357,7 +357,7 @@ def test_every_kind_survives_the_way_into_the_database_and_back(kind: str) -> No
 
 @pytest.mark.parametrize("kind", FIELD_KINDS)
 def test_every_kind_takes_what_fits_and_refuses_what_does_not(kind: str) -> None:
-    [assessment] = parse(one_question(f"kind: {kind}{OPTIONS.get(kind, '')}")).assessments
+    [assessment] = parse(asking(f"kind: {kind}{OPTIONS.get(kind, '')}")).assessments
     checked = model(assessment.questions)
     good, bad = good_and_bad(kind)
     problems: Problems = []
@@ -471,7 +471,7 @@ def test_a_number_without_measure_is_told_at_once_like_any_that_cannot_be_read(n
         f" {number}}}\n"
     )
     assert only_problem_of(source) == (4, "this cannot be read as a number")
-    line, text = problems_of(one_question(f"kind: scale, low: 0.5, high: {number}"))[0][::2]
+    line, text = problems_of(asking(f"kind: scale, low: 0.5, high: {number}"))[0][::2]
     assert (line, text) == (6, "this cannot be read as a number")
 
 
@@ -479,12 +479,12 @@ def test_a_file_of_thousands_of_errors_tells_the_first_and_that_there_are_more()
     source = "program: P\nphases:\n" + "".join(
         f"- {{name: p{n}, titel: x}}\n" for n in range(3_000)
     )
-    told = problems_of(source)
-    assert told[0] == (3, "phases[0]", "unknown key 'titel'; did you mean title?")
-    assert told[-1][2] == "these are the first 500; there may be more behind them" or told[-2][
-        2
-    ].startswith("these are")
-    assert len(told) == 501
+    problems = problems_of(source)
+    assert problems[0] == (3, "phases[0]", "unknown key 'titel'; did you mean title?")
+    assert problems[-1][2] == "these are the first 500; there may be more behind them" or problems[
+        -2
+    ][2].startswith("these are")
+    assert len(problems) == 501
 
 
 @pytest.mark.parametrize(

@@ -262,9 +262,9 @@ async def test_the_demos_program_defines_the_task_type_of_a_survey(
     assert "survey" in (await loaded(database, program)).task_types
 
 
-def checked(program: Program, given: Row) -> list[tuple[str, str]]:
+def checked(program: Program, values: Row) -> list[tuple[str, str]]:
     resource = next(r for r in RESOURCES if r.name == "assessment_responses")
-    problems = decode.check(resource, given, program, None)
+    problems = decode.check(resource, values, program, None)
     return [(p.extra["path"], p.detail) for p in problems]
 
 
@@ -278,10 +278,10 @@ async def test_answers_that_do_not_fit_are_all_reported_with_their_paths(
         "pain_scale": 1.5,
         "surprise": 1,
     }
-    found = checked(
+    problems = checked(
         await loaded(database, program), {"spec_name": "Intake assessment", "model": model}
     )
-    assert {path for path, _ in found} == {
+    assert {path for path, _ in problems} == {
         ".model.plan_type",
         ".model.active",
         ".model.years_active",
@@ -293,10 +293,10 @@ async def test_answers_that_do_not_fit_are_all_reported_with_their_paths(
 async def test_an_answer_that_is_required_and_missing_is_reported(
     database: Database, program: int
 ) -> None:
-    found = checked(
+    problems = checked(
         await loaded(database, program), {"spec_id": "mood_check", "model": {"low_mood": "never"}}
     )
-    assert [path for path, _ in found] == [".model.lost_interest"]
+    assert [path for path, _ in problems] == [".model.lost_interest"]
 
 
 async def test_a_response_may_name_an_older_version_of_its_spec(

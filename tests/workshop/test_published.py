@@ -65,10 +65,10 @@ async def test_a_single_element_is_read_in_the_version_asked_for(
     database: Database, two_versions: int
 ) -> None:
     async with database.connection() as connection:
-        found = await published_programs.element(
+        element = await published_programs.element(
             connection, two_versions, "custom_data_type", "hcp", 1
         )
-        assert found == next(
+        assert element == next(
             t for t in parse(kiwi_health.source()).custom_data_types if t.name == "hcp"
         )
         for kind, key, version in (
@@ -135,14 +135,14 @@ async def test_the_built_in_roles_are_the_same_before_and_after_the_first_publis
 async def test_a_version_that_nobody_names_is_not_made_ready(
     database: Database, two_versions: int
 ) -> None:
-    made: list[str] = []
+    parsed: list[str] = []
 
     def make(source: str) -> str:
-        made.append(source)
+        parsed.append(source)
         return source.lower()
 
     shelf = OnDemand({"a": "A", "b": "B"}, make)
-    assert (len(shelf), list(shelf), "b" in shelf, "c" in shelf, made) == (
+    assert (len(shelf), list(shelf), "b" in shelf, "c" in shelf, parsed) == (
         2,
         ["a", "b"],
         True,
@@ -150,7 +150,7 @@ async def test_a_version_that_nobody_names_is_not_made_ready(
         [],
     )
     assert [shelf["b"], shelf["b"], shelf.get("c")] == ["b", "b", None]
-    assert made == ["B"]
+    assert parsed == ["B"]
     specs = (await loaded(database, two_versions)).specs
     assert (specs["mood_check", 1].name, specs.get(("mood_check", 2))) == ("Mood check", None)
 

@@ -234,6 +234,6 @@ def test_a_chain_of_thousands_of_follow_ups_is_told_in_few_words_each() -> None:
     checked = questions.of_assessment(assessment, 1)
     assert "q1 is answered, which is asked only when q0 is answered" in checked.by_name["q2"].about
     assert max(len(field.about) for field in checked.fields) < 600
-    kept: Problems = []
-    checked.keep({"q0": "a", "q2": "b"}, "", kept)
-    assert [problem.rule for problem in kept] == ["not_asked"]
+    problems: Problems = []
+    checked.keep({"q0": "a", "q2": "b"}, "", problems)
+    assert [problem.rule for problem in problems] == ["not_asked"]

@@ -162,7 +162,7 @@ def conditions(draw: st.DrawFn, before: Sequence[FieldDesign]) -> Condition:
 
 @st.composite
 def designs(draw: st.DrawFn) -> tuple[Question, ...]:
-    made: list[Question] = []
+    questions: list[Question] = []
     for number in range(draw(st.integers(1, 5))):
         kind = draw(st.sampled_from(sorted(FIELD_KINDS)))
         takes = FIELD_KINDS[kind].takes
@@ -173,9 +173,9 @@ def designs(draw: st.DrawFn) -> tuple[Question, ...]:
             low, high = 0, 10
         elif low is not None and high is not None and low > high:
             low, high = high, low
-        depends = bool(made) and draw(st.booleans())
-        shown_when = draw(conditions(made)) if depends else None
-        made.append(
+        depends = bool(questions) and draw(st.booleans())
+        shown_when = draw(conditions(questions)) if depends else None
+        questions.append(
             Question(
                 name=f"q{number}",
                 kind=kind,
@@ -186,7 +186,7 @@ def designs(draw: st.DrawFn) -> tuple[Question, ...]:
                 shown_when=shown_when,
             )
         )
-    return tuple(made)
+    return tuple(questions)
 
 
 @st.composite
@@ -223,7 +223,7 @@ def disagreement(checks: questions.Answers, value: Any) -> str | None:
     return None
 
 
-def canonical(checks: questions.Answers, kept: dict[str, Any]) -> dict[str, Any]:
+def canonical(checks: questions.Answers, values: dict[str, Any]) -> dict[str, Any]:
     """The answers with each moment in the notation that the API answers with; it takes several more
     (clarification 11).
     """
@@ -233,7 +233,7 @@ def canonical(checks: questions.Answers, kept: dict[str, Any]) -> dict[str, Any]
             if value is not None and isinstance(checks.by_name[name].kind, IsoDateTime)
             else value
         )
-        for name, value in kept.items()
+        for name, value in values.items()
     }
 
 
@@ -283,7 +283,7 @@ def test_seven_point_nought_is_a_whole_number_and_is_kept_as_one() -> None:
         CustomDataType(name="t", fields=(FieldDesign(name="f", kind="integer", low=1),)), 1
     )
     whole = "9007199254740993"
-    for sent, kept in (
+    for sent, stored_text in (
         (b"7.0", "7"),
         (b"7", "7"),
         (b"7e0", "7"),
@@ -292,7 +292,7 @@ def test_seven_point_nought_is_a_whole_number_and_is_kept_as_one() -> None:
     ):
         problems: Problems = []
         stored = checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
-        assert (json.dumps(stored["f"]), problems) == (kept, [])
+        assert (json.dumps(stored["f"]), problems) == (stored_text, [])
     for sent in (b"7.5", b"0.0", b"1e300"):
         problems = []
         checks.keep(json_values.decode(b'{"f": ' + sent + b"}"), ".model", problems)
@@ -329,4 +329,4 @@ def test_the_schema_says_which_follow_ups_are_asked() -> None:
         ({"smokes": True, "per_day": 11, "why": "so"}, True),
         ({"smokes": False, "per_day": None, "why": None}, True),
     ]
-    assert [taken({"within": model}) for model, _ in cases] == [wanted for _, wanted in cases]
+    assert [taken({"within": model}) for model, _ in cases] == [expected for _, expected in cases]

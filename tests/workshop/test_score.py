@@ -65,9 +65,9 @@ def scored(model: dict[str, Any], scoring: Scoring | None = Scoring(bands=BANDS)
 def test_a_score_is_the_sum_of_what_was_answered(
     model: dict[str, Any], total: float, band: str | None
 ) -> None:
-    found = scored(model)
-    assert found == Score(total, band)
-    assert (type(found.total), str(found.total)) == (type(total), str(total))
+    score_ = scored(model)
+    assert score_ == Score(total, band)
+    assert (type(score_.total), str(score_.total)) == (type(total), str(total))
 
 
 @pytest.mark.parametrize("model", [{}, {"noise": 5}, {"low": None}, {"many": 3}, {"low": "always"}])

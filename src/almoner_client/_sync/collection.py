@@ -127,10 +127,10 @@ class Rows(Collection[JsonRow]):
 
     def with_ids(self, ids: Iterable[str]) -> dict[str, msgspec.Raw]:
         """The rows with these ids as JSON texts, by their id; what is gone is not among them."""
-        wanted = list(ids)
+        asked_ids = list(ids)
         rows: dict[str, msgspec.Raw] = {}
-        for start in range(0, len(wanted), LARGEST_PAGE):
-            part = wanted[start : start + LARGEST_PAGE]
+        for start in range(0, len(asked_ids), LARGEST_PAGE):
+            part = asked_ids[start : start + LARGEST_PAGE]
             for page in self.pages({"ids": part}):
                 rows |= {_id.decode(row).id: row for row in page.rows}
         return rows

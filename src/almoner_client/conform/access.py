@@ -69,7 +69,7 @@ def without_a_token(server: Server) -> None:
 
 
 @check("clarification 1")
-def every_collection_is_found(server: Server) -> None:
+def every_collection_answers(server: Server) -> None:
     """Each of the 14 collections answers Find with a page."""
     for name in COLLECTIONS:
         server.page(server.call("GET", f"/v1/{name}", params={"page[size]": 1}))
@@ -126,7 +126,7 @@ CHECKS = (
     token_with_another_secret,
     token_that_is_past,
     without_a_token,
-    every_collection_is_found,
+    every_collection_answers,
     verbs_that_are_not_offered,
     trailing_slash,
     unknown_route,

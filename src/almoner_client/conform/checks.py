@@ -21,8 +21,8 @@ class Check:
 def check(source: str) -> Callable[[Callable[[Server], None]], Check]:
     """Makes a check of a function: its docstring says what must hold."""
 
-    def made(function: Callable[[Server], None]) -> Check:
+    def declare(function: Callable[[Server], None]) -> Check:
         about = " ".join((function.__doc__ or "").split())
         return Check(function.__name__, source, about, function)
 
-    return made
+    return declare

@@ -21,8 +21,8 @@ def some_patients(server: Server) -> list[JSON]:
     """Five new patients, made once, in the order of their last change."""
     if "patients" not in server.noted:
         server.noted["patients"] = [server.patient() for _ in range(5)]
-    made: list[JSON] = server.noted["patients"]
-    return made
+    patients: list[JSON] = server.noted["patients"]
+    return patients
 
 
 def span(rows: list[JSON]) -> dict[str, str]:

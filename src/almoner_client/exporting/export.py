@@ -169,9 +169,9 @@ class Export:
 
     def _current(self, ids: set[str]) -> Iterator[tuple[str, str]]:
         """The lines of these rows as they are now, those that fit and are there."""
-        wanted = sorted(ids)
-        for start in range(0, len(wanted), _IDS):
-            asked = {**self._where, "ids": wanted[start : start + _IDS]}
+        ordered = sorted(ids)
+        for start in range(0, len(ordered), _IDS):
+            asked = {**self._where, "ids": ordered[start : start + _IDS]}
             for page in self._rows.pages(asked):
                 for row in page.rows:
                     yield msgspec.json.decode(row)["id"], self._format.line(row)

@@ -88,7 +88,7 @@ class Import:
         self._dry_run = dry_run
         self._rows = client.collection(mapping.collection)
         self._known: dict[str, dict[str, str]] = {}
-        self._seen: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
         self._bad = BadRows(path)
         self._place = Place(path, mapping)
         self.report = LoadReport()
@@ -164,13 +164,13 @@ class Import:
         """The id of the row in its own system: that of its column, or one made of what is in it, so
         that a file that is fed twice makes no row twice.
         """
-        told = id_of(source, self._mapping)
-        if told:
-            return told
+        row_id = id_of(source, self._mapping)
+        if row_id:
+            return row_id
         content = sha256(msgspec.json.encode(body, order="sorted")).hexdigest()[:32]
         # Two rows of a file that are the same to the letter are two.
-        self._seen[content] = self._seen.get(content, 0) + 1
-        return f"{content}-{self._seen[content]}" if self._seen[content] > 1 else content
+        self._counts[content] = self._counts.get(content, 0) + 1
+        return f"{content}-{self._counts[content]}" if self._counts[content] > 1 else content
 
     def _by_external_id(self, target: Target, value: str) -> str:
         """The id here of what the other system calls so. What it does not call so may be an id of

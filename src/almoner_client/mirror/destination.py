@@ -101,7 +101,7 @@ class Destination(ABC):
         """
 
 
-def kept_rows(table: Table, records: Iterable[Sequence[Any]]) -> Iterator[KeptRow]:
+def stored_rows(table: Table, records: Iterable[Sequence[Any]]) -> Iterator[KeptRow]:
     """What a copy has of rows: of each the values of the table's columns as they are given back,
     and the two hashes behind them.
     """

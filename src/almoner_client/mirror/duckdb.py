@@ -117,7 +117,9 @@ class DuckDestination(SqlDestination):
         kinds |= {DIGEST: "VARCHAR", CHECK: "VARCHAR"}
         names = [quoted(name) for name in kinds]
         picked = ", ".join(f"{quoted(name)}::{kind}" for name, kind in kinds.items())
-        columns = ", ".join(f"{quoted(name)}: '{_given(kind)}'" for name, kind in kinds.items())
+        columns = ", ".join(
+            f"{quoted(name)}: '{_column_type(kind)}'" for name, kind in kinds.items()
+        )
         lines = [row.whole for row in rows]
         # DuckDB sets aside twice that for each of its threads, sixteen megabytes where it is not
         # told.
@@ -158,5 +160,5 @@ class DuckDestination(SqlDestination):
         return _MEMBERS.get(member.kind, "{text}").format(value=value, text=text)
 
 
-def _given(kind: str) -> str:
+def _column_type(kind: str) -> str:
     return kind if kind in ("BIGINT", "DOUBLE", "BOOLEAN") else "VARCHAR"

@@ -21,7 +21,7 @@ from almoner_client.mirror.destination import (
     Fence,
     KeptRow,
     TableChanges,
-    kept_rows,
+    stored_rows,
 )
 from almoner_client.mirror.layout import Table, View
 from almoner_client.mirror.rows import CopiedRow, day, each, moment
@@ -162,26 +162,26 @@ class ParquetDestination(Destination):
         path, schema = self._path(table.name, low), parquet_parts.schema_of(table)
         pending = self._journal.pending(table.name, low, high)
         first = next(pending, None)
-        if first is None and path not in self._mended and self._is_as_wanted(table, low):
+        if first is None and path not in self._mended and self._has_current_schema(table, low):
             return
-        found = parquet_parts.read(path, schema)
-        ids = found["id"]
+        stored = parquet_parts.read(path, schema)
+        ids = stored["id"]
         within = pc.greater_equal(ids, low)
-        found = found.filter(within if high is None else pc.and_(within, pc.less(ids, high)))
-        last = pc.max(found["id"]).as_py() or low
+        stored = stored.filter(within if high is None else pc.and_(within, pc.less(ids, high)))
+        last = pc.max(stored["id"]).as_py() or low
         noted: dict[str, bytes | None] = {}
         for row_id, row in chain([first] if first else [], pending):
-            if high is None and row_id > last and len(found) + len(noted) >= _ROWS_OF_A_FILE:
+            if high is None and row_id > last and len(stored) + len(noted) >= _ROWS_OF_A_FILE:
                 pending = chain([(row_id, row)], pending)
                 break
             noted[row_id] = row
-        left = found.filter(pc.invert(pc.is_in(found["id"], pa.array(list(noted), pa.string()))))
+        left = stored.filter(pc.invert(pc.is_in(stored["id"], pa.array(list(noted), pa.string()))))
         self._write(table, low, pa.concat_tables([left, _rows(schema, noted)]))
         while following := dict(islice(pending, _ROWS_OF_A_FILE)):
             if rows := _rows(schema, following):
                 self._write(table, next(iter(following)), rows)
 
-    def _is_as_wanted(self, table: Table, low: str) -> bool:
+    def _has_current_schema(self, table: Table, low: str) -> bool:
         if not self._unchecked:
             return True
         return parquet_parts.has_schema(
@@ -203,50 +203,50 @@ class ParquetDestination(Destination):
     def rows(self, table: Table) -> Iterator[KeptRow]:
         self.settled()
         for low, high in self._ranges(table.name):
-            yield from self._kept(table, low, high)
+            yield from self._stored(table, low, high)
 
     def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
         self.settled()
-        kept: dict[str, KeptRow] = {}
+        stored: dict[str, KeptRow] = {}
         for low, high in self._ranges(table.name):
-            kept |= {row.id: row for row in self._kept(table, low, high, ids)}
-        return kept
+            stored |= {row.id: row for row in self._stored(table, low, high, ids)}
+        return stored
 
-    def _kept(
+    def _stored(
         self, table: Table, low: str, high: str | None, ids: Sequence[str] | None = None
     ) -> list[KeptRow]:
         """What a file and the views of it have, in the order of ids. A row that is there twice, or
         where it does not belong, is altered.
         """
-        wanted = None if ids is None else pa.array(ids, pa.string())
+        chosen_ids = None if ids is None else pa.array(ids, pa.string())
         path = self._path(table.name, low)
-        found = _chosen(parquet_parts.read(path, parquet_parts.schema_of(table)), wanted)
-        altered = self._altered_in_views(table, low, found, wanted)
-        columns = [column.to_pylist() for column in found.columns]
+        chosen = _chosen(parquet_parts.read(path, parquet_parts.schema_of(table)), chosen_ids)
+        altered = self._altered_in_views(table, low, chosen, chosen_ids)
+        columns = [column.to_pylist() for column in chosen.columns]
         read = each(table, self.read_as)
         records = (
             (*read(values), digest, noted) for *values, digest, noted in zip(*columns, strict=True)
         )
-        kept: dict[str, KeptRow] = {}
-        for row in kept_rows(table, records):
-            is_out_of_place = row.id in kept or row.id < low or bool(high and row.id >= high)
+        stored: dict[str, KeptRow] = {}
+        for row in stored_rows(table, records):
+            is_out_of_place = row.id in stored or row.id < low or bool(high and row.id >= high)
             if is_out_of_place:
                 altered.add(row.id)
                 self._misplaced[row.id] = path
-            kept[row.id] = row
+            stored[row.id] = row
         for row_id in altered:
-            row = kept.get(row_id, KeptRow(row_id, "", "", altered=True))
-            kept[row_id] = replace(row, altered=True)
-        return sorted(kept.values(), key=lambda row: row.id)
+            row = stored.get(row_id, KeptRow(row_id, "", "", altered=True))
+            stored[row_id] = replace(row, altered=True)
+        return sorted(stored.values(), key=lambda row: row.id)
 
     def _altered_in_views(
-        self, table: Table, low: str, rows: pa.Table, wanted: pa.Array | None
+        self, table: Table, low: str, rows: pa.Table, chosen_ids: pa.Array | None
     ) -> set[str]:
         altered: set[str] = set()
         for view in self._views_of(table):
             path = self._path(view.name, low)
             schema = parquet_parts.view_schema(view, table)
-            theirs = _chosen(parquet_parts.read(path, schema), wanted)
+            theirs = _chosen(parquet_parts.read(path, schema), chosen_ids)
             ours = parquet_parts.viewed(view, table, rows)
             if not ours.equals(theirs):
                 altered |= _differing(ours.to_pylist(), theirs.to_pylist())
@@ -254,7 +254,7 @@ class ParquetDestination(Destination):
 
 
 def _rows(schema: pa.Schema, noted: Mapping[str, bytes | None]) -> pa.Table:
-    return parquet_parts.made(schema, [row for row in noted.values() if row is not None])
+    return parquet_parts.table_of(schema, [row for row in noted.values() if row is not None])
 
 
 def _chosen(rows: pa.Table, ids: pa.Array | None) -> pa.Table:

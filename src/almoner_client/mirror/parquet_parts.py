@@ -52,7 +52,7 @@ def _fields(columns: Iterable[Column | Member]) -> list[tuple[str, Any]]:
     return [(column.name, _TYPES[column.kind]) for column in columns]
 
 
-def made(schema: pa.Schema, rows: Sequence[bytes]) -> pa.Table:
+def table_of(schema: pa.Schema, rows: Sequence[bytes]) -> pa.Table:
     """Rows as JSON objects, by the names of their columns; times and dates are texts."""
     if not rows:
         return schema.empty_table()
@@ -88,11 +88,11 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
         if not path.exists():
             return schema.empty_table()
         # As one file, and not as a data set of which a folder's name could be a column.
-        found = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path).read()
         columns = [
-            pc.cast(found[field.name], field.type)
-            if field.name in found.column_names
-            else pa.nulls(len(found), field.type)
+            pc.cast(table[field.name], field.type)
+            if field.name in table.column_names
+            else pa.nulls(len(table), field.type)
             for field in schema
         ]
     except (pa.ArrowException, OSError) as error:

@@ -16,7 +16,7 @@ from almoner_client.mirror.destination import (
     Fence,
     KeptRow,
     TableChanges,
-    kept_rows,
+    stored_rows,
 )
 from almoner_client.mirror.layout import Column, Member, Table, View
 from almoner_client.mirror.rows import CopiedRow, each
@@ -153,18 +153,18 @@ class SqlDestination(Destination):
             self.execute(f"DELETE FROM {quoted(table.name)} WHERE id IN ({marks})", part)
 
     def rows(self, table: Table) -> Iterator[KeptRow]:
-        return self._kept(table, self.stream(f"{self._selection(table)} ORDER BY id"))
+        return self._stored(table, self.stream(f"{self._selection(table)} ORDER BY id"))
 
     def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
-        kept: dict[str, KeptRow] = {}
+        stored: dict[str, KeptRow] = {}
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
             marks = ", ".join([self.mark] * len(part))
             records = self.execute(f"{self._selection(table)} WHERE id IN ({marks})", part)
-            for row in self._kept(table, records):
+            for row in self._stored(table, records):
                 # Where a table has no key, a row may be there twice.
-                kept[row.id] = replace(row, altered=True) if row.id in kept else row
-        return kept
+                stored[row.id] = replace(row, altered=True) if row.id in stored else row
+        return stored
 
     def selected(self, column: Column) -> str:
         """The SQL expression by which a column is read."""
@@ -174,8 +174,8 @@ class SqlDestination(Destination):
         names = ", ".join(map(self.selected, table.columns))
         return f"SELECT {names}, {DIGEST}, {CHECK} FROM {quoted(table.name)}"
 
-    def _kept(self, table: Table, records: Iterable[tuple[Any, ...]]) -> Iterator[KeptRow]:
+    def _stored(self, table: Table, records: Iterable[tuple[Any, ...]]) -> Iterator[KeptRow]:
         read = each(table, self.read_as)
-        return kept_rows(
+        return stored_rows(
             table, ((*read(values), digest, noted) for *values, digest, noted in records)
         )

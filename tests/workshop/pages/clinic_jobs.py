@@ -41,8 +41,8 @@ async def fetch(task: Task) -> None:
 async def process(task: Task, patients: list[str], items: int) -> None:
     if not items:
         await task.each(write_quietly, [patients[0]])
-    given = [[number, patients[number % len(patients)]] for number in range(1, items + 1)]
-    await task.each(process_item, given, lambda item: [f"item-{item[0]}"])
+    items_ = [[number, patients[number % len(patients)]] for number in range(1, items + 1)]
+    await task.each(process_item, items_, lambda item: [f"item-{item[0]}"])
 
 
 @clinic_pull.task()

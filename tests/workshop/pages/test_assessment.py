@@ -22,7 +22,7 @@ SEND = "/workshop/assessment"
 PREVIEW = "/workshop/preview/assessment"
 # Which plan?, as its form sends it.
 PLAN = {"label": "Which plan?", "name": "plan", "kind": "choice"}
-ONE_OF_BOTH = [
+EITHER = [
     ("shown_when:test", "one_of"),
     ("shown_when.one_of", "SILVER"),
     ("shown_when.one_of", "GOLD"),
@@ -61,8 +61,8 @@ async def send(
     person: Person, base: str, part: str, *pairs: tuple[str, str], **values: str
 ) -> httpx.Response:
     """A form of the editor, sent as the page does."""
-    given = {"assessment": "intake", "base": base, "part": part, "do": "save", **values}
-    return await person.send_form(SEND, *pairs, htmx=True, **given)
+    fields = {"assessment": "intake", "base": base, "part": part, "do": "save", **values}
+    return await person.send_form(SEND, *pairs, htmx=True, **fields)
 
 
 async def preview(person: Person, base: str, *pairs: tuple[str, str], **values: str) -> str:
@@ -159,7 +159,7 @@ async def test_a_choice_that_is_there_already_is_told_at_its_field_and_stays_typ
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "text"),
     [
         ({"name": "pain"}, "The name pain is used before."),
         ({"label": "", "name": ""}, "This must not be blank."),
@@ -177,7 +177,7 @@ async def test_a_choice_that_is_there_already_is_told_at_its_field_and_stays_typ
     ],
 )
 async def test_what_is_wrong_with_a_question_is_told_and_not_saved(
-    designer: Person, base: str, database: Database, values: Mapping[str, str], told: str
+    designer: Person, base: str, database: Database, values: Mapping[str, str], text: str
 ) -> None:
     before = await intake.stored(database, designer.environment_id)
     answer = await send(
@@ -187,7 +187,7 @@ async def test_what_is_wrong_with_a_question_is_told_and_not_saved(
         **{"label": "New one", "name": "new_one", "kind": "text", **values},
     )
     assert answer.status_code == 422
-    errors = [paragraph for paragraph in Document(answer).all("paragraph") if told in paragraph]
+    errors = [paragraph for paragraph in Document(answer).all("paragraph") if text in paragraph]
     assert [error.attribute("class") for error in errors][:1] == ["error"]
     assert not Document(answer).mentions("one_of")
     assert await intake.stored(database, designer.environment_id) == before
@@ -199,7 +199,7 @@ async def test_a_choice_that_is_reworded_is_reworded_where_follow_ups_wait_for_i
     before = await intake.stored(database, designer.environment_id)
     last = len(before.sections[1].questions)
     waits = {"kind": "text", "shown_when.question": "plan"}
-    for at, name, values in ((0, "one", condition("plan", "is", "GOLD")), (1, "two", ONE_OF_BOTH)):
+    for at, name, values in ((0, "one", condition("plan", "is", "GOLD")), (1, "two", EITHER)):
         answer = await send(
             designer, base, f"question.1.{last + at}", *values, label=name, name=name, **waits
         )
@@ -210,15 +210,15 @@ async def test_a_choice_that_is_reworded_is_reworded_where_follow_ups_wait_for_i
     assert answer.status_code == 200, answer.text
     after = await intake.stored(database, designer.environment_id)
     assert after.sections[0].questions[1].points == {"PLATINUM": 2}
-    conditions = [one.shown_when for one in after.sections[1].questions[last:]]
-    assert [(one.equals, one.one_of) for one in conditions if one] == [
+    conditions = [question.shown_when for question in after.sections[1].questions[last:]]
+    assert [(condition.equals, condition.one_of) for condition in conditions if condition] == [
         ("PLATINUM", ()),
         (None, ("SILVER", "PLATINUM")),
     ]
 
 
 async def test_a_kind_shows_only_what_goes_with_it(designer: Person, base: str) -> None:
-    for kind, shown, hidden in (
+    for kind, visible, hidden in (
         ("choice", "Choices, with points", "Lowest"),
         ("scale", "Weight in the score", "Choices"),
         ("boolean", "Points for yes", "Lowest"),
@@ -229,7 +229,7 @@ async def test_a_kind_shows_only_what_goes_with_it(designer: Person, base: str) 
         )
         assert answer.status_code == 200
         names = {each.name for role in ("textbox", "group") for each in Document(answer).all(role)}
-        assert shown in names, kind
+        assert visible in names, kind
         assert not [name for name in names if hidden in name], kind
         assert "yes" in [
             node.attributes["data-changed"] for node in Document(answer).node.css("[data-changed]")
@@ -273,21 +273,21 @@ async def test_a_question_may_not_wait_for_one_that_waits_for_it(
 async def test_each_sort_of_condition_is_kept_as_the_api_compares_it(
     designer: Person, base: str, database: Database
 ) -> None:
-    for waits_for, test, sent, attribute, kept in (
+    for waits_for, test, sent, attribute, stored in (
         ("call", "is", ("no",), "equals", False),
         ("pain", "at_most", ("4",), "at_most", 4),
         ("plan", "one_of", ("SILVER", "GOLD"), "one_of", ("SILVER", "GOLD")),
         ("place", "includes", ("Back",), "includes", ("Back",)),
         ("insurer", "answered", (), "answered", True),
     ):
-        typed = [("shown_when.is:sort", "truth"), *condition(waits_for, test, *sent)]
+        pairs = [("shown_when.is:sort", "truth"), *condition(waits_for, test, *sent)]
         answer = await send(
-            designer, base, "question.1.3", *typed, label=f"On {waits_for}", kind="text"
+            designer, base, "question.1.3", *pairs, label=f"On {waits_for}", kind="text"
         )
         assert answer.status_code == 200, answer.text
         added = (await intake.stored(database, designer.environment_id)).questions[-1]
         assert added.shown_when is not None
-        assert getattr(added.shown_when, attribute) == kept
+        assert getattr(added.shown_when, attribute) == stored
         [base] = re.findall(r'name="base" value="(\d+)"', answer.text)[:1]
 
 
@@ -303,8 +303,8 @@ async def test_who_waits_for_a_question_follows_its_name(
         "weight": "1",
     }
     assert (await send(designer, base, "question.1.0", **values)).status_code == 200
-    kept = await intake.stored(database, designer.environment_id)
-    condition = kept.sections[1].questions[1].shown_when
+    stored = await intake.stored(database, designer.environment_id)
+    condition = stored.sections[1].questions[1].shown_when
     assert condition is not None
     assert condition.question == "pain_now"
     assert (await intake.stored(database, designer.environment_id, "other")).questions[
@@ -319,16 +319,16 @@ async def test_moving_up_takes_the_follow_ups_along_and_tells_where_it_is(
     answer = await send(designer, base, "rows", up="question.1.2")
     assert Document(answer).status("Shall we call? is moved. Now number 1 in Health.")
     assert Document(answer).focus == "up-1-0"
-    kept = await intake.stored(database, designer.environment_id)
-    assert [one.name for one in kept.sections[1].questions] == ["call", "pain", "place"]
+    stored = await intake.stored(database, designer.environment_id)
+    assert [question.name for question in stored.sections[1].questions] == ["call", "pain", "place"]
 
 
 async def test_the_first_of_a_section_moves_up_into_the_one_before(
     designer: Person, base: str, database: Database
 ) -> None:
     await send(designer, base, "rows", up="question.1.0")
-    kept = await intake.stored(database, designer.environment_id)
-    assert [[one.name for one in section.questions] for section in kept.sections] == [
+    stored = await intake.stored(database, designer.environment_id)
+    assert [[question.name for question in section.questions] for section in stored.sections] == [
         ["insurer", "plan", "pain", "place"],
         ["call"],
     ]
@@ -348,11 +348,17 @@ async def test_the_order_after_dragging_is_saved_whole_or_not_at_all(
     ]
     answer = await send(designer, base, "rows", *(("item", item) for item in items), do="order")
     assert answer.status_code == 200, answer.text
-    kept = await intake.stored(database, designer.environment_id)
-    assert [one.name for one in kept.questions] == ["plan", "call", "insurer", "pain", "place"]
+    stored = await intake.stored(database, designer.environment_id)
+    assert [question.name for question in stored.questions] == [
+        "plan",
+        "call",
+        "insurer",
+        "pain",
+        "place",
+    ]
     short = await send(designer, base, "rows", *(("item", item) for item in items[:-1]), do="order")
     assert short.status_code == 404
-    assert await intake.stored(database, designer.environment_id) == kept
+    assert await intake.stored(database, designer.environment_id) == stored
 
 
 async def test_removing_says_what_waits_for_it(
@@ -363,8 +369,8 @@ async def test_removing_says_what_waits_for_it(
     assert "“Where does it hurt?” waits for its answer and will need another condition." in asked
     answer = await send(designer, base, "question.1.0", do="remove")
     assert Document(answer).row("There is no question pain in this assessment")
-    kept = await intake.stored(database, designer.environment_id)
-    assert [one.name for one in kept.sections[1].questions] == ["place", "call"]
+    stored = await intake.stored(database, designer.environment_id)
+    assert [question.name for question in stored.sections[1].questions] == ["place", "call"]
 
 
 async def test_sections_are_added_reworded_moved_and_removed(
@@ -380,12 +386,12 @@ async def test_sections_are_added_reworded_moved_and_removed(
     await did("section.0", heading="Your insurance", description="", footer="Keep the card.")
     await did("rows", up="section.2")
     await did("section.2", do="remove")
-    kept = await intake.stored(database, designer.environment_id)
-    assert [(one.heading, len(one.questions)) for one in kept.sections] == [
+    stored = await intake.stored(database, designer.environment_id)
+    assert [(section.heading, len(section.questions)) for section in stored.sections] == [
         ("Your insurance", 2),
         ("Home", 0),
     ]
-    assert kept.sections[0].footer == "Keep the card."
+    assert stored.sections[0].footer == "Keep the card."
     answer = await send(
         designer, base, "section.1", heading="Your insurance", description="", footer=""
     )
@@ -436,7 +442,7 @@ async def test_the_score_tells_its_ends_and_what_its_bands_leave_out(
     assert not Document(right).mentions("No band holds")
     scoring = (await intake.stored(database, designer.environment_id)).scoring
     assert scoring is not None
-    assert [(one.name, one.low, one.high) for one in scoring.bands] == [
+    assert [(band.name, band.low, band.high) for band in scoring.bands] == [
         ("mild", 0, 6),
         ("severe", 7, 12),
     ]
@@ -454,12 +460,12 @@ async def test_the_preview_asks_follow_ups_and_counts(designer: Person, base: st
 async def test_the_preview_shows_what_is_not_saved_yet(
     designer: Person, base: str, database: Database
 ) -> None:
-    typed = {"part": "question.0.1", "label": "Which metal?", "name": "plan", "kind": "choice"}
+    fields = {"part": "question.0.1", "label": "Which metal?", "name": "plan", "kind": "choice"}
     pairs = choices(("BRONZE", "5"), ("", "x"))
-    shown = await preview(designer, base, *pairs, **typed, **{"preview-plan": "BRONZE"})
-    assert Document(shown).get("radiogroup", "Which metal?")
-    assert Document(shown).testid("score").words == "score 5"
-    assert not Document(shown).mentions("GOLD")
+    preview_ = await preview(designer, base, *pairs, **fields, **{"preview-plan": "BRONZE"})
+    assert Document(preview_).get("radiogroup", "Which metal?")
+    assert Document(preview_).testid("score").words == "score 5"
+    assert not Document(preview_).mentions("GOLD")
     assert (await intake.stored(database, designer.environment_id)).sections[0].questions[
         1
     ].label == "Which plan?"
@@ -493,8 +499,8 @@ async def test_two_designers_on_two_questions_are_both_kept(
     )
     assert answer.status_code == 200
     assert Document(answer).status("Lesley Jones changed Assessments meanwhile; both are kept.")
-    kept = await intake.stored(database, designer.environment_id)
-    assert [kept.questions[0].label, kept.questions[4].label] == [
+    stored = await intake.stored(database, designer.environment_id)
+    assert [stored.questions[0].label, stored.questions[4].label] == [
         "Your insurer?",
         "May we call you?",
     ]

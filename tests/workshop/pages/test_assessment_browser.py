@@ -99,8 +99,14 @@ async def test_a_row_is_dragged_to_another_section(
         page.locator('[data-item="question.0.0"]'), target_position={"x": 200, "y": 4}
     )
     await expect(page.locator("#row-0-0")).to_have_text("Shall we call?")
-    kept = await intake.stored(database, designer.environment_id)
-    assert [one.name for one in kept.questions] == ["call", "insurer", "plan", "pain", "place"]
+    stored = await intake.stored(database, designer.environment_id)
+    assert [question.name for question in stored.questions] == [
+        "call",
+        "insurer",
+        "plan",
+        "pain",
+        "place",
+    ]
 
 
 @pytest.mark.slow
@@ -124,8 +130,8 @@ async def test_the_kind_and_the_condition_change_the_form_in_place(
     await expect(
         page.get_by_role("listitem").get_by_text("shown when Where does it hurt? includes Back")
     ).to_be_visible()
-    kept = (await intake.stored(database, designer.environment_id)).questions[-1]
-    assert kept.choices == ("Left", "Right")
+    question = (await intake.stored(database, designer.environment_id)).questions[-1]
+    assert question.choices == ("Left", "Right")
 
 
 async def test_the_preview_never_takes_what_is_being_typed(
@@ -135,11 +141,11 @@ async def test_the_preview_never_takes_what_is_being_typed(
     insurer = page.locator("#preview-insurer")
     may_go = asyncio.Event()
 
-    async def held(route: Route) -> None:
+    async def delayed(route: Route) -> None:
         await may_go.wait()
         await route.continue_()
 
-    await page.route(f"**{PREVIEW}", held)
+    await page.route(f"**{PREVIEW}", delayed)
     await insurer.focus()
     async with page.expect_request(f"**{PREVIEW}"):
         await page.keyboard.type("Acme Ins")
@@ -196,7 +202,7 @@ async def test_what_is_typed_while_another_question_opens_does_not_land_in_that(
     page = await opened(screens, designer, database)
     await page.click("#row-0-0")
     await expect(page.locator("#label")).to_have_value("Who insures you?")
-    may_go = await _held(page, f"**{intake.PATH}?open=*")
+    may_go = await _delayed(page, f"**{intake.PATH}?open=*")
     async with page.expect_request(f"**{intake.PATH}?open=*"):
         await page.click("#row-1-0")
     await page.fill("#label", "Who pays?")
@@ -211,7 +217,7 @@ async def test_what_is_typed_while_a_form_is_drawn_again_stays_in_it_and_counts_
     page = await opened(screens, designer, database)
     await page.click("#row-0-1")
     await expect(page.locator("#label")).to_have_value("Which plan?")
-    may_go = await _held(page, "**/workshop/assessment")
+    may_go = await _delayed(page, "**/workshop/assessment")
     async with page.expect_request("**/workshop/assessment"):
         await page.get_by_role("button", name="Add choice").click()
     await page.fill("#label", "Which plan is it?")
@@ -229,7 +235,7 @@ async def test_what_is_typed_for_one_question_does_not_land_in_another_that_its_
     page = await opened(screens, designer, database)
     await page.click("#row-0-0")
     await page.fill("#name", "x" * 300)
-    may_go = await _held(page, "**/workshop/assessment")
+    may_go = await _delayed(page, "**/workshop/assessment")
     async with page.expect_request("**/workshop/assessment"):
         await page.get_by_role("button", name="Save", exact=True).click()
     await page.evaluate("document.querySelector('#edit').dataset.part = 'question.1.0'")
@@ -239,15 +245,15 @@ async def test_what_is_typed_for_one_question_does_not_land_in_another_that_its_
     await expect(page.locator("#label")).to_have_value("Who insures you?")
 
 
-async def _held(page: Page, address: str) -> asyncio.Event:
+async def _delayed(page: Page, address: str) -> asyncio.Event:
     """Holds what goes to an address until the event is set."""
     may_go = asyncio.Event()
 
-    async def held(route: Route) -> None:
+    async def delayed(route: Route) -> None:
         await may_go.wait()
         await route.continue_()
 
-    await page.route(address, held)
+    await page.route(address, delayed)
     return may_go
 
 
@@ -262,8 +268,8 @@ async def test_choices_and_bands_are_rows_that_are_dragged_and_told_of_as_they_a
     await expect(page.locator("#preview-plan label").first).to_have_text("GOLD")
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.locator("#row-0-1")).to_be_focused()
-    kept = await intake.stored(database, designer.environment_id)
-    assert (kept.questions[1].choices, kept.questions[1].points) == (
+    stored = await intake.stored(database, designer.environment_id)
+    assert (stored.questions[1].choices, stored.questions[1].points) == (
         ("GOLD", "SILVER"),
         {"GOLD": 2},
     )

@@ -27,7 +27,7 @@ from tests.workshop.pages.test_editor_form import sent_back
 def assessment(*sections: list[dict[str, Any]], **more: Any) -> Assessment:
     """An assessment of sections of these questions; a question is text unless it says otherwise."""
     parts = [
-        {"heading": str(at), "questions": [{"kind": "text", **one} for one in part]}
+        {"heading": str(at), "questions": [{"kind": "text", **question} for question in part]}
         for at, part in enumerate(sections)
     ]
     return msgspec.convert({"id": "a", "name": "A", "sections": parts, **more}, Assessment)
@@ -85,9 +85,9 @@ def test_no_question_is_lost_or_doubled_by_moving(moves: list[tuple[int, int, in
     form = FORM
     for number, at, step in moves:
         if at < len(form.sections[number].questions):
-            wanted = form.sections[number].questions[at]
+            question = form.sections[number].questions[at]
             form, (section, place) = order.move_question(form, (number, at), step)
-            assert form.sections[section].questions[place] == wanted
+            assert form.sections[section].questions[place] == question
     assert sorted("".join(names(form))) == ["a", "b", "c", "d", "e"]
 
 
@@ -143,15 +143,15 @@ def test_the_reach_is_what_the_best_and_the_worst_answers_score() -> None:
 )
 def test_every_score_lies_within_the_reach(answers: dict[str, Any]) -> None:
     form = assessment(COUNTED, scoring={})
-    found, scores = score(form, answers), reach(form)
-    assert found is not None
+    result, scores = score(form, answers), reach(form)
+    assert result is not None
     assert scores.lowest is not None
     assert scores.highest is not None
-    assert scores.lowest <= found.total <= scores.highest
+    assert scores.lowest <= result.total <= scores.highest
 
 
 @pytest.mark.parametrize(
-    ("bands", "weight", "told"),
+    ("bands", "weight", "expected"),
     [
         ([("low", 0, 4), ("high", 5, 10)], 1, []),
         ([("low", 0, 4), ("high", 6, 10)], 1, ["No band holds the score 5."]),
@@ -175,13 +175,13 @@ def test_every_score_lies_within_the_reach(answers: dict[str, Any]) -> None:
     ],
 )
 def test_what_bands_leave_out_or_name_twice_is_told(
-    bands: list[tuple[str, int, int]], weight: float, told: list[str]
+    bands: list[tuple[str, int, int]], weight: float, expected: list[str]
 ) -> None:
     scale = {"name": "step", "kind": "scale", "low": 0, "high": 10, "weight": weight}
     scoring = {"bands": [{"name": name, "low": low, "high": high} for name, low, high in bands]}
     form = assessment([scale], scoring=scoring)
     assert form.scoring is not None
-    assert remarks(form.scoring.bands, reach(form)) == told
+    assert remarks(form.scoring.bands, reach(form)) == expected
 
 
 def test_a_number_without_limits_has_no_end() -> None:
@@ -220,7 +220,7 @@ def test_every_kind_is_read_as_the_api_keeps_it(kind: str) -> None:
         "state": ("CA", "CA"),
         "zip_code": ("94110", "94110"),
     }
-    given = (
+    constraints = (
         {"choices": ["x", "y"]}
         if kind in ("choice", "choices")
         else {"low": 1, "high": 9}
@@ -228,12 +228,12 @@ def test_every_kind_is_read_as_the_api_keeps_it(kind: str) -> None:
         else {}
     )
     example = kind_of(FieldDesign(name="f", kind=kind, choices=("x", "y"), low=1, high=9)).example()
-    typed, kept = sample.get(kind, (example, example))
-    fields = assessment([{"name": "a field", "kind": kind, **given}]).questions
-    answers = read(fields, Form([("p-a field", typed), ("noise", "x")]), "p-", "US/Eastern")
-    assert answers == fitting(fields, answers) == {"a field": kept}
+    text, expected = sample.get(kind, (example, example))
+    fields = assessment([{"name": "a field", "kind": kind, **constraints}]).questions
+    answers = read(fields, Form([("p-a field", text), ("noise", "x")]), "p-", "US/Eastern")
+    assert answers == fitting(fields, answers) == {"a field": expected}
     [view] = fields_view(fields, answers, prefix="p-", timezone="US/Eastern")
-    assert typed in (view.value, *view.chosen)
+    assert text in (view.value, *view.chosen)
     assert " " not in view.id
 
 

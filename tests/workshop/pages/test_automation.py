@@ -154,7 +154,7 @@ async def test_a_process_is_tried_as_it_is_drafted_before_it_is_published(
         await store.create(by, BY_NAME["patients"], row)
     async with await people(environment, "designer") as designer:
         assert (await designer.get(f"{PATH}/try/welcome?of=draft")).status_code == 404
-        for action, said in (
+        for action, sentence in (
             ("nowhere", "These keep the draft from being tried."),
             ("onboarding", "it would have acted 1 time"),
         ):
@@ -167,7 +167,9 @@ async def test_a_process_is_tried_as_it_is_drafted_before_it_is_published(
             async with database.connection() as connection:
                 base = (await drafts.current(connection, environment)).revision
                 await drafts.save(connection, environment, base, design, "test")
-            assert said in Document(await came_of(designer, f"{PATH}/try/welcome?of=draft")).main()
+            assert (
+                sentence in Document(await came_of(designer, f"{PATH}/try/welcome?of=draft")).main()
+            )
         assert (await designer.get(f"{PATH}/try/welcome")).status_code == 404
         assert Document(await designer.get("/workshop/processes/welcome")).mentions(
             "welcome?of=draft"

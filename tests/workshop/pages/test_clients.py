@@ -37,11 +37,11 @@ async def integrator(people: People, program: int) -> AsyncIterator[Person]:
 
 
 def value_of(page: httpx.Response, id_: str) -> str:
-    [found] = re.findall(rf'id="{id_}" value="([^"]*)"', page.text)
-    return unescape(found)
+    [value] = re.findall(rf'id="{id_}" value="([^"]*)"', page.text)
+    return unescape(value)
 
 
-async def made(person: Person, name: str = "Data warehouse", *scopes: str) -> tuple[str, str]:
+async def new_client(person: Person, name: str = "Data warehouse", *scopes: str) -> tuple[str, str]:
     """The id and the secret of a new client."""
     ticked = [("scopes", scope) for scope in scopes or ("patients.read",)]
     page = await person.send_form(PATH, *ticked, name=name, grant="some", shape="documented")
@@ -103,10 +103,10 @@ async def test_everything_is_granted_only_where_it_is_chosen(
         PATH, ("scopes", "patients.read"), name="Mirror", grant="all", shape="documented"
     )
     async with database.connection() as connection:
-        found = await clients.find(
+        client = await clients.find(
             connection, integrator.environment_id, value_of(page, "issued-id")
         )
-    assert (found.name, found.scope, found.shape) == ("Mirror", "all", "documented")
+    assert (client.name, client.scope, client.shape) == ("Mirror", "all", "documented")
 
 
 async def test_a_sandbox_client_is_made_in_a_test_environment_and_nowhere_else(
@@ -124,8 +124,8 @@ async def test_a_sandbox_client_is_made_in_a_test_environment_and_nowhere_else(
     async with await people(tests, "admin") as tester:
         form = Document(await tester.get(f"{PATH}/new"))
         assert not form.field("sandbox").value
-        made = await tester.send_form(PATH, **new)
-        assert made.status_code == 200, made.text
+        answer = await tester.send_form(PATH, **new)
+        assert answer.status_code == 200, answer.text
         async with database.connection() as connection:
             (client,) = await clients.list_clients(connection, tests)
         assert client.sandbox
@@ -165,7 +165,7 @@ async def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays(
 async def test_the_old_secret_works_beside_the_new_one_until_it_is_ended(
     integrator: Person, server: Server
 ) -> None:
-    client_id, old = await made(integrator)
+    client_id, old = await new_client(integrator)
     page = await integrator.send_form(f"{PATH}/{client_id}/rotate")
     new = value_of(page, "issued-value")
     assert page.text.count(new) == 1
@@ -176,9 +176,9 @@ async def test_the_old_secret_works_beside_the_new_one_until_it_is_ended(
     ]
     again = await integrator.get(f"{PATH}/{client_id}/rotate")
     assert (again.status_code, again.headers["location"]) == (303, f"{PATH}/{client_id}")
-    shown = await integrator.get(f"{PATH}/{client_id}")
-    assert new not in shown.text
-    secret_ids = re.findall(r'name="secret" value="([^"]+)"', shown.text)
+    answer = await integrator.get(f"{PATH}/{client_id}")
+    assert new not in answer.text
+    secret_ids = re.findall(r'name="secret" value="([^"]+)"', answer.text)
     assert len(secret_ids) == 2
     ended = await integrator.send_form(f"{PATH}/{client_id}/revoke", secret=secret_ids[-1])
     assert ended.headers["location"] == f"{PATH}/{client_id}?done=revoke"
@@ -192,7 +192,7 @@ async def test_the_old_secret_works_beside_the_new_one_until_it_is_ended(
 async def test_the_last_secret_can_be_ended_and_the_page_says_what_then(
     integrator: Person, server: Server
 ) -> None:
-    client_id, secret = await made(integrator)
+    client_id, secret = await new_client(integrator)
     assert (await token_of(server, client_id, secret)).status_code == 200
     [secret_id] = re.findall(
         r'name="secret" value="([^"]+)"', (await integrator.get(f"{PATH}/{client_id}")).text
@@ -209,7 +209,7 @@ async def test_the_last_secret_can_be_ended_and_the_page_says_what_then(
 async def test_a_token_for_testing_is_shown_once_and_works(
     integrator: Person, server: Server
 ) -> None:
-    client_id, _ = await made(integrator)
+    client_id, _ = await new_client(integrator)
     page = await integrator.send_form(f"{PATH}/{client_id}/token", days="7")
     token = value_of(page, "issued-value")
     assert "good for 7 days" in Document(page).region("A token for testing is made")
@@ -225,7 +225,7 @@ async def test_a_token_for_testing_is_shown_once_and_works(
 async def test_the_days_of_a_token_are_a_whole_number_in_bounds(
     integrator: Person, days: str
 ) -> None:
-    client_id, _ = await made(integrator)
+    client_id, _ = await new_client(integrator)
     page = await integrator.send_form(f"{PATH}/{client_id}/token", days=days)
     assert page.status_code == 400
     assert Document(page).field("days").error
@@ -236,7 +236,7 @@ async def test_the_days_of_a_token_are_a_whole_number_in_bounds(
 async def test_scopes_and_shape_are_changed_and_tokens_that_cover_more_end(
     integrator: Person, server: Server, database: Database
 ) -> None:
-    client_id, secret = await made(integrator, "Reader", "patients.read", "messages.read")
+    client_id, secret = await new_client(integrator, "Reader", "patients.read", "messages.read")
     async with database.connection() as connection:
         wide = await clients.long_lived_token(connection, client_id)
         narrow = await clients.long_lived_token(connection, client_id, scope="patients.read")
@@ -257,8 +257,8 @@ async def test_scopes_and_shape_are_changed_and_tokens_that_cover_more_end(
         ]
     assert [a.status_code for a in answers] == [401, 200]
     async with database.connection() as connection:
-        found = await clients.find(connection, integrator.environment_id, client_id)
-    assert (found.name, found.scope, found.shape, found.live_secrets) == (
+        client = await clients.find(connection, integrator.environment_id, client_id)
+    assert (client.name, client.scope, client.shape, client.live_secrets) == (
         "Renamed",
         "patients.read",
         "enveloped",
@@ -270,16 +270,16 @@ async def test_scopes_and_shape_are_changed_and_tokens_that_cover_more_end(
 async def test_its_tokens_are_ended_without_its_secrets(
     integrator: Person, server: Server, database: Database
 ) -> None:
-    client_id, secret = await made(integrator)
-    other_id, _ = await made(integrator, "Another")
+    client_id, secret = await new_client(integrator)
+    other_id, _ = await new_client(integrator, "Another")
     async with database.connection() as connection:
         token = await clients.long_lived_token(connection, client_id)
-        kept = await clients.long_lived_token(connection, other_id)
+        long_lived = await clients.long_lived_token(connection, other_id)
     await integrator.send_form(f"{PATH}/{client_id}/end-tokens")
     async with PlainHttp(base_url=server.url) as program:
         answers = [
             await program.get("/v1/patients", headers={"Authorization": f"Bearer {t}"})
-            for t in (token, kept)
+            for t in (token, long_lived)
         ]
     assert [a.status_code for a in answers] == [401, 200]
     assert (await token_of(server, client_id, secret)).status_code == 200
@@ -288,7 +288,7 @@ async def test_its_tokens_are_ended_without_its_secrets(
 async def test_a_disabled_client_is_shown_and_cannot_be_changed(
     integrator: Person, server: Server
 ) -> None:
-    client_id, secret = await made(integrator)
+    client_id, secret = await new_client(integrator)
     assert (await token_of(server, client_id, secret)).status_code == 200
     await integrator.send_form(f"{PATH}/{client_id}/disable")
     page = await integrator.get(f"{PATH}/{client_id}")
@@ -326,13 +326,13 @@ async def test_another_environments_client_is_not_there(
             days="1",
         )
         assert answer.status_code == 404, action
-    own_id, _ = await made(integrator)
+    own_id, _ = await new_client(integrator)
     assert (
         await integrator.send_form(f"{PATH}/{own_id}/revoke", secret=secret.id)
     ).status_code == 404
     async with database.connection() as connection:
-        found = await clients.find(connection, other, theirs.client_id)
-    assert (found.name, found.live_secrets, found.disabled_at, found.live_tokens) == (
+        client = await clients.find(connection, other, theirs.client_id)
+    assert (client.name, client.live_secrets, client.disabled_at, client.live_tokens) == (
         "Theirs",
         1,
         None,
@@ -375,8 +375,8 @@ async def test_an_id_that_stands_for_nothing_is_not_there(
 async def test_each_secret_is_told_from_the_others_by_its_last_four_characters(
     integrator: Person,
 ) -> None:
-    client_id, first = await made(integrator)
-    await made(integrator, "Another")
+    client_id, first = await new_client(integrator)
+    await new_client(integrator, "Another")
     for _ in range(2):
         await integrator.send_form(f"{PATH}/{client_id}/rotate")
     page = (await integrator.get(f"{PATH}/{client_id}")).text

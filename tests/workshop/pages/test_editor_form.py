@@ -61,18 +61,18 @@ class Browser(HTMLParser):
         self._select: tuple[str, list[tuple[str, bool]]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name = given.get("name") or ""
+        attributes = dict(attrs)
+        name = attributes.get("name") or ""
         if tag == "textarea":
             self._area = (name, [])
         elif tag == "select":
             self._select = (name, [])
         elif tag == "option" and self._select:
-            self._select[1].append((given.get("value") or "", "selected" in given))
+            self._select[1].append((attributes.get("value") or "", "selected" in attributes))
         elif tag == "input" and (
-            given.get("type") not in ("checkbox", "radio") or "checked" in given
+            attributes.get("type") not in ("checkbox", "radio") or "checked" in attributes
         ):
-            self.pairs.append((name, given.get("value") or ""))
+            self.pairs.append((name, attributes.get("value") or ""))
 
     def handle_data(self, data: str) -> None:
         if self._area:
@@ -105,14 +105,14 @@ def sent_back(controls: Iterable[MemberControl]) -> Form:
 
 
 def through_a_form(part: Struct) -> Struct:
-    found = read(
+    read_back = read(
         sent_back(
             fields_of(type(part), written(part), {**sources(KIWI), **condition_values(KIWI)})
         ),
         type(part),
     )
-    assert not found.errors
-    return of_value(type(part), found.value)
+    assert not read_back.errors
+    return of_value(type(part), read_back.value)
 
 
 LINE = (
@@ -137,40 +137,40 @@ def value_of(member: Member, depth: int) -> st.SearchStrategy[Any]:
         if member.not_blank or member.required
         else st.one_of(st.just(""), LINE)
     )
-    made: st.SearchStrategy[Any]
+    strategy: st.SearchStrategy[Any]
     if member.holds == "text":
-        made = text
+        strategy = text
     elif member.holds == "texts":
-        made = st.lists(
+        strategy = st.lists(
             st.sampled_from(member.choices) if member.choices else LINE, unique=True, max_size=4
         ).map(tuple)
     elif member.holds == "truth":
-        made = st.booleans()
+        strategy = st.booleans()
     elif member.holds == "whole":
-        made = st.integers(member.least or 0, member.most or 9)
+        strategy = st.integers(member.least or 0, member.most or 9)
     elif member.holds == "number":
-        made = NUMBER
+        strategy = NUMBER
     elif member.holds == "scalar":
-        made = SCALAR
+        strategy = SCALAR
     elif member.holds == "numbers":
-        made = st.dictionaries(LINE, NUMBER, max_size=3)
+        strategy = st.dictionaries(LINE, NUMBER, max_size=3)
     else:
         assert member.struct is not None
         struct = member.struct
         part = st.deferred(lambda: parts(struct, depth - 1))
-        made = (
+        strategy = (
             part
             if member.holds == "part"
             else st.lists(part, max_size=2 if depth > 0 else 0).map(tuple)
         )
-    return st.one_of(st.none(), made) if member.may_be_none else made
+    return st.one_of(st.none(), strategy) if member.may_be_none else strategy
 
 
 def parts(struct: type[Struct], depth: int = 2) -> st.SearchStrategy[Any]:
     chosen_in, goes_with = CHOSEN.get(struct, ("", {}))
     others = {key for keys in goes_with.values() for key in keys}
 
-    def made(values: dict[str, Any]) -> Struct:
+    def build(values: dict[str, Any]) -> Struct:
         """With what goes with the word that is chosen: a form has nothing else."""
         hidden = others.difference(goes_with.get(values.get(chosen_in, ""), ()))
         if struct is ProcessCondition and values["of"] in GROUPS:
@@ -180,7 +180,7 @@ def parts(struct: type[Struct], depth: int = 2) -> st.SearchStrategy[Any]:
 
     return st.fixed_dictionaries(
         {member.attribute: value_of(member, depth) for member in members(struct)}
-    ).map(made)
+    ).map(build)
 
 
 STRUCTS = sorted({type(part) for _, part in walk(KIWI)}, key=lambda struct: struct.__name__)
@@ -207,9 +207,9 @@ def test_a_member_that_is_new_in_a_declaration_is_in_its_form_without_a_word() -
         height: int | None = None
         nicknames: tuple[str, ...] = ()
 
-    shown = {one.name: one.control for one in fields_of(Taller, Form(()), {})}
-    assert shown["height"] == "number"
-    assert shown["nicknames"] == "lines"
+    controls = {field.name: field.control for field in fields_of(Taller, Form(()), {})}
+    assert controls["height"] == "number"
+    assert controls["nicknames"] == "lines"
     part = Taller(name="a", height=3, nicknames=("b", "c"))
     assert through_a_form(part) == part
 
@@ -240,8 +240,8 @@ def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() ->
     ):
         with pytest.raises(ValueError, match="number"):
             parsing.number(text)
-    found = read(Form([("name", "x"), ("minutes", "1,5")]), AppointmentType)
-    assert found.errors == {"minutes": "A whole number is expected, such as 14."}
+    part = read(Form([("name", "x"), ("minutes", "1,5")]), AppointmentType)
+    assert part.errors == {"minutes": "A whole number is expected, such as 14."}
     assert read(Form([("name", "x"), ("minutes", "0")]), AppointmentType).errors == {
         "minutes": "A number from 1 to 1440 is expected."
     }
@@ -254,14 +254,14 @@ def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() ->
 
 def test_what_cannot_be_a_value_is_told_and_stays_in_the_form() -> None:
     form = Form([("name", " "), ("may", "fly"), ("patients", ""), ("title", "nul\x00")])
-    found = read(form, Role)
-    assert set(found.errors) == {"name", "may", "patients"}
-    assert found.value["title"] == "nul"
-    assert found.errors["name"] == "This must not be blank."
-    assert found.errors["patients"] == "Choose one of these."
-    shown = {one.name: one for one in fields_of(Role, form, {}, errors=found.errors)}
-    assert shown["may"].chosen == ("fly",)
-    assert shown["may"].options[0].value == "fly"
+    part = read(form, Role)
+    assert set(part.errors) == {"name", "may", "patients"}
+    assert part.value["title"] == "nul"
+    assert part.errors["name"] == "This must not be blank."
+    assert part.errors["patients"] == "Choose one of these."
+    fields = {field.name: field for field in fields_of(Role, form, {}, errors=part.errors)}
+    assert fields["may"].chosen == ("fly",)
+    assert fields["may"].options[0].value == "fly"
     assert "shows" in read(Form([("title", "x")]), SidebarModule).errors
 
 
@@ -323,7 +323,7 @@ def test_problems_stand_at_the_fields_of_items_that_were_moved() -> None:
 
 def test_options_that_do_not_go_with_a_kind_are_left_out_unless_something_was_said() -> None:
     def names(*pairs: tuple[str, str]) -> set[str]:
-        return {one.name for one in fields_of(Question, Form(pairs), sources(KIWI))}
+        return {field.name for field in fields_of(Question, Form(pairs), sources(KIWI))}
 
     assert "choices" in names(("kind", "choice"))
     assert "low" not in names(("kind", "choice"))
@@ -334,10 +334,12 @@ def test_options_that_do_not_go_with_a_kind_are_left_out_unless_something_was_sa
 
 def test_what_a_field_can_name_shows_titles_and_keeps_what_is_not_there() -> None:
     role = Role(name="r", hidden_data=("gone", "hcp"))
-    shown = next(
-        one for one in fields_of(Role, written(role), sources(KIWI)) if one.name == "hidden_data"
+    field = next(
+        field
+        for field in fields_of(Role, written(role), sources(KIWI))
+        if field.name == "hidden_data"
     )
-    assert [option.title for option in shown.options[:3]] == [
+    assert [option.title for option in field.options[:3]] == [
         "gone (not in the program)",
         "Health care provider",
         "Medication",
@@ -358,7 +360,8 @@ def test_a_field_without_a_name_has_the_one_that_its_label_suggests_until_it_has
     assert name_of(("label", "How"), *following) == "how"
     assert name_of(("label", "How old?"), ("name", "age")) == "age"
     controls = {
-        one.name: one for one in fields_of(FieldDesign, Form([("label", "How"), *following]), {})
+        field.name: field
+        for field in fields_of(FieldDesign, Form([("label", "How"), *following]), {})
     }
     assert (controls["label"].suggests, controls["name"].suggested) == ("name", True)
 

@@ -49,7 +49,7 @@ def sent(page: str, start: str = '<form class="card" id="element"') -> list[tupl
     return [pair for pair in browser.pairs if pair[0] not in ("csrf", "form_token")]
 
 
-def typed(pairs: list[tuple[str, str]], **values: str) -> list[tuple[str, str]]:
+def form_pairs(pairs: list[tuple[str, str]], **values: str) -> list[tuple[str, str]]:
     """The same with other texts in some fields. Names are written with __ for a dot."""
     named = {name.replace("__", "."): value for name, value in values.items()}
     return [(name, named.get(name, value)) for name, value in pairs]
@@ -94,21 +94,22 @@ async def test_an_element_is_changed_renamed_in_its_place_and_added(
     designer: Person, database: Database
 ) -> None:
     before = [phase.name for phase in (await design(database, designer.environment_id)).phases]
-    pairs = typed(
+    pairs = form_pairs(
         await opened(designer, f"/workshop/phases/{before[1]}"),
         name="a phase/with ?signs",
         title="Other",
     )
     answer = await designer.send_form(f"/workshop/save/phases/{before[1]}", *pairs)
     assert answer.status_code == 303
-    shown = await designer.get(answer.headers["location"])
-    assert "Saved as a draft" in Document(shown).testid("saved")
+    page = await designer.get(answer.headers["location"])
+    assert "Saved as a draft" in Document(page).testid("saved")
     after = (await design(database, designer.environment_id)).phases
     assert [phase.name for phase in after] == [before[0], "a phase/with ?signs", *before[2:]]
     assert after[1].title == "Other"
 
     new = await designer.send_form(
-        "/workshop/add/phases", *typed(await opened(designer, "/workshop/new/phases"), name="later")
+        "/workshop/add/phases",
+        *form_pairs(await opened(designer, "/workshop/new/phases"), name="later"),
     )
     assert new.status_code == 303
     assert (await design(database, designer.environment_id)).phases[-1].name == "later"
@@ -120,7 +121,7 @@ async def test_a_form_that_is_wrong_keeps_what_was_typed_and_saves_nothing(
     before = await draft(database, designer.environment_id)
     kind = before.design.appointment_types[0]
     path = f"/workshop/appointment_types/{quote(kind.name, safe='')}"
-    pairs = typed(await opened(designer, path), minutes="1,5", title="<b>Long</b> talk")
+    pairs = form_pairs(await opened(designer, path), minutes="1,5", title="<b>Long</b> talk")
     for htmx in (False, True):
         answer = await designer.send_form(
             path.replace("/workshop/", "/workshop/save/"), *pairs, htmx=htmx
@@ -137,7 +138,7 @@ async def test_a_name_that_programs_do_not_expect_is_remarked_on_and_saved(
     designer: Person, database: Database
 ) -> None:
     remark = "Programs expect small letters, digits and underscores."
-    pairs = typed(
+    pairs = form_pairs(
         await opened(designer, "/workshop/new/phases"), name="After-Care 2", title="Aftercare"
     )
     assert remark not in Document(await designer.get("/workshop/phases/intake")).main()
@@ -183,7 +184,7 @@ async def test_buttons_of_a_list_in_a_form_change_the_form_and_save_nothing(
 ) -> None:
     revision = (await draft(database, designer.environment_id)).revision
     path = f"/workshop/care_flows/{quote('Low mood')}"
-    pairs = typed(await opened(designer, path), goals__0__title="Typed, not saved")
+    pairs = form_pairs(await opened(designer, path), goals__0__title="Typed, not saved")
     added = await designer.send_form(
         path.replace("care_flows", "save/care_flows"), *pairs, ("do", "add:goals"), htmx=True
     )
@@ -235,7 +236,8 @@ async def test_removing_asks_and_says_where_the_element_is_named(
     answer = await designer.send_form("/workshop/remove/custom_data_types/lab_result", base=base)
     assert answer.status_code == 303
     assert "lab_result" not in {
-        one.name for one in (await design(database, designer.environment_id)).custom_data_types
+        data_type.name
+        for data_type in (await design(database, designer.environment_id)).custom_data_types
     }
     role = await designer.get("/workshop/roles/community_health_worker")
     assert "There is no custom data type lab_result" in Document(role).field("hidden_data").error
@@ -248,13 +250,15 @@ async def test_an_element_that_shares_its_name_with_another_can_be_edited(
     designer: Person, database: Database
 ) -> None:
     for title in ("One", "Two"):
-        pairs = typed(await opened(designer, "/workshop/new/task_types"), name="twin", title=title)
+        pairs = form_pairs(
+            await opened(designer, "/workshop/new/task_types"), name="twin", title=title
+        )
         await designer.send_form("/workshop/add/task_types", *pairs)
     page = (await designer.get("/workshop/task_types")).text
-    found = re.search(r'href="(/workshop/task_types/twin\?at=\d+)"', page)
-    assert found is not None
-    pairs = typed(await opened(designer, found[1]), name="single")
-    await designer.send_form(found[1].replace("/workshop/", "/workshop/save/"), *pairs)
+    match = re.search(r'href="(/workshop/task_types/twin\?at=\d+)"', page)
+    assert match is not None
+    pairs = form_pairs(await opened(designer, match[1]), name="single")
+    await designer.send_form(match[1].replace("/workshop/", "/workshop/save/"), *pairs)
     kinds = (await design(database, designer.environment_id)).task_types[-2:]
     assert [(kind.name, kind.title) for kind in kinds] == [("twin", "One"), ("single", "Two")]
 
@@ -346,18 +350,18 @@ async def test_edits_of_different_elements_merge_and_each_is_told_of_the_other(
     mine = await opened(designer, "/workshop/phases/intake")
     theirs = await opened(lesley, "/workshop/task_types/weigh_in")
     answer = await lesley.send_form(
-        "/workshop/save/task_types/weigh_in", *typed(theirs, title="Step on the scale")
+        "/workshop/save/task_types/weigh_in", *form_pairs(theirs, title="Step on the scale")
     )
     assert answer.status_code == 303
     saved = await designer.send_form(
-        "/workshop/save/phases/intake", *typed(mine, title="Arrival"), htmx=True
+        "/workshop/save/phases/intake", *form_pairs(mine, title="Arrival"), htmx=True
     )
     assert saved.status_code == 200
     assert "Lesley Park changed Tasks meanwhile; both are kept." in Document(saved).testid("banner")
     program = await design(database, designer.environment_id)
-    assert next(one for one in program.phases if one.name == "intake").title == "Arrival"
+    assert next(phase for phase in program.phases if phase.name == "intake").title == "Arrival"
     assert (
-        next(one for one in program.task_types if one.name == "weigh_in").title
+        next(task_type for task_type in program.task_types if task_type.name == "weigh_in").title
         == "Step on the scale"
     )
 
@@ -365,18 +369,20 @@ async def test_edits_of_different_elements_merge_and_each_is_told_of_the_other(
 async def test_edits_of_different_fields_of_one_element_merge(
     designer: Person, lesley: Person, database: Database
 ) -> None:
-    mine = typed(
+    mine = form_pairs(
         await opened(designer, "/workshop/appointment_types/intake_call"), title="First talk"
     )
-    theirs = typed(await opened(lesley, "/workshop/appointment_types/intake_call"), minutes="77")
+    theirs = form_pairs(
+        await opened(lesley, "/workshop/appointment_types/intake_call"), minutes="77"
+    )
     for person, pairs in ((lesley, theirs), (designer, mine)):
         assert (
             await person.send_form("/workshop/save/appointment_types/intake_call", *pairs)
         ).status_code == 303
     kind = next(
-        one
-        for one in (await design(database, designer.environment_id)).appointment_types
-        if one.name == "intake_call"
+        appointment_type
+        for appointment_type in (await design(database, designer.environment_id)).appointment_types
+        if appointment_type.name == "intake_call"
     )
     assert (kind.title, kind.minutes) == ("First talk", 77)
 
@@ -387,12 +393,12 @@ TITLE = 'choose:phases["intake"].title'
 
 async def conflict(designer: Person, lesley: Person, htmx: bool = True) -> httpx.Response:
     """Both change the title of a phase; the second one its description as well."""
-    mine = typed(
+    mine = form_pairs(
         await opened(designer, "/workshop/phases/intake"),
         title="Mine",
         description="Mine alone\nand <long>",
     )
-    theirs = typed(await opened(lesley, "/workshop/phases/intake"), title="Theirs")
+    theirs = form_pairs(await opened(lesley, "/workshop/phases/intake"), title="Theirs")
     assert (await lesley.send_form(SAVE, *theirs)).status_code == 303
     answer = await designer.send_form(SAVE, *mine, htmx=htmx)
     assert answer.status_code == 409
@@ -406,7 +412,7 @@ def choosing(answer: httpx.Response) -> list[tuple[str, str]]:
 
 async def intake(database: Database, environment: int) -> tuple[str, str]:
     phase = next(
-        one for one in (await design(database, environment)).phases if one.name == "intake"
+        phase for phase in (await design(database, environment)).phases if phase.name == "intake"
     )
     return phase.title, phase.description
 
@@ -417,8 +423,8 @@ async def test_a_conflict_shows_both_values_and_nothing_is_chosen_or_saved(
 ) -> None:
     answer = await conflict(designer, lesley, htmx)
     assert Document(answer).get("group", "Phase intake, title")
-    for shown in ("Theirs", "Mine", "Lesley Park,", "Yours, not saved yet"):
-        assert shown in Document(answer).get("group", "Phase intake, title")
+    for words in ("Theirs", "Mine", "Lesley Park,", "Yours, not saved yet"):
+        assert words in Document(answer).get("group", "Phase intake, title")
     assert not [radio for radio in Document(answer).all("radio") if radio.has("checked")]
     assert bool(Document(answer).all("main")) is not htmx
     assert (await intake(database, designer.environment_id))[0] == "Theirs"
@@ -455,9 +461,11 @@ async def test_a_third_change_during_the_choice_is_not_overwritten_unseen(
     designer: Person, lesley: Person, database: Database
 ) -> None:
     answer = await conflict(designer, lesley)
-    other = typed(await opened(lesley, "/workshop/task_types/weigh_in"), title="Noise elsewhere")
+    other = form_pairs(
+        await opened(lesley, "/workshop/task_types/weigh_in"), title="Noise elsewhere"
+    )
     await lesley.send_form("/workshop/save/task_types/weigh_in", *other)
-    third = typed(await opened(lesley, "/workshop/phases/intake"), title="Third")
+    third = form_pairs(await opened(lesley, "/workshop/phases/intake"), title="Third")
     await lesley.send_form(SAVE, *third)
     again = await designer.send_form(SAVE, *choosing(answer), (TITLE, "mine"))
     assert again.status_code == 409
@@ -472,7 +480,7 @@ async def test_a_change_elsewhere_during_the_choice_does_not_ask_again(
     designer: Person, lesley: Person, database: Database
 ) -> None:
     answer = await conflict(designer, lesley)
-    other = typed(await opened(lesley, "/workshop/phases/graduated"), title="Noise next to it")
+    other = form_pairs(await opened(lesley, "/workshop/phases/graduated"), title="Noise next to it")
     await lesley.send_form("/workshop/save/phases/graduated", *other)
     assert (await designer.send_form(SAVE, *choosing(answer), (TITLE, "mine"))).status_code == 303
     program = await design(database, designer.environment_id)
@@ -484,7 +492,7 @@ async def test_one_removes_what_the_other_changes_and_is_asked(
 ) -> None:
     base = str((await draft(database, designer.environment_id)).revision)
     await lesley.send_form(
-        SAVE, *typed(await opened(lesley, "/workshop/phases/intake"), title="Theirs")
+        SAVE, *form_pairs(await opened(lesley, "/workshop/phases/intake"), title="Theirs")
     )
     answer = await designer.send_form("/workshop/remove/phases/intake", base=base)
     assert answer.status_code == 409
@@ -530,7 +538,7 @@ async def test_only_designers_open_these_pages_and_a_test_environment_has_none(
         ):
             assert (await coach.get(path)).status_code == 403
         assert (await coach.send_form(SAVE, base="0")).status_code == 403
-    pairs = typed(await opened(designer, "/workshop/phases/intake"), title="Nowhere")
+    pairs = form_pairs(await opened(designer, "/workshop/phases/intake"), title="Nowhere")
     assert (await designer.get("/workshop/phases/nobody-has-this")).status_code == 404
     assert (await designer.send_form(SAVE, base="999999")).status_code == 404
     async with database.connection() as connection:
@@ -571,10 +579,10 @@ async def test_an_element_is_duplicated_behind_itself_under_a_name_of_its_own(
         assert bool(Document(copy).testids("banner")) == (key != "assessments")
         after = await design(database, designer.environment_id)
         assert len(group.items(after)) == len(items) + times
-    made = group.items(after)
-    assert made[0] == items[0]
-    assert made[3:] == items[1:]
-    assert len({group.name_of(one) for one in made}) == len(made)
+    items_after = group.items(after)
+    assert items_after[0] == items[0]
+    assert items_after[3:] == items[1:]
+    assert len({group.name_of(item) for item in items_after}) == len(items_after)
     assert not problems(after)
 
 
@@ -585,25 +593,25 @@ async def test_an_element_that_one_removed_while_another_edited_it_is_not_lost(
     form = await opened(designer, "/workshop/care_flows/Low%20mood")
     base = str((await draft(database, designer.environment_id)).revision)
     await lesley.send_form("/workshop/remove/care_flows/Low%20mood", base=base)
-    answer = await designer.send_form(flow, *typed(form, description="Typed with care"))
+    answer = await designer.send_form(flow, *form_pairs(form, description="Typed with care"))
     assert answer.status_code == 409
     assert Document(answer).get("radio", "Typed with care")
     path = re.search(r'name="(choose:[^"]*)"', answer.text)
     assert path is not None
     now = str((await draft(database, designer.environment_id)).revision)
-    kept = await designer.send_form(
+    response = await designer.send_form(
         flow,
-        *typed(form, description="Typed with care"),
+        *form_pairs(form, description="Typed with care"),
         (html.unescape(path[1]), "mine"),
         read=now,
     )
-    assert kept.status_code == 303
-    found = [
-        one
-        for one in (await design(database, designer.environment_id)).care_flows
-        if one.name == "Low mood"
+    assert response.status_code == 303
+    flows = [
+        care_flow
+        for care_flow in (await design(database, designer.environment_id)).care_flows
+        if care_flow.name == "Low mood"
     ]
-    assert [one.description for one in found] == ["Typed with care"]
+    assert [care_flow.description for care_flow in flows] == ["Typed with care"]
 
 
 async def test_an_order_and_an_edit_of_two_people_both_arrive(
@@ -615,7 +623,7 @@ async def test_an_order_and_an_edit_of_two_people_both_arrive(
     order = [("item", str(number)) for number in reversed(range(len(names)))]
     await lesley.send_form("/workshop/arrange/phases", *order, base=str(before.revision))
     await designer.send_form(
-        f"/workshop/save/phases/{names[0]}", *typed(form, description="Newly said")
+        f"/workshop/save/phases/{names[0]}", *form_pairs(form, description="Newly said")
     )
     after = (await design(database, designer.environment_id)).phases
     assert [phase.name for phase in after] == names[::-1]
@@ -628,7 +636,7 @@ async def test_a_rename_and_a_new_reference_to_the_old_name_both_stay_and_the_re
     before = await draft(database, designer.environment_id)
     first, second, *_ = [phase.name for phase in before.design.phases]
     form = await opened(designer, f"/workshop/phases/{second}")
-    renamed = typed(await opened(lesley, f"/workshop/phases/{first}"), name="renamed")
+    renamed = form_pairs(await opened(lesley, f"/workshop/phases/{first}"), name="renamed")
     await lesley.send_form(f"/workshop/save/phases/{first}", *renamed)
     without = [pair for pair in form if pair[0] not in ("next", "next:given")]
     await designer.send_form(

@@ -21,13 +21,13 @@ FLOW = f"/workshop/care_flows/{quote('Low mood')}"
 FOCUSED = "document.activeElement.id"
 
 
-async def focus_is(page: Page, wanted: str) -> None:
+async def focus_is(page: Page, expected: str) -> None:
     """Waits until the focus is there."""
     for _ in range(200):
-        if await page.evaluate(FOCUSED) == wanted:
+        if await page.evaluate(FOCUSED) == expected:
             return
         await asyncio.sleep(0.02)
-    assert await page.evaluate(FOCUSED) == wanted
+    assert await page.evaluate(FOCUSED) == expected
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ async def test_the_bar_of_a_form_never_lies_over_the_field_that_has_the_focus(
 ) -> None:
     page = await screens(designer, height=500)
     await page.goto(FLOW)
-    seen = """() => {
+    is_on_top = """() => {
         const box = document.activeElement.getBoundingClientRect(), x = box.left + 4;
         return [box.top + 2, box.bottom - 4].every(y => document.activeElement.contains(document.elementFromPoint(x, y)));
     }"""
@@ -77,7 +77,7 @@ async def test_the_bar_of_a_form_never_lies_over_the_field_that_has_the_focus(
     assert await titles.count() > 3
     for number in range(await titles.count()):
         await titles.nth(number).evaluate("(field) => { scrollTo(0, 0); field.focus(); }")
-        assert await page.evaluate(seen), number
+        assert await page.evaluate(is_on_top), number
 
 
 async def test_a_form_with_an_error_has_its_bar_at_its_end(

@@ -38,13 +38,13 @@ async def name_of(database: Database, environment_id: int) -> str:
         return name
 
 
-async def made(person: Person, database: Database) -> str:
+async def new_trial(person: Person, database: Database) -> str:
     """The whole name of a new test environment: it begins with that of the environment that it is
     made in.
     """
-    given = f"trial-{uuid.uuid4().hex}"
-    name = f"{await name_of(database, person.environment_id)}.{given}"
-    answer = await person.send_form(PATH, name=given)
+    trial = f"trial-{uuid.uuid4().hex}"
+    name = f"{await name_of(database, person.environment_id)}.{trial}"
+    answer = await person.send_form(PATH, name=trial)
     assert answer.headers["location"] == f"{PATH}/{name}?done=made", answer.text
     return name
 
@@ -65,7 +65,7 @@ async def test_a_test_environment_is_made_and_leads_to_its_sign_in(
     integrator: Person, database: Database
 ) -> None:
     assert Document(await integrator.get(PATH)).field("Name of a new test environment")
-    name = await made(integrator, database)
+    name = await new_trial(integrator, database)
     page = await integrator.get(f"{PATH}/{name}?done=made")
     assert Document(page).status("The test environment is made")
     assert Document(page).link(to=f"/sign-in?environment={name}")
@@ -73,9 +73,9 @@ async def test_a_test_environment_is_made_and_leads_to_its_sign_in(
     assert "No program is published here yet" in Document(page).region("Program")
     assert name in (await integrator.get(PATH)).text
     async with database.connection() as connection:
-        made_id = await environments.find(connection, name)
+        trial_id = await environments.find(connection, name)
         test_of = await connection.fetchval(
-            "SELECT test_of FROM environments WHERE id = $1", made_id
+            "SELECT test_of FROM environments WHERE id = $1", trial_id
         )
     assert test_of == integrator.environment_id
 
@@ -93,7 +93,7 @@ async def test_a_name_that_does_not_fit_is_told_at_its_field(integrator: Person,
 async def test_a_name_that_is_taken_is_told_and_stays(
     integrator: Person, database: Database
 ) -> None:
-    name = (await made(integrator, database)).partition(".")[2]
+    name = (await new_trial(integrator, database)).partition(".")[2]
     page = await integrator.send_form(PATH, name=name)
     assert page.status_code == 400
     assert "There is an environment of this name already." in Document(page).field("name").error
@@ -103,7 +103,7 @@ async def test_a_name_that_is_taken_is_told_and_stays(
 async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
     integrator: Person, people: People, database: Database
 ) -> None:
-    name = await made(integrator, database)
+    name = await new_trial(integrator, database)
     async with database.connection() as connection:
         test = await environments.find(connection, name)
         assert test is not None
@@ -113,7 +113,7 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
             " test_version, message, locked_by) VALUES ($1, 3, 7, $2, 1, 'for the <nurses>', $3)",
             *(integrator.environment_id, test, f"worker:{integrator.worker_id}"),
         )
-        kept = await clients.create(
+        issued = await clients.create(
             connection, BOX, environment_id=test, name="kept", scope="all", shape="documented"
         )
         ended = await clients.create(
@@ -130,7 +130,7 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
     assert "for the <nurses>" in Document(text).definition("Under test")
     assert "1 that may be used" in Document(text).definition("Clients")
     assert "<dt>Workers</dt><dd>1</dd>" in text
-    assert kept.client_id not in text
+    assert issued.client_id not in text
     assert "Nobody can sign in there yet" not in text
     assert f'value="{str(integrator.base_url).rstrip("/")}/v1/token"' in text
     assert Document(await integrator.get(PATH)).row("lock 3 is under test")
@@ -139,7 +139,7 @@ async def test_the_page_tells_what_is_in_force_and_what_is_under_test(
 async def test_a_test_environment_has_none_of_its_own(
     integrator: Person, people: People, database: Database
 ) -> None:
-    name = await made(integrator, database)
+    name = await new_trial(integrator, database)
     async with database.connection() as connection:
         test = await environments.find(connection, name)
         assert test is not None
@@ -163,7 +163,7 @@ async def test_of_other_environments_nothing_is_told(
     async with database.connection() as connection:
         await published(connection, others, kiwi_health.source())
     async with await people(others, "admin") as other:
-        theirs = [await made(other, database), await name_of(database, others)]
+        theirs = [await new_trial(other, database), await name_of(database, others)]
     listed = await integrator.get(PATH)
     for name in theirs:
         assert name not in listed.text
@@ -175,7 +175,7 @@ async def test_the_names_of_others_are_not_found_out_by_making_one(
 ) -> None:
     others = await new_environment(database)
     async with await people(others, "admin") as other:
-        whole = await made(other, database)
+        whole = await new_trial(other, database)
     names = [
         await name_of(database, others),
         whole.partition(".")[2],
@@ -206,7 +206,7 @@ async def test_who_published_is_told_as_it_was_kept_where_it_is_no_worker(
     integrator: Person, database: Database
 ) -> None:
     async with database.connection() as connection:
-        [found] = await environment_facts.facts(connection, integrator.environment_id)
-    assert (found.patients, found.workers, found.lock) == (0, 1, None)
-    assert found.version is not None
-    assert (found.version.number, found.version.published_by) == (1, "test")
+        [facts] = await environment_facts.facts(connection, integrator.environment_id)
+    assert (facts.patients, facts.workers, facts.lock) == (0, 1, None)
+    assert facts.version is not None
+    assert (facts.version.number, facts.version.published_by) == (1, "test")

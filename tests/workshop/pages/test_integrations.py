@@ -256,9 +256,9 @@ async def test_a_job_of_many_items_is_paged_and_shows_the_failed_ones_first(
     address = more[1]
     while address:
         page = (await integrator.get(address)).text
-        shown = re.findall(r"<code>(item-\d+)</code>", page)
-        assert len(shown) <= 50
-        refs += shown
+        references = re.findall(r"<code>(item-\d+)</code>", page)
+        assert len(references) <= 50
+        refs += references
         after = re.search(r'href="([^"]+)">After<', page)
         address = after[1] if after else ""
     assert len(refs) == len(set(refs)) == 120
@@ -307,8 +307,8 @@ async def test_jobs_of_another_environment_are_nowhere(
 def test_how_long_a_task_took_is_said_in_units_that_fit() -> None:
     now = datetime(2026, 11, 30, tzinfo=UTC)
     spans = {0.44: "440 ms", 42.0: "42 s", 185.0: "3 min 5 s", 7800.0: "2 h 10 min"}
-    told = {span: lasted(now, now + timedelta(seconds=span)) for span in spans}
-    assert told == spans
+    phrases = {span: lasted(now, now + timedelta(seconds=span)) for span in spans}
+    assert phrases == spans
     assert lasted(now, None) == lasted(None, now) == ""
 
 
@@ -331,5 +331,5 @@ def test_a_worker_that_a_task_wrote_is_linked_for_whoever_administers() -> None:
         "one that is gone": (row | {"kind": "delete"}, ("administer",), ""),
         "a row without a page": (row | {"resource": "calendars"}, ("administer",), ""),
     }
-    said = {of: task_lines._written(row, {}, may).path for of, (row, may, _) in cases.items()}
-    assert said == {of: path for of, (_, _, path) in cases.items()}
+    paths = {of: task_lines._written(row, {}, may).path for of, (row, may, _) in cases.items()}
+    assert paths == {of: path for of, (_, _, path) in cases.items()}

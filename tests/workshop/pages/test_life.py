@@ -60,10 +60,10 @@ async def saved(database: Database, person: Person, design: ProgramDesign) -> in
     """Saves a draft as somebody else would, and returns its revision."""
     async with database.connection() as connection:
         now = await drafts.current(connection, person.environment_id)
-        made = await drafts.save(
+        result = await drafts.save(
             connection, person.environment_id, now.revision, design, "Lesley Jones"
         )
-        return made.draft.revision
+        return result.draft.revision
 
 
 async def current(database: Database, person: Person) -> drafts.Draft:
@@ -83,14 +83,14 @@ async def without_phase(database: Database, store: Store, person: Person) -> str
     design = (await current(database, person)).design
     gone = design.phases[0].name
     actor = Actor(person.environment_id, "test", "cli", "test", whole=True)
-    given = {
+    values = {
         "first_name": "Ann",
         "last_name": "Lee",
         "birthday": "1980-01-02",
         "timezone": "US/Eastern",
     }
     for phase in (gone, design.phases[1].name):
-        await store.create(actor, patients, given | {"phase": phase})
+        await store.create(actor, patients, values | {"phase": phase})
     rest = tuple(
         replace(p, next=None if p.next is None else tuple(n for n in p.next if n != gone))
         for p in design.phases
@@ -111,15 +111,15 @@ async def test_an_empty_program_offers_ways_to_begin_and_is_published_from_the_e
     page = await beginner.get("/workshop/publish")
     assert Document(page).heading("as the first version")
     assert "phase" in Document(page).region("The draft, as the first version")
-    made = await beginner.send_form(
+    answer = await beginner.send_form(
         "/workshop/publish",
         revision=hidden(page, "revision"),
         live=hidden(page, "live"),
         lock="0",
         message="The first <of> many",
     )
-    assert made.headers["location"] == "/workshop?done=published"
-    after = await beginner.get(made.headers["location"])
+    assert answer.headers["location"] == "/workshop?done=published"
+    after = await beginner.get(answer.headers["location"])
     assert Document(after).status("Version 1 is live. The API checks against it from now on.")
     assert "The first <of> many" in Document(after).definition("Live")
     assert (await published(database, beginner, 1)).name == "Kiwi Health"
@@ -178,12 +178,12 @@ async def test_a_check_says_what_breaks_with_counts_and_ids(
 ) -> None:
     gone = await without_phase(database, store, designer)
     page = await designer.get("/workshop/check")
-    found = await designer.send_form(
+    answer = await designer.send_form(
         "/workshop/check/run", revision=hidden(page, "revision"), htmx=True
     )
-    assert Document(found).row(f"1 patient in the phase {gone}, which is gone.")
-    assert Document(found).button("Show its id")
-    assert Document(found).status("The check is done.")
+    assert Document(answer).row(f"1 patient in the phase {gone}, which is gone.")
+    assert Document(answer).button("Show its id")
+    assert Document(answer).status("The check is done.")
     again = await designer.get("/workshop/check")
     assert Document(again).row(f"1 patient in the phase {gone}, which is gone.")
 
@@ -201,28 +201,28 @@ async def test_a_publish_that_breaks_something_needs_the_word_for_it(
 ) -> None:
     gone = await without_phase(database, store, designer)
     page = await designer.get("/workshop/publish")
-    given = {
+    fields = {
         "revision": hidden(page, "revision"),
         "live": hidden(page, "live"),
         "lock": "0",
         "message": "Leaner",
     }
-    refused = await designer.send_form("/workshop/publish", **given)
+    refused = await designer.send_form("/workshop/publish", **fields)
     assert refused.status_code == 409
     assert Document(refused).row(f"1 patient in the phase {gone}, which is gone.")
     assert "Tick this to publish, or mend the draft." in Document(refused).field("accept").error
     assert "Leaner" in Document(refused).field("message").value
-    wrong = await designer.send_form("/workshop/publish", ("accept", "roles"), **given)
+    wrong = await designer.send_form("/workshop/publish", ("accept", "roles"), **fields)
     assert wrong.status_code == 409
     async with database.connection() as connection:
         assert await newest_version(connection, designer.environment_id) == 1
-    made = await designer.send_form("/workshop/publish", ("accept", "phases"), **given)
-    assert made.headers["location"] == "/workshop?done=published"
+    answer = await designer.send_form("/workshop/publish", ("accept", "phases"), **fields)
+    assert answer.headers["location"] == "/workshop?done=published"
     assert gone not in {phase.name for phase in (await published(database, designer, 2)).phases}
 
 
 @asynccontextmanager
-async def records_held_up(database: Database) -> AsyncIterator[None]:
+async def records_locked(database: Database) -> AsyncIterator[None]:
     """As long as the block lasts, whoever reads records of custom data waits."""
     async with database.transaction() as connection:
         await connection.execute("LOCK TABLE custom_data_type_records IN ACCESS EXCLUSIVE MODE")
@@ -240,7 +240,7 @@ async def with_a_change_of_data(database: Database, person: Person) -> None:
 
 async def test_a_long_check_is_followed_and_cancelled(designer: Person, database: Database) -> None:
     await with_a_change_of_data(database, designer)
-    async with records_held_up(database):
+    async with records_locked(database):
         begun = await designer.send_form("/workshop/check/run", htmx=True)
         assert "Counting what there is to look at." in Document(begun).testid("following")
         path = re.findall(r'hx-get="([^"]*)"', begun.text)[0]
@@ -256,14 +256,14 @@ async def test_a_long_check_is_followed_and_cancelled(designer: Person, database
 async def test_a_long_publish_is_followed_to_its_end(designer: Person, database: Database) -> None:
     await with_a_change_of_data(database, designer)
     page = await designer.get("/workshop/publish")
-    given = {
+    fields = {
         "revision": hidden(page, "revision"),
         "live": hidden(page, "live"),
         "lock": "0",
         "message": "Slow",
     }
-    async with records_held_up(database):
-        begun = await designer.send_form("/workshop/publish", **given)
+    async with records_locked(database):
+        begun = await designer.send_form("/workshop/publish", **fields)
         assert begun.headers["location"].startswith("/workshop/publish/run/")
         followed = await designer.get(begun.headers["location"])
         assert Document(followed).heading("The program is being published")
@@ -276,7 +276,7 @@ async def test_a_long_publish_is_followed_to_its_end(designer: Person, database:
         assert refused.status_code == 409
         assert Document(refused).alert("Nothing was published. The publish was cancelled.")
         assert "Slow" in Document(refused).field("message").value
-        begun = await designer.send_form("/workshop/publish", **given)
+        begun = await designer.send_form("/workshop/publish", **fields)
     run = begun.headers["location"]
     async with asyncio.timeout(20):
         while (answer := await designer.get(run)).status_code == 200:
@@ -294,13 +294,13 @@ async def test_a_draft_that_moved_on_is_shown_again_and_not_published(
     await saved(database, designer, replace(design, name="Seen"))
     page = await designer.get("/workshop/publish")
     await saved(database, designer, replace(design, name="Unseen"))
-    given = {
+    fields = {
         "revision": hidden(page, "revision"),
         "live": hidden(page, "live"),
         "lock": "0",
         "message": "As I saw it",
     }
-    answer = await designer.send_form("/workshop/publish", **given)
+    answer = await designer.send_form("/workshop/publish", **fields)
     assert answer.status_code == 409
     assert Document(answer).alert(
         "Lesley Jones saved the draft after you opened this page. Nothing was published"
@@ -310,7 +310,7 @@ async def test_a_draft_that_moved_on_is_shown_again_and_not_published(
     async with database.connection() as connection:
         assert await newest_version(connection, designer.environment_id) == 1
     await designer.send_form(
-        "/workshop/publish", **given | {"revision": hidden(answer, "revision")}
+        "/workshop/publish", **fields | {"revision": hidden(answer, "revision")}
     )
     assert (await published(database, designer, 2)).name == "Unseen"
 
@@ -335,7 +335,7 @@ async def test_a_lock_is_tested_and_goes_live_as_it_was_tested(
     )
     assert unfit.status_code == 400
     assert "small letters" in Document(unfit).field("name").error
-    made = await designer.send_form(
+    answer = await designer.send_form(
         "/workshop/lock",
         revision=hidden(page, "revision"),
         environment="new",
@@ -346,14 +346,14 @@ async def test_a_lock_is_tested_and_goes_live_as_it_was_tested(
         name = await connection.fetchval(
             "SELECT name || '.trial' FROM environments WHERE id = $1", designer.environment_id
         )
-    assert made.headers["location"] == "/workshop/lock?done=1"
+    assert answer.headers["location"] == "/workshop/lock?done=1"
     await saved(database, designer, replace(design, name="Later"))
     after = await designer.get("/workshop/lock?done=1")
     assert Document(after).status(f"{name} checks against it as its version 1.")
     assert Document(after).row("tested now")
     offered = await designer.get("/workshop/publish?lock=1")
-    given = {name: hidden(offered, name) for name in ("revision", "live", "lock")}
-    assert (await designer.send_form("/workshop/publish", **given)).headers[
+    fields = {name: hidden(offered, name) for name in ("revision", "live", "lock")}
+    assert (await designer.send_form("/workshop/publish", **fields)).headers[
         "location"
     ] == "/workshop?done=published"
     assert (await published(database, designer, 2)).name == "Locked"
@@ -616,18 +616,18 @@ async def test_a_draft_with_problems_is_checked_as_far_as_that_goes(
     page = await designer.get("/workshop/check")
     assert Document(page).row("There is no kind hologram")
     assert Document(page).link(to=f"/workshop/assessments/{first.id}")
-    found = await designer.send_form(
+    answer = await designer.send_form(
         "/workshop/check/run", revision=hidden(page, "revision"), htmx=True
     )
-    assert Document(found).row(f"1 patient in the phase {gone}, which is gone.")
-    assert first.name not in text(found)
+    assert Document(answer).row(f"1 patient in the phase {gone}, which is gone.")
+    assert first.name not in text(answer)
 
 
 async def test_a_form_that_names_a_revision_beyond_all_numbers_is_told_that_it_is_not_there(
     designer: Person,
 ) -> None:
-    for path, given in (
+    for path, fields in (
         ("/workshop/name", {"base": "9999999999", "name": "K"}),
         ("/workshop/check/run", {"revision": "9999999999"}),
     ):
-        assert (await designer.send_form(path, **given)).status_code == 404
+        assert (await designer.send_form(path, **fields)).status_code == 404

@@ -43,10 +43,10 @@ processes:
 
 @pytest.fixture
 async def environment(database: Database) -> int:
-    made = await new_environment(database)
+    outside = await new_environment(database)
     async with database.connection() as connection:
-        await publish(connection, made, PROGRAM, "test")
-    return made
+        await publish(connection, outside, PROGRAM, "test")
+    return outside
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ async def test_a_designer_finds_it_with_its_words_and_the_preview_draws_and_chec
     base = await intake.draft(database, designer.environment_id)
     page = await designer.fragment(f"{intake.PATH}?open=question.1.3")
     assert Document(page).field("kind").options["colour"] == "shade: A colour of something."
-    typed = {
+    form = {
         "assessment": "intake",
         "base": base,
         "part": "question.1.3",
@@ -77,21 +77,21 @@ async def test_a_designer_finds_it_with_its_words_and_the_preview_draws_and_chec
         "name": "skin",
         "kind": "colour",
     }
-    drawn = await designer.send_form("/workshop/assessment", htmx=True, **typed, do="redraw")
+    drawn = await designer.send_form("/workshop/assessment", htmx=True, **form, do="redraw")
     assert Document(drawn).field("Points for a shade")
     scale = await designer.send_form(
-        "/workshop/assessment", htmx=True, **{**typed, "kind": "scale"}, do="redraw"
+        "/workshop/assessment", htmx=True, **{**form, "kind": "scale"}, do="redraw"
     )
     assert Document(scale).field("Lowest")
     assert Document(drawn).lacks("field", "Lowest")
     answers = {"preview-skin": "red", "preview-insurer": "Acme"}
     checked = await designer.send_form(
-        "/workshop/preview/assessment", htmx=True, **{**typed, **answers, "do": "finish"}
+        "/workshop/preview/assessment", htmx=True, **{**form, **answers, "do": "finish"}
     )
     assert Document(checked).field("preview-skin").role == "textbox"
     assert "Give a colour such as #336699." in Document(checked).field("preview-skin").error
     saved = await designer.send_form(
-        "/workshop/assessment", htmx=True, **typed, weight="2", do="save"
+        "/workshop/assessment", htmx=True, **form, weight="2", do="save"
     )
     assert saved.status_code == 200, saved.text
     assert Document(saved).row("skin · shade · scored")
@@ -115,13 +115,13 @@ async def test_a_coach_answers_it_and_the_api_checks_it(
         sent = {"spec": "looks", "version": "1", "asked": "skin", "base.skin": "[]", "do": "finish"}
         wrong = await coach.send_form(f"{here}/answer", htmx=True, **sent, **{"a-skin": "red"})
         assert "Give a colour such as #336699." in Document(wrong).field("a-skin").error
-        kept = await coach.send_form(
+        answer = await coach.send_form(
             f"{here}/answer",
             htmx=True,
             begun="yes",
             **{**sent, "base.skin": '["red"]', "a-skin": "#aa8866"},
         )
-        read = await coach.get(kept.headers["hx-redirect"])
+        read = await coach.get(answer.headers["hx-redirect"])
         assert Document(read).definition("Colour of the skin").words == "#aa8866"
 
 

@@ -56,15 +56,18 @@ async def test_a_secret_is_changed_while_a_program_uses_the_old_one(
     await page.get_by_label("read patients").check()
     await fits(page)
     await page.get_by_role("button", name="Create and show the secret").click()
-    shown = page.get_by_label("Client secret")
-    await expect(shown).to_be_focused()
+    secret_field = page.get_by_label("Client secret")
+    await expect(secret_field).to_be_focused()
     await fits(page)
-    client_id, old = await page.get_by_label("Client id").input_value(), await shown.input_value()
+    client_id, old = (
+        await page.get_by_label("Client id").input_value(),
+        await secret_field.input_value(),
+    )
     assert await fetched(server, client_id, old) == 200
 
     await page.get_by_role("button", name="New secret").click()
     await expect(page.get_by_role("heading", name="A new secret is made")).to_be_visible()
-    new = await shown.input_value()
+    new = await secret_field.input_value()
     assert new != old
     assert [await fetched(server, client_id, secret) for secret in (old, new)] == [200, 200]
 

@@ -31,7 +31,7 @@ WAITING = f"{PATH}/waiting"
 @pytest.fixture
 async def crew(people: People, program: int) -> AsyncIterator[dict[str, Person]]:
     """A designer, two who administer, one of them a designer as well, and a coach."""
-    wanted = {
+    roles_of = {
         "designer": ("designer",),
         "both": ("designer", "admin"),
         "admin": ("admin",),
@@ -40,7 +40,7 @@ async def crew(people: People, program: int) -> AsyncIterator[dict[str, Person]]
     async with AsyncExitStack() as stack:
         yield {
             name: await stack.enter_async_context(await people(program, *roles))
-            for name, roles in wanted.items()
+            for name, roles in roles_of.items()
         }
 
 
@@ -62,12 +62,12 @@ async def asks(database: Database, person: Person, change: object) -> httpx.Resp
         saved = await drafts.save(
             connection, person.environment_id, now.revision, design, "Lesley Jones"
         )
-        given = {
+        fields = {
             "revision": str(saved.draft.revision),
             "live": str(await newest_version(connection, person.environment_id)),
         }
     answer = await person.send_form(
-        PATH, ("accept", "roles"), **given, lock="0", message="Because of the winter"
+        PATH, ("accept", "roles"), **fields, lock="0", message="Because of the winter"
     )
     while "/run/" in answer.headers["location"]:
         answer = await person.get(answer.headers["location"])
@@ -84,12 +84,12 @@ async def approves(person: Person, number: str) -> None:
 
 
 def with_role(role: Role) -> object:
-    return lambda roles: (*(one for one in roles if one.name != role.name), role)
+    return lambda roles: (*(other for other in roles if other.name != role.name), role)
 
 
 def changed(name: str, **members: object) -> object:
     return lambda roles: tuple(
-        replace(one, **members) if one.name == name else one for one in roles
+        replace(role, **members) if role.name == name else role for role in roles
     )
 
 
@@ -120,9 +120,9 @@ async def test_what_opens_more_is_not_live_until_a_second_person_says_so(
         assert refused.status_code == 403, name
     assert await version(database, crew["designer"]) == 1
     assert Document(await crew["admin"].get("/admin")).link("waits for a second person")
-    shown = Document(await crew["admin"].get(WAITING))
-    assert shown.heading("What it opens")
-    assert "Because of the winter" in shown.region("What it opens")
+    document = Document(await crew["admin"].get(WAITING))
+    assert document.heading("What it opens")
+    assert "Because of the winter" in document.region("What it opens")
     await approves(crew["admin"], "1")
     assert await version(database, crew["designer"]) == 2
     async with database.connection() as connection:
@@ -233,7 +233,7 @@ async def test_the_first_program_of_an_environment_takes_nobody_over(
             )
         assert (await asks(database, first, TAKES_OVER)).headers["location"] == WAITING
         plain = await asks(
-            database, first, lambda roles: tuple(one for one in roles if one.name != "designer")
+            database, first, lambda roles: tuple(role for role in roles if role.name != "designer")
         )
         assert plain.headers["location"] == "/workshop?done=published"
 
@@ -241,7 +241,7 @@ async def test_the_first_program_of_an_environment_takes_nobody_over(
 async def test_a_lock_opens_nothing_more_where_it_is_tested_either(
     crew: dict[str, Person], people: People, database: Database
 ) -> None:
-    given = {"environment": "new", "name": "trial", "message": ""}
+    fields = {"environment": "new", "name": "trial", "message": ""}
     for name, status in (("designer", 400), ("both", 303)):
         async with database.connection() as connection:
             now = await drafts.current(connection, crew[name].environment_id)
@@ -254,13 +254,13 @@ async def test_a_lock_opens_nothing_more_where_it_is_tested_either(
                 await drafts.save(connection, crew[name].environment_id, now.revision, design, "L")
             ).draft.revision
         answer = await crew[name].send_form(
-            "/workshop/lock", revision=str(revision), **given | {"name": f"trial-{name}"}
+            "/workshop/lock", revision=str(revision), **fields | {"name": f"trial-{name}"}
         )
         assert answer.status_code == status, text(answer)
     assert (
         "may also administer"
         in Document(
-            await crew["designer"].send_form("/workshop/lock", revision=str(revision), **given)
+            await crew["designer"].send_form("/workshop/lock", revision=str(revision), **fields)
         )
         .field("environment")
         .error

@@ -51,12 +51,12 @@ async def fill(designer: Person, database: Database) -> None:
         saved = await drafts.save(
             connection, designer.environment_id, now.revision, wide, "Mia Smith"
         )
-    given = {
+    fields = {
         "revision": str(saved.draft.revision),
         "live": "1",
         "lock": "0",
         "message": "For the winter",
     }
     assert (
-        await designer.send_form("/workshop/publish", ("accept", "roles"), **given)
+        await designer.send_form("/workshop/publish", ("accept", "roles"), **fields)
     ).status_code == 303

@@ -55,7 +55,7 @@ def open_server(settings: Any) -> Iterator[Server]:
         yield running
 
 
-async def made(person: Person, **changed: Any) -> str:
+async def new_webhook(person: Person, **changed: Any) -> str:
     """The address of a new webhook."""
     answer = await person.send_form(PATH, *RESOURCES, **{**TERMS, **changed})
     assert answer.status_code == 303, answer.text
@@ -63,7 +63,7 @@ async def made(person: Person, **changed: Any) -> str:
     return address
 
 
-async def one(person: Person, database: Database, address: str) -> Subscription:
+async def subscription_at(person: Person, database: Database, address: str) -> Subscription:
     async with database.connection() as connection:
         return await subscriptions.find(
             connection, person.environment_id, address.rpartition("/")[2]
@@ -84,11 +84,11 @@ async def test_a_webhook_is_made_and_its_secret_is_never_shown(
     answer = await integrator.send_form(PATH, *RESOURCES, **TERMS)
     address, _, query = answer.headers["location"].partition("?")
     assert (answer.status_code, query) == (303, "done=made")
-    found = await one(integrator, database, address)
-    assert (found.name, found.resources, found.audience) == (
+    subscription = await subscription_at(integrator, database, address)
+    assert (subscription.name, subscription.resources, subscription.audience) == (
         "EHR bridge",
         ("patients", "messages"),
-        found.token_url,
+        subscription.token_url,
     )
     for path in (PATH, address, f"{address}/edit", f"{address}/deliveries"):
         page = await integrator.get(path)
@@ -101,14 +101,14 @@ async def test_a_webhook_is_made_and_its_secret_is_never_shown(
 async def test_every_problem_stands_at_its_field_and_what_was_typed_stays(
     integrator: Person,
 ) -> None:
-    typed: dict[str, Any] = {
+    fields: dict[str, Any] = {
         **TERMS,
         "notify_url": "http://insecure.example.org",
         "token_url": "",
         "client_id": " ",
         "name": "<Bridge>",
     }
-    page = await integrator.send_form(PATH, **typed)
+    page = await integrator.send_form(PATH, **fields)
     assert page.status_code == 400
     errors = dict(re.findall(r'class="error" id="([a-z_]+)-error">([^<]*)', page.text))
     assert errors == {
@@ -125,7 +125,7 @@ async def test_every_problem_stands_at_its_field_and_what_was_typed_stays(
 
 
 async def test_a_name_that_is_taken_is_told_at_the_name(integrator: Person) -> None:
-    await made(integrator)
+    await new_webhook(integrator)
     page = await integrator.send_form(PATH, *RESOURCES, **TERMS)
     assert (
         "Another subscription of this environment has this name."
@@ -137,22 +137,24 @@ async def test_a_name_that_is_taken_is_told_at_the_name(integrator: Person) -> N
 async def test_a_token_address_out_of_sight_is_no_problem(
     integrator: Person, database: Database
 ) -> None:
-    address = await made(integrator, authentication="bearer_jwt", token_url="not a url at all")
-    assert (await one(integrator, database, address)).token_url is None
+    address = await new_webhook(
+        integrator, authentication="bearer_jwt", token_url="not a url at all"
+    )
+    assert (await subscription_at(integrator, database, address)).token_url is None
 
 
 async def test_a_change_without_a_secret_keeps_the_one_there_is(
     integrator: Person, database: Database, callers: Callers
 ) -> None:
-    address = await made(integrator)
-    before = await one(integrator, database, address)
+    address = await new_webhook(integrator)
+    before = await subscription_at(integrator, database, address)
     answer = await integrator.send_form(
         f"{address}/edit",
         ("resources", "workers"),
         **{**TERMS, "client_secret": "", "name": "Renamed", "audience": "them"},
     )
     assert answer.headers["location"] == f"{address}?done=changed"
-    after = await one(integrator, database, address)
+    after = await subscription_at(integrator, database, address)
     assert (after.name, after.resources, after.audience) == ("Renamed", ("workers",), "them")
     assert (
         callers.box.open(after.sealed, after.id)
@@ -162,7 +164,7 @@ async def test_a_change_without_a_secret_keeps_the_one_there_is(
     await integrator.send_form(
         f"{address}/edit", *RESOURCES, **{**TERMS, "client_secret": "another"}
     )
-    again = await one(integrator, database, address)
+    again = await subscription_at(integrator, database, address)
     assert callers.box.open(again.sealed, again.id) == "another"
     refused = await integrator.send_form(f"{address}/edit", **{**TERMS, "name": ""})
     assert refused.status_code == 400
@@ -170,14 +172,14 @@ async def test_a_change_without_a_secret_keeps_the_one_there_is(
 
 
 async def test_it_is_paused_resumed_and_deleted(integrator: Person, database: Database) -> None:
-    address, other = await made(integrator), await made(integrator, name="Another")
+    address, other = await new_webhook(integrator), await new_webhook(integrator, name="Another")
     paused = await integrator.send_form(f"{address}/pause")
     assert Document(await integrator.get(paused.headers["location"])).status(
         "Paused. What changes meanwhile"
     )
-    assert (await one(integrator, database, address)).paused
+    assert (await subscription_at(integrator, database, address)).paused
     await integrator.send_form(f"{address}/resume")
-    assert not (await one(integrator, database, address)).paused
+    assert not (await subscription_at(integrator, database, address)).paused
     page = await integrator.get(address)
     assert Document(page).button("Delete")
     gone = await integrator.send_form(f"{address}/delete")
@@ -199,18 +201,18 @@ async def test_a_test_is_told_step_by_step_in_a_part_and_in_a_page(
         }
         async with database.connection() as connection:
             rules = Rules(BY_NAME, private_targets=True)
-            given = {**terms, "resources": ["patients"]}
-            found = await subscriptions.create(
-                connection, callers.box, integrator.environment_id, given, rules
+            terms_ = {**terms, "resources": ["patients"]}
+            created = await subscriptions.create(
+                connection, callers.box, integrator.environment_id, terms_, rules
             )
         integrator.base_url = httpx.URL(open_server.url)
-        well = await integrator.send_form(f"{PATH}/{found.id}/test", htmx=True)
+        well = await integrator.send_form(f"{PATH}/{created.id}/test", htmx=True)
         subscriber.token_status = 500
-        failed = await integrator.send_form(f"{PATH}/{found.id}/test")
+        failed = await integrator.send_form(f"{PATH}/{created.id}/test")
     assert not Document(well).all("main")
     assert "The test went well" in Document(well).testid("trial")
     assert Document(well).row("The receiver answered 204")
-    assert len(subscriber.seen) == 1
+    assert len(subscriber.received) == 1
     assert Document(failed).main()
     assert Document(failed).status("The test failed at the last step")
     assert "Nothing has been sent yet" in Document(failed).region("Latest attempts")
@@ -219,7 +221,7 @@ async def test_a_test_is_told_step_by_step_in_a_part_and_in_a_page(
 async def test_a_replay_is_asked_for_in_the_time_zone_of_the_worker(
     integrator: Person, database: Database
 ) -> None:
-    address = await made(integrator)
+    address = await new_webhook(integrator)
     assert "US/Eastern" in Document(await integrator.get(address)).region("Send again")
     # The second day is after the clocks went forward.
     answer = await integrator.send_form(
@@ -248,17 +250,17 @@ async def test_a_replay_is_asked_for_in_the_time_zone_of_the_worker(
 async def test_a_span_that_does_not_fit_is_told_at_its_field(
     integrator: Person, start: str, end: str, field: str, words: str
 ) -> None:
-    address = await made(integrator)
+    address = await new_webhook(integrator)
     page = await integrator.send_form(f"{address}/replay", ("from", start), ("to", end))
     assert page.status_code == 400
     assert words in Document(page).field(field).error
-    shown = start.replace("2026-03-02T", "2 Mar 2026 ")
-    assert Document(page).field("from").value == shown
+    expected = start.replace("2026-03-02T", "2 Mar 2026 ")
+    assert Document(page).field("from").value == expected
 
 
 async def attempt(
     database: Database,
-    found: Subscription,
+    subscription: Subscription,
     number: int,
     outcome: str = "delivered",
     answer: str = "",
@@ -269,8 +271,8 @@ async def attempt(
             " from_time, to_time, resources, outcome, status, milliseconds, answer) VALUES ($1, $2,"
             " $3, 'change', $3, $3, $4, $5, $6, $7, $8)",
             *(
-                found.environment_id,
-                found.id,
+                subscription.environment_id,
+                subscription.id,
                 datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number),
                 ["patients"],
             ),
@@ -281,21 +283,24 @@ async def attempt(
 async def test_attempts_are_paged_through_the_newest_first(
     integrator: Person, database: Database
 ) -> None:
-    address, noise = await made(integrator), await made(integrator, name="Noise")
-    found, other = await one(integrator, database, address), await one(integrator, database, noise)
+    address, noise = await new_webhook(integrator), await new_webhook(integrator, name="Noise")
+    subscription, other = (
+        await subscription_at(integrator, database, address),
+        await subscription_at(integrator, database, noise),
+    )
     for number in range(1, 121):
-        await attempt(database, found, number)
+        await attempt(database, subscription, number)
         if number % 10 == 0:
             await attempt(database, other, 5000 + number)
-    seen: list[int] = []
+    durations: list[int] = []
     path: str | None = f"{address}/deliveries"
     pages = 0
     while path and pages < 10:
         page = await integrator.get(path)
-        seen += [int(took) for took in re.findall(r"(\d+)&nbsp;ms", page.text)]
+        durations += [int(took) for took in re.findall(r"(\d+)&nbsp;ms", page.text)]
         pages += 1
         [path] = re.findall(r'href="([^"]*before=\d+)"', page.text) or [None]
-    assert seen == list(range(120, 0, -1))
+    assert durations == list(range(120, 0, -1))
     assert pages == 3
     assert (await integrator.get(f"{address}/deliveries?before=nonsense")).status_code == 200
     assert "There are no older ones" in Document(
@@ -304,9 +309,11 @@ async def test_attempts_are_paged_through_the_newest_first(
 
 
 async def test_what_a_receiver_answered_is_text(integrator: Person, database: Database) -> None:
-    address = await made(integrator)
-    found = await one(integrator, database, address)
-    await attempt(database, found, 1, "The receiver answered 500.", "<script>alert(1)</script>")
+    address = await new_webhook(integrator)
+    subscription = await subscription_at(integrator, database, address)
+    await attempt(
+        database, subscription, 1, "The receiver answered 500.", "<script>alert(1)</script>"
+    )
     for path in (address, f"{address}/deliveries"):
         page = await integrator.get(path)
         assert not Document(page).main().node.css("script")
@@ -319,9 +326,9 @@ async def test_another_environments_webhook_is_not_there(
 ) -> None:
     other = await new_environment(database)
     async with database.connection() as connection:
-        given = {**TERMS, "audience": None, "resources": ["patients"], "name": "Theirs"}
+        terms_ = {**TERMS, "audience": None, "resources": ["patients"], "name": "Theirs"}
         theirs = await subscriptions.create(
-            connection, callers.box, other, given, Rules(BY_NAME, False)
+            connection, callers.box, other, terms_, Rules(BY_NAME, False)
         )
     assert not Document(await integrator.get(PATH)).mentions("Theirs")
     for key in (theirs.id, "Theirs", "1"):
@@ -364,7 +371,10 @@ async def test_what_waits_is_counted_by_subscription(
     integrator: Person, database: Database, callers: Callers
 ) -> None:
     owner = integrator.environment_id
-    address, workers_only = await made(integrator), await made(integrator, name="Workers")
+    address, workers_only = (
+        await new_webhook(integrator),
+        await new_webhook(integrator, name="Workers"),
+    )
     await integrator.send_form(
         f"{workers_only}/edit", ("resources", "workers"), **{**TERMS, "name": "Workers"}
     )
@@ -378,8 +388,8 @@ async def test_what_waits_is_counted_by_subscription(
             assert (await api.post("/v1/patients", json=person)).status_code == 200
     async with database.connection() as connection:
         how = await standing(connection, owner)
-    assert how[(await one(integrator, database, address)).id].changes == 3
-    assert how[(await one(integrator, database, workers_only)).id] == NOTHING
+    assert how[(await subscription_at(integrator, database, address)).id].changes == 3
+    assert how[(await subscription_at(integrator, database, workers_only)).id] == NOTHING
     await integrator.send_form(f"{address}/pause")
     assert "3 changes will be announced when it is resumed." in Document(
         await integrator.get(address)
@@ -418,6 +428,6 @@ async def test_the_state_is_told_in_words(
     word: str,
     sentence: str,
 ) -> None:
-    found = await one(integrator, database, await made(integrator))
-    told = state(replace(found, **changed), how)
-    assert (told.word, told.sentence) == (word, sentence)
+    subscription = await subscription_at(integrator, database, await new_webhook(integrator))
+    status = state(replace(subscription, **changed), how)
+    assert (status.word, status.sentence) == (word, sentence)
