@@ -11,6 +11,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner.figures.follower import catch_up
 from almoner.pages.route import PageRoute
 from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
@@ -111,6 +112,8 @@ async def _counted(
     shared for a minute by all who look.
     """
     environment_id, hidden = visit.environment_id, visit.rights.hidden_assessments
+    if day.day is None:
+        await catch_up(visit.parts.database, environment_id)
     specs = [spec for name, spec in visit.program.newest_specs.items() if name not in hidden]
     async with visit.connection() as connection:
         keys = [("assessment", spec.id, spec.version) for spec in specs]
@@ -126,7 +129,8 @@ async def _counted(
         if of_day is None
         else clocks.in_utc(clocks.start_of(clocks.shifted(of_day, 1), visit.worker.timezone))
     )
-    of = CountedOf(environment_id, only_of(visit), end, tuple(design.id for design in assessments))
+    specs_with_bands = tuple(design.id for design in assessments)
+    of = CountedOf(environment_id, only_of(visit), end, specs_with_bands, of_day is not None)
     key = ("supervisor", of.environment_id, of.only, of.specs, of_day and of.end)
     cache = visit.parts.query_cache
     return assessments, await cache.of(key, lambda connection: queries.numbers(connection, of))

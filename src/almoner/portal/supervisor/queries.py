@@ -5,17 +5,20 @@ has. Care flows are looked at as they are now, with what was completed since cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from almoner.database import Connection
+from almoner.figures.rows import DUE, score_of
 from almoner.portal.care_flows.view import days_late
 from almoner.portal.inbox.queries import moment
+from almoner.portal.merges_sql import is_current
 from almoner.portal.panel.columns import NOBODY
+from almoner.portal.patient_access import OF_WORKER
 from almoner.vocabulary import clocks, json_values
 from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import published_programs
@@ -24,6 +27,7 @@ from almoner.workshop.score import Scorer
 
 # What happened is counted over so many days before the end of the day that is looked at.
 SPAN: Final = timedelta(days=28)
+_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 # Overdue by at least so many days; each is its own class up to the next.
 AGES: Final = (1, 3, 8, 29)
 # Answered within so many hours.
@@ -70,6 +74,19 @@ SELECT r.spec_id, r.version, r.model::text FROM those t CROSS JOIN LATERAL (
   WHERE environment_id = $1 AND user_id = t.id AND created_at < $3 AND spec_id = ANY ($4::text[])
   ORDER BY spec_id, created_at DESC, id DESC) AS r
 """
+# As things are now, what is due and in which band is counted ahead (figures.rows).
+_NOW: Final = f"""
+FROM patient_figures f JOIN patients p ON p.environment_id = $1 AND p.id = f.patient_id
+WHERE f.environment_id = $1 AND {OF_WORKER} AND {is_current("p.id")}
+"""
+_LATE_NOW: Final = f"""
+SELECT p.timezone, f.number::int AS day, count(*) AS number {_NOW} AND f.figure = '{DUE}'
+  AND f.number <= $3 GROUP BY p.timezone, f.number
+"""
+_BANDS_NOW: Final = f"""
+SELECT f.figure, f.word, count(*) AS number {_NOW} AND f.figure = ANY ($3::text[])
+  AND f.word IS NOT NULL GROUP BY f.figure, f.word
+"""
 _MISSED: Final = f"""{_THEN}
 SELECT c.worker_id::text AS key, {full_name_sql("w")} AS title,
   count(*) FILTER (WHERE e.outcome = 'no-show') AS number, count(*) AS expected
@@ -96,14 +113,15 @@ _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
 @dataclass(frozen=True)
 class CountedOf:
     """What is counted: in which environment, ``only`` the patients of one coach or None for all,
-    up to ``end`` (UTC), which is the end of a day or now. ``specs`` are the assessments with bands,
-    by id, as the program has them now.
+    up to ``end`` (UTC), which is the end of a past day or now. ``specs`` are the assessments with
+    bands, by id, as the program has them now.
     """
 
     environment_id: int
     only: str | None
     end: datetime
     specs: tuple[str, ...]
+    is_past: bool
 
 
 @dataclass(frozen=True)
@@ -141,8 +159,8 @@ async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
             (row["key"] or NOBODY, row["title"] or "nobody", row["number"]) for row in coaches
         ],
         phases={row["key"]: row["number"] for row in phases},
-        late=await _late(connection, of),
-        bands=await _bands(connection, of),
+        late=_by_age(await (_late if of.is_past else _late_now)(connection, of)),
+        bands=await (_bands if of.is_past else _bands_now)(connection, of),
         missed=[(row["key"], row["title"], row["number"], row["expected"]) for row in missed],
         answered=_by_hours([row["hours"] for row in answered]),
     )
@@ -165,7 +183,17 @@ class _FlowSteps(msgspec.Struct):
 _FLOW: Final = msgspec.json.Decoder(_FlowSteps)
 
 
-async def _late(connection: Connection, of: CountedOf) -> list[int]:
+async def _late_now(connection: Connection, of: CountedOf) -> Sequence[tuple[int, int]]:
+    """How late, and how many patients that is true of."""
+    latest = _since_1970(of.end.date()) + 1
+    rows = await connection.fetch(_LATE_NOW, of.environment_id, of.only, float(latest))
+    return [
+        (_since_1970(clocks.day_of(of.end, row["timezone"])) - row["day"], row["number"])
+        for row in rows
+    ]
+
+
+async def _late(connection: Connection, of: CountedOf) -> Sequence[tuple[int, int]]:
     """Patients by how long the oldest open step or worker's task about them was late, by the day
     where they live.
     """
@@ -183,16 +211,32 @@ async def _late(connection: Connection, of: CountedOf) -> list[int]:
             due = row["due_date"] or clocks.day_of(row["due_time"], row["timezone"])
             late = (clocks.day_of(of.end, row["timezone"]) - due).days
             oldest[row["id"]] = max(late, oldest.get(row["id"], 0))
+    return [(late, 1) for late in oldest.values()]
+
+
+def _since_1970(day: date) -> int:
+    return day.toordinal() - _FIRST_DAY
+
+
+def _by_age(counted: Iterable[tuple[int, int]]) -> list[int]:
     counts = [0] * len(AGES)
-    for late in oldest.values():
+    for late, number in counted:
         reached = [place for place, age in enumerate(AGES) if late >= age]
         if reached:
-            counts[reached[-1]] += 1
+            counts[reached[-1]] += number
     return counts
 
 
 def _was_done(step: _StepDates, end: datetime) -> bool:
     return step.completed_at is not None and moment(step.completed_at) < end
+
+
+async def _bands_now(connection: Connection, of: CountedOf) -> dict[str, dict[str, int]]:
+    specs = {score_of(spec_id): spec_id for spec_id in of.specs}
+    counts: dict[str, dict[str, int]] = {spec_id: {} for spec_id in of.specs}
+    for row in await connection.fetch(_BANDS_NOW, of.environment_id, of.only, list(specs)):
+        counts[specs[row["figure"]]][row["word"]] = row["number"]
+    return counts
 
 
 async def _bands(connection: Connection, of: CountedOf) -> dict[str, dict[str, int]]:
