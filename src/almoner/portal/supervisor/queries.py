@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -98,14 +98,17 @@ WHERE e.environment_id = $1 AND e.outcome IN ('no-show', 'completed')
 GROUP BY c.worker_id, w.first_name, w.last_name
 HAVING count(*) FILTER (WHERE e.outcome = 'no-show') > 0 ORDER BY number DESC, title, key
 """
-# The first answer to each message of a patient; null where there is none yet.
+# How many messages of patients were answered later than so many of the hours $5; null where there
+# is no answer yet. The first answer is found on one way through the messages, from the newest on:
+# looked up for each of 200,000 it took eight seconds.
 _ANSWERED: Final = f"""{_THEN}
-SELECT extract(epoch FROM a.at - m.send_time)::float8 / 3600 AS hours FROM messages m
-JOIN those t ON t.id = m.user_id LEFT JOIN LATERAL (
-  SELECT send_time AS at FROM messages o WHERE o.environment_id = $1 AND o.user_id = m.user_id
-    AND o.direction = 'outbound' AND o.send_time >= m.send_time AND o.send_time < $3
-  ORDER BY o.send_time LIMIT 1) AS a ON true
-WHERE m.environment_id = $1 AND m.direction = 'inbound' AND m.send_time >= $4 AND m.send_time < $3
+SELECT CASE WHEN a.at IS NOT NULL THEN (SELECT count(*) FROM unnest($5::float8[]) AS hours
+  WHERE extract(epoch FROM a.at - a.send_time) > hours * 3600) END AS place, count(*) AS number
+FROM (SELECT m.direction, m.send_time, min(m.send_time) FILTER (WHERE m.direction = 'outbound')
+    OVER (PARTITION BY m.user_id ORDER BY m.send_time DESC) AS at
+  FROM messages m JOIN those t ON t.id = m.user_id
+  WHERE m.environment_id = $1 AND m.send_time >= $4 AND m.send_time < $3) AS a
+WHERE a.direction = 'inbound' GROUP BY place
 """
 _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
 
@@ -153,7 +156,8 @@ async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
     coaches = await connection.fetch(_COACHES, *basis)
     phases = await connection.fetch(_PHASES, *basis)
     missed = await connection.fetch(_MISSED, *basis, began)
-    answered = await connection.fetch(_ANSWERED, *basis, began)
+    hours = [float(hour) for hour in HOURS]
+    answered = await connection.fetch(_ANSWERED, *basis, began, hours)
     return SupervisorNumbers(
         coaches=[
             (row["key"] or NOBODY, row["title"] or "nobody", row["number"]) for row in coaches
@@ -162,7 +166,7 @@ async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
         late=_by_age(await (_late if of.is_past else _late_now)(connection, of)),
         bands=await (_bands if of.is_past else _bands_now)(connection, of),
         missed=[(row["key"], row["title"], row["number"], row["expected"]) for row in missed],
-        answered=_by_hours([row["hours"] for row in answered]),
+        answered=_by_hours({row["place"]: row["number"] for row in answered}),
     )
 
 
@@ -259,13 +263,6 @@ async def _bands(connection: Connection, of: CountedOf) -> dict[str, dict[str, i
     return counts
 
 
-def _by_hours(waits: Sequence[Any]) -> list[int]:
+def _by_hours(numbers: Mapping[int | None, int]) -> list[int]:
     """How many were answered within each of ``HOURS``, later, and not yet."""
-    counts = [0] * (len(HOURS) + 2)
-    for hours in waits:
-        if hours is None:
-            counts[-1] += 1
-            continue
-        within = (place for place, most in enumerate(HOURS) if hours <= most)
-        counts[next(within, len(HOURS))] += 1
-    return counts
+    return [*(numbers.get(place, 0) for place in range(len(HOURS) + 1)), numbers.get(None, 0)]
