@@ -63,6 +63,25 @@ async def test_a_step_that_is_done_is_ticked_on_paper(everybody: Person, screens
     assert await done.evaluate("(box) => getComputedStyle(box).borderTopWidth") == "2px"
 
 
+async def test_a_timeline_an_inbox_and_a_week_are_whole_on_paper(
+    everybody: Person, screens: Screens
+) -> None:
+    page = await screens(everybody, width=725, dark=True)
+    await page.emulate_media(media="print")
+    await page.goto(f"/patients/{everybody.patient_id}")
+    # As narrow as on a telephone, and all of it.
+    await expect(page.locator(".profile > .timeline .entry").first).to_be_visible()
+    await page.goto("/inbox")
+    await expect(page.locator(".section-head h2").first).to_be_visible()
+    assert await page.locator("main :is(input, .button):visible:not(.section-head *)").count() == 0
+    await page.goto("/calendar?view=week")
+    sheet = pypdf.PdfReader(io.BytesIO(await page.pdf(prefer_css_page_size=True))).pages[0]
+    assert sheet.mediabox.width > sheet.mediabox.height
+    assert "Mon" in sheet.extract_text()
+    await page.set_viewport_size({"width": 960, "height": 700})
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 async def test_today_is_in_view_at_twice_the_size(everybody: Person, screens: Screens) -> None:
     async def as_on_the_last_day(route: Route) -> None:
         answer = await route.fetch()

@@ -111,3 +111,26 @@ async def test_a_choice_of_many_is_typed_into_and_sent_as_chosen(
     assert await violations(page) == []
     await language.press("Enter")
     await expect(select).to_have_value("spanish")
+
+
+async def test_what_is_missing_in_a_choice_of_many_is_said_where_it_is_seen(
+    people: People, program: int, screens: Screens
+) -> None:
+    page = await screens(await people(program, "coach"))
+    await page.goto("/account")
+    await page.evaluate(
+        """() => {
+          document.querySelector("main").innerHTML = '<form><label for="who">Who</label><select'
+            + ' id="who" required><option value="">Choose</option></select><button>Go</button></form>';
+          for (let n = 1; n < 20; n++) who.add(new Option(`Worker ${n}`, n));
+          document.dispatchEvent(new Event("almoner-page"));
+        }"""
+    )
+    box = page.get_by_role("combobox", name="Who")
+    await page.get_by_role("button", name="Go").click()
+    await expect(box).to_be_focused()
+    assert await box.evaluate("(box) => box.validationMessage")
+    await box.fill("worker 12")
+    await box.press("Enter")
+    assert await box.evaluate("(box) => box.validity.valid")
+    assert await page.locator("main form").evaluate("(form) => form.checkValidity()")

@@ -16,7 +16,7 @@ from almoner.vocabulary import json_values
 from almoner.vocabulary.choices import Several
 from almoner.vocabulary.fields import Field, Shape
 from almoner.vocabulary.kinds import Boolean, Json, Kind, Texts
-from almoner.vocabulary.numbers import Integer, Number
+from almoner.vocabulary.numbers import Integer, Number, Seconds
 
 EXTERNAL_ID: Final = "external_id"
 _WORDS: Final = {
@@ -132,4 +132,8 @@ def _value(kind: Kind, cell: str, column: str) -> Any:
     return cell
 
 
-_EXPECTED: Final[Mapping[type[Kind], str]] = {Integer: "a whole number", Number: "a number"}
+_EXPECTED: Final[Mapping[type[Kind], str]] = {
+    Integer: "a whole number",
+    Seconds: "a whole number",
+    Number: "a number",
+}

@@ -14,6 +14,7 @@ from almoner.pages.notation import time_of_day
 from almoner.vocabulary import clocks
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Kind
+from almoner.vocabulary.numbers import Seconds
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.field_kinds import Scale
 
@@ -92,6 +93,8 @@ def kind_in_words(kind: Kind | None, value: Any, zones: Zones) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(kind, Seconds) and is_number(value):
+        return f"{max(round(value / 60), 1)} min" if value else "0 min"
     if is_number(value):
         of = f" of {kind.high}" if isinstance(kind, Scale) and kind.high is not None else ""
         return f"{number(value)}{of}"

@@ -53,6 +53,8 @@ def in_words(field: Field, value: Any, speaking: Speaking) -> str:
         return speaking.program.title(kind.of, value)
     if isinstance(kind, Ref) and kind.to in OF_WORKERS:
         return speaking.names.get(value, NOBODY_KNOWN)
+    if isinstance(kind, Ref) and kind.to == "calendar_events":
+        return "planned"
     if kind == PATIENT or field.name == "welkin_id":
         return "this patient" if value == speaking.patient_id else "another patient"
     if isinstance(kind, Timezone):

@@ -8,7 +8,7 @@ from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.contact_kinds import Phone
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Ref, Text
-from almoner.vocabulary.numbers import Integer
+from almoner.vocabulary.numbers import Seconds
 from almoner.vocabulary.times import IsoDateTime
 
 calls = Resource(
@@ -27,7 +27,10 @@ calls = Resource(
         UPDATED_AT,
         Field(
             "call_type",
-            Choice(("inbound", "outbound"), words=(("inbound", "from"), ("outbound", "to"))),
+            Choice(
+                ("inbound", "outbound"),
+                words=(("inbound", "from the patient"), ("outbound", "to the patient")),
+            ),
             "Who called: the patient (`inbound`) or the worker (`outbound`).",
             required=True,
             sample="outbound",
@@ -45,7 +48,7 @@ calls = Resource(
         ),
         Field(
             "duration",
-            Integer(low=0),
+            Seconds(low=0),
             "How long it lasted, in seconds.",
             default=0,
             sample=200,

@@ -63,6 +63,11 @@ class Integer(Kind):
 
 
 @dataclass(frozen=True)
+class Seconds(Integer):
+    """A length of time in whole seconds, which people are told in minutes."""
+
+
+@dataclass(frozen=True)
 class Number(Kind):
     """A number, within ``low`` and ``high`` where they are given (both inclusive), stored with all
     of its digits.

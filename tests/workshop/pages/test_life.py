@@ -242,7 +242,7 @@ async def test_a_long_check_is_followed_and_cancelled(designer: Person, database
     await with_a_change_of_data(database, designer)
     async with records_locked(database):
         begun = await designer.send_form("/workshop/check/run", htmx=True)
-        assert "Counting what there is to look at." in Document(begun).testid("following")
+        assert "Counting what there is to check." in Document(begun).testid("following")
         path = re.findall(r'hx-get="([^"]*)"', begun.text)[0]
         assert Document(await designer.fragment(path)).button("Cancel the check")
         cancelled = await designer.send_form(path.replace("/run/", "/cancel/"), htmx=True)
@@ -268,9 +268,9 @@ async def test_a_long_publish_is_followed_to_its_end(designer: Person, database:
         followed = await designer.get(begun.headers["location"])
         assert Document(followed).heading("The program is being published")
         path = re.findall(r'hx-get="([^"]*)"', followed.text)[0]
-        assert "Counting what there is to look at." in Document(
-            await designer.fragment(path)
-        ).testid("following")
+        assert "Counting what there is to check." in Document(await designer.fragment(path)).testid(
+            "following"
+        )
         stopped = await designer.send_form(path.replace("/progress/", "/cancel/"))
         refused = await designer.get(stopped.headers["location"])
         assert refused.status_code == 409
@@ -489,7 +489,7 @@ async def test_nothing_of_another_environment_is_reached(
             answer = await stranger.get(path)
             assert answer.status_code == 404, path
             assert not Document(answer).mentions("Secret")
-        assert "Looking for the check" in Document(
+        assert "Finding the check" in Document(
             await stranger.fragment(f"/workshop/check/run/{run}")
         ).testid("following")
         page = await stranger.get("/workshop/lock")

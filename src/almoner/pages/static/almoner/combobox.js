@@ -18,7 +18,11 @@ const dress = (select) => {
   select.setAttribute("aria-hidden", "true");
   select.dataset.dressed = "yes";
   let at = -1;
-  const shows = () => { box.value = select.selectedOptions[0]?.text ?? ""; };
+  /* What is missing is said by the browser at the box, since nobody sees the select. */
+  const missing = select.required ? Object.assign(document.createElement("select"), { required: true }).validationMessage : "";
+  if (select.required) box.setAttribute("aria-required", "true");
+  select.required = false;
+  const shows = () => { box.value = select.selectedOptions[0]?.text ?? ""; box.setCustomValidity(select.value ? "" : missing); };
   const options = () => [...list.children];
   const frame = (next) => {
     at = next;
