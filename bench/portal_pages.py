@@ -16,7 +16,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -97,7 +98,7 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
                 environment = await database.production(connection)
                 if not is_filled:
                     await publish(connection, environment, kiwi_health.source(), "bench")
-                    await _fill(connection, environment, patients)
+                    await fill(connection, environment, patients)
             if not is_filled:
                 while not await catch_up(opened, environment):
                     pass
@@ -105,7 +106,7 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
                 if not is_filled:
                     await connection.execute("ANALYZE patient_figures")
                     await database.keep(connection, contents)
-                token, ids, team = await _coach(connection, environment)
+                token, ids, team = await coach(connection, environment)
                 postmaster = machine.postmaster(
                     await connection.fetchval("SELECT pg_backend_pid()")
                 )
@@ -117,7 +118,8 @@ async def main(patients: int = PATIENTS, rounds: int = ROUNDS) -> None:
         page.write("Pages of the portal", f"{_HOW}\n\nMachine: {machine.description()}.\n\n{text}")
 
 
-async def _fill(connection: Connection, environment: int, patients: int) -> None:
+async def fill(connection: Connection, environment: int, patients: int) -> None:
+    """Makes coaches, patients and entries up, in an environment that has a program."""
     began = time.perf_counter()
     await connection.execute(
         "INSERT INTO workers (environment_id, id, email, first_name, last_name, timezone) SELECT"
@@ -137,7 +139,7 @@ async def _fill(connection: Connection, environment: int, patients: int) -> None
     )
 
 
-async def _coach(connection: Connection, environment: int) -> tuple[str, list[str], str]:
+async def coach(connection: Connection, environment: int) -> tuple[str, list[str], str]:
     """A coach's session, the ids of the coach's patients, and a team of calendars as the calendar's
     address has it.
     """
@@ -160,9 +162,9 @@ async def _coach(connection: Connection, environment: int) -> tuple[str, list[st
     return token, [row["id"] for row in rows], "".join(f"&worker={other['id']}" for other in team)
 
 
-async def _serve(
-    url: str, postmaster: int | None, token: str, ids: list[str], team: str, rounds: int
-) -> str:
+@asynccontextmanager
+async def serving(url: str) -> AsyncIterator[tuple[str, int]]:
+    """A server of this database on a core of its own: its address and its process."""
     command, port = machine.on_server_core([database.ALMONER, "serve"]), machine.free_port()
     server = subprocess.Popen(
         command,
@@ -175,14 +177,24 @@ async def _serve(
         stdout=subprocess.DEVNULL,
     )
     try:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", cookies={"almoner_session": token}, timeout=60
-        ) as browser:
-            await _ready(browser, server)
-            return await _measure(browser, (server.pid, postmaster), ids, team, rounds)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asking:
+            await _ready(asking, server)
+        yield f"http://127.0.0.1:{port}", server.pid
     finally:
         server.terminate()
         server.wait(30)
+
+
+async def _serve(
+    url: str, postmaster: int | None, token: str, ids: list[str], team: str, rounds: int
+) -> str:
+    async with (
+        serving(url) as (address, pid),
+        httpx.AsyncClient(
+            base_url=address, cookies={"almoner_session": token}, timeout=60
+        ) as browser,
+    ):
+        return await _measure(browser, (pid, postmaster), ids, team, rounds)
 
 
 async def _ready(browser: httpx.AsyncClient, server: subprocess.Popen[bytes]) -> None:

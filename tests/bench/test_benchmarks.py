@@ -28,6 +28,7 @@ SMALL = {
     "portal_pages": "400 2",
     "processes": "--rounds 1 --loaded 30 --creates 10 --processes 100",
     "publish": "2",
+    "sizing": "400 2",
     "run": "--rounds 1 --seconds 3 --rows 20000 --only almoner bare limit",
     "try_process": "1000",
     "work": "--rounds 1 --tasks 50",

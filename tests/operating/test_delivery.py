@@ -133,6 +133,33 @@ def test_the_demo_runs_by_pipx_from_nothing(wheel: Path, tmp_path: Path) -> None
         assert site.find("patients")
 
 
+def _uv() -> str:
+    """The uv that this repository installs its packages with, or one of the machine."""
+    ours = ROOT / ".uv" / "bin" / "uv"
+    return str(ours) if ours.exists() else debian.program("uv", "uv, from PyPI")
+
+
+@pytest.mark.slow
+def test_the_demo_runs_by_uv_from_nothing(wheel: Path, tmp_path: Path) -> None:
+    certificates = Path("/etc/ssl/certs/ca-certificates.crt")
+    trusted = {"SSL_CERT_FILE": str(certificates)} if certificates.exists() else {}
+    values = outside(
+        ALMONER_HOME=str(tmp_path / "home"),
+        ALMONER_PORT=str(free_port()),
+        UV_TOOL_DIR=str(tmp_path / "tools"),
+        UV_PYTHON=sys.executable,
+        UV_PYTHON_DOWNLOADS="never",
+        UV_NO_CONFIG="1",
+        **trusted,
+    )
+    almoner = [_uv(), "tool", "run", "--from", f"{wheel}[locked]", "almoner"]
+    asked = [*almoner, "--version"]
+    subprocess.run(asked, env=values, cwd=tmp_path, check=True, timeout=900, capture_output=True)
+    with demo(almoner, tmp_path, values, patients=1) as site:
+        assert site.command("--version") == "almoner 0.1.0\n"
+        assert site.find("patients")
+
+
 @pytest.fixture(scope="module")
 def image(wheel: Path) -> Iterator[list[str]]:
     """How a container of an image that was built of the Containerfile is run, but for its arguments.

@@ -124,7 +124,11 @@ CASES: Final = (
     gauge("AlmonerWorkFailed", "almoner_work_failed", "3x70 4x60", "3x130", QUEUE, at=90),
     gauge("AlmonerReadsLost", "almoner_audit_reads_dropped", "5x60", "0x60", JOB),
     Case(
-        "AlmonerFaults", {ERRORS: "0+1x60"}, {ERRORS: "7x60"}, {"job": "almoner", "event": "fault"}
+        # The first error of all begins a series.
+        "AlmonerFaults",
+        {ERRORS: "_x25 1x35"},
+        {ERRORS: "7x60"},
+        {"job": "almoner", "event": "fault"},
     ),
     gauge("AlmonerWaitsWhileHolding", "almoner_waits_while_holding_total", "0+1x60", "4x60", JOB),
     Case("AlmonerSignInsRefused", {GUESSES: "0+20x60"}, {GUESSES: "0+2x60"}, JOB),

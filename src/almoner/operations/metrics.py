@@ -15,6 +15,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # How long what several processes have counted waits before it is seen by the one that is asked.
 _HAND_ON_SECONDS: Final = 1.0
+# Events of the log that tell of somebody who is not let in.
+REFUSALS: Final = ("sign-in refused", "token refused", "a call of a hook is refused")
 
 # How the values of several processes become one.
 _Mode = Literal["livesum", "mostrecent"]
@@ -76,6 +78,9 @@ class Metrics:
             "level",
             "event",
         )
+        # They are there before the first one, so that a first hundred of them is an increase.
+        for event in REFUSALS:
+            self._lines.labels("warning", event)
         self._certificates = self._gauge(
             "almoner_receiver_certificate_end_seconds",
             "When the certificate ends that a host showed which was connected to, in seconds since"
