@@ -118,8 +118,8 @@ async def test_what_is_broken_sets_off_its_alarm_and_nothing_before(
                 assert await _firing(asked) & _ALARMS == set()
                 # A receiver that is away, somebody who guesses, and a worker that ends.
                 headers = {"Authorization": f"Bearer {token}"}
-                made = await caller.post("/v1/patients", json=PATIENT, headers=headers)
-                assert made.status_code == 200, made.text
+                created = await caller.post("/v1/patients", json=PATIENT, headers=headers)
+                assert created.status_code == 200, created.text
                 await until_true(
                     lambda: fires("AlmonerSubscriberBehind"), "a subscriber is behind", SECONDS
                 )

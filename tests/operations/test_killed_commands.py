@@ -76,11 +76,11 @@ async def test_a_migration_that_is_killed_at_any_moment_is_whole_after_the_next(
         kills, reached = 0, every[begun]
         while reached != every[-1]:
             at = every.index(reached)
-            wanted = every[min(at + chance.randrange(4), len(every) - 1)]
+            aim = every[min(at + chance.randrange(4), len(every) - 1)]
 
-            async def has_come(wanted: str = wanted, at: int = at) -> bool:
+            async def has_come(aim: str = aim, at: int = at) -> bool:
                 there = every.index(await _revision(connection))
-                return there >= every.index(wanted) and (there > at or await _is_busy(connection))
+                return there >= every.index(aim) and (there > at or await _is_busy(connection))
 
             kills += await _killed(dsn, home, ("migrate",), has_come, chance.uniform(0, 0.1))
             there = await _revision(connection)
