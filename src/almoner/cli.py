@@ -25,7 +25,7 @@ _COMMANDS: Final = {
 }
 _GROUPS: Final = (
     *("client", "token", "worker", "environment", "key", "subscription", "process"),
-    *("integration", "workshop", "patient", "audit", "backup", "docs"),
+    *("integration", "workshop", "patient", "audit", "retention", "backup", "docs"),
 )
 
 

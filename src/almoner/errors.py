@@ -112,6 +112,14 @@ _TYPES = (
         "The head of the request did not arrive in time.",
     ),
     ProblemType(
+        "gone",
+        410,
+        "Gone",
+        "Changes behind the cursor were removed, since they are older than the environment keeps"
+        " them. Take a new cursor (`after=latest`), then read every row anew.",
+        "Changes behind this cursor were removed. Read every row anew.",
+    ),
+    ProblemType(
         "precondition_failed",
         412,
         "Precondition Failed",

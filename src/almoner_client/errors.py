@@ -87,6 +87,10 @@ class Conflict(ApiError):
     """409: the same request is under way, or another has changed the row meanwhile."""
 
 
+class Gone(ApiError):
+    """410: what a cursor points behind was removed. Take a new one, and read every row anew."""
+
+
 class PreconditionFailed(ApiError):
     """412: the row has changed since its ``ETag`` was read. Get it again first."""
 
@@ -105,6 +109,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    410: Gone,
     412: PreconditionFailed,
     422: InvalidRequest,
     429: TooManyRequests,

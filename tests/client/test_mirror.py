@@ -96,6 +96,30 @@ async def test_chosen_collections_need_no_scope_of_others(
         assert "There is no collection patient. They are alerts," in refused.errors
 
 
+async def test_a_copy_whose_place_in_the_feed_is_gone_is_whole_again(
+    callers: Callers, program: int, connection: Any, copy: SqliteCopy
+) -> None:
+    async with await callers(program) as api:
+        changed = await patient(api, last_name="Older")
+        await patient(api, last_name="Other")
+        once = ("mirror", "--to", copy.address, "--collections", "patients", "--once")
+        await command(api, *once)
+        await api.put(f"/v1/patients/{changed}", json={"last_name": "Newer"})
+        # What told of that has grown old meanwhile, and was removed.
+        await connection.execute(
+            "INSERT INTO retention_removals (environment_id, id, log, before, rows, to_key, dump)"
+            " SELECT $1, gen_random_uuid(), 'changes', now(), count(*),"
+            " max(ARRAY[epoch, xid, seq]), '' FROM changes WHERE environment_id = $1",
+            program,
+        )
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM changes WHERE environment_id = $1", program)
+        await connection.execute("SET session_replication_role = origin")
+        assert "1 rows were mended." in (await command(api, *once)).errors
+        await same(copy, api, ["patients"])
+        assert "mended" not in (await command(api, *once)).errors
+
+
 @pytest.mark.slow
 async def test_a_copy_that_is_killed_goes_on_where_it_was_and_follows_until_it_ends(
     api: Api, copy: SqliteCopy

@@ -182,7 +182,11 @@ _LOGS: Final = (
             " '{}'::text[] AS fields"
         ),
         verb="verb",
-        of_patient="almoner_ids(patients) @> ARRAY[{0}::uuid]",
+        # As the two indexes have it.
+        of_patient=(
+            "(length(patients) = 16 AND patients = uuid_send({0}::uuid) OR length(patients) > 16"
+            " AND almoner_ids(patients) @> ARRAY[{0}::uuid])"
+        ),
     ),
     _AuditLog(
         log=_WRITES,

@@ -85,6 +85,9 @@ Kind = Literal[
     "erasure hold placed",
     "erasure hold ended",
     "patient erased",
+    "retention set",
+    "retention hold placed",
+    "retention hold ended",
 ]
 OPERATOR: Final = "operator"  # the actor of what is done at a terminal
 

@@ -20,9 +20,11 @@ WHERE environment_id = $1 AND log = $2 AND number > $3 ORDER BY number LIMIT 200
 """
 _AMENDMENTS: Final = """
 SELECT a.log, a.number, a.erasure_id::text, a.rows, a.hashes, a.digest_before, a.digest,
-  a.amended_at, e.reason, e.decided_by FROM chain_amendments a
+  a.amended_at, e.reason, e.decided_by, r.before, r.rows AS removed, r.removed_at
+FROM chain_amendments a
 LEFT JOIN erasures e ON e.environment_id = a.environment_id AND e.id = a.erasure_id
   AND e.state = 'erased'
+LEFT JOIN retention_removals r ON r.environment_id = a.environment_id AND r.id = a.erasure_id
 WHERE a.environment_id = $1 ORDER BY a.id
 """
 
@@ -65,11 +67,13 @@ class Fault:
 @dataclass
 class Verified:
     """What was looked at: of each log, batches, rows, rows that are not sealed yet and the hash
-    that its chain ends in; what is wrong; and the erasures that batches were amended for."""
+    that its chain ends in; what is wrong; and the erasures, and removals of what was old, that
+    batches were amended for."""
 
     logs: list[dict[str, Any]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     erasures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    removals: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 async def verify(
@@ -156,10 +160,12 @@ class _Chain:
         self._batches += 1
         hashes, digest = batch.hashes, batch.digest
         for amendment in self._amendments.get((self._log.name, batch.number), ()):
-            if amendment["reason"] is None or amendment["digest_before"] != digest:
+            is_explained = amendment["reason"] is not None or amendment["before"] is not None
+            if not is_explained or amendment["digest_before"] != digest:
                 self._fault("batch changed", batch.number, batch)
             hashes, digest = amendment["hashes"], amendment["digest"]
             self._erased(amendment)
+            self._removed(amendment)
         if logs.digest(hashes) != digest:
             self._fault("batch changed", batch.number, batch)
             return
@@ -197,6 +203,22 @@ class _Chain:
             },
         )
         erasure["batches"] += 1
+
+    def _removed(self, amendment: Any) -> None:
+        if amendment["before"] is None:
+            return
+        removal = self._verified.removals.setdefault(
+            amendment["erasure_id"],
+            {
+                "removal_id": amendment["erasure_id"],
+                "log": self._log.name,
+                "before": clocks.iso(amendment["before"]),
+                "rows": amendment["removed"],
+                "removed_at": clocks.iso(amendment["removed_at"]),
+                "batches": 0,
+            },
+        )
+        removal["batches"] += 1
 
     def _fault(
         self,

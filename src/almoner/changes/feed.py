@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from almoner.changes import cursors_before, epochs
 from almoner.database import Connection
-from almoner.errors import parse_problem
+from almoner.errors import parse_problem, problem
 from almoner.vocabulary.kinds import Problems
 from almoner.vocabulary.times import iso
 
@@ -148,6 +148,10 @@ class FeedPage:
         return [entry for entry in self.entries if isinstance(entry, FeedChange)]
 
 
+_GONE: Final = (
+    "Changes behind this cursor were removed, since they are older than this environment keeps"
+    " them. Read every row anew, then go on from after=latest as it was before that."
+)
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
 _BEHIND = (
     "environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid, seq) <= ($5, $6, $7)"
@@ -164,9 +168,11 @@ _FAR = (
     f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8"
     " LIMIT 1"
 )
+# With the last change of an environment that went because it was old; null where none has.
 _IS_BEGUN = """
 SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1) AND NOT EXISTS (SELECT FROM epochs
-  WHERE from_xid IS NULL AND epoch <= pg_sequence_last_value('almoner_stepped'::regclass))
+  WHERE from_xid IS NULL AND epoch <= pg_sequence_last_value('almoner_stepped'::regclass)),
+  (SELECT max(to_key) FROM retention_removals WHERE environment_id = $2 AND log = 'changes')
 """
 # An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier
 # one.
@@ -194,11 +200,17 @@ async def end(connection: Connection) -> Position:
     """The horizon, in an epoch that has begun: a reader is told of a new one although nobody has
     written in it yet.
     """
+    return (await _span(connection, 0))[1]
+
+
+async def _span(connection: Connection, environment_id: int) -> tuple[Position, Position]:
+    """The last change of an environment that is gone (``BEGINNING`` where none is), and the end."""
     settled = await horizon(connection)
-    if not await connection.fetchval(_IS_BEGUN, settled.epoch):
+    is_begun, gone = await connection.fetchrow(_IS_BEGUN, settled.epoch, environment_id)
+    if not is_begun:
         await epochs.begin(connection)
         settled = await horizon(connection)
-    return settled
+    return Position(*gone or ()), settled
 
 
 async def read(
@@ -209,9 +221,11 @@ async def read(
     resources: Collection[str] | None = None,
 ) -> FeedPage:
     """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these
-    collections; None means all.
+    collections; None means all. Raises ApiError (410) where changes behind ``after`` are gone.
     """
-    settled = await end(connection)
+    gone, settled = await _span(connection, environment_id)
+    if BEGINNING < after < gone:
+        raise problem("gone", _GONE)
     behind = (environment_id, *_numbers(after))
     names = None if resources is None else list(resources)
     # Without a look ahead, a collection that hardly changes would have the whole log read for each

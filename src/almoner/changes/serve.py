@@ -61,8 +61,8 @@ class ChangeFeed:
         self._waiting = WaitingReaders(database)
 
     async def answer(self, request: ApiRequest) -> ApiAnswer:
-        """A page of changes. Raises ApiError: 401, 403, 405, 429, and 400 for parameters that do
-        not fit.
+        """A page of changes. Raises ApiError: 401, 403, 405, 429, 400 for parameters that do not
+        fit, and 410 where what lies behind the cursor is gone.
         """
         access = await self._access(request)
         if request.method not in ("GET", "HEAD"):

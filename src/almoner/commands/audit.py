@@ -146,6 +146,7 @@ async def verify_chains(
         "logs": verified.logs,
         "faults": [fault.as_json() for fault in verified.faults],
         "erasures": list(verified.erasures.values()),
+        "removals": list(verified.removals.values()),
     }
     columns = ("log", "batches", "rows", "unsealed", "head")
     words = [fault.in_words for fault in verified.faults] or ["Every sealed row is as it was."]

@@ -25,14 +25,11 @@ from almoner.commands.session import (
     called,
     connect,
     environment_id,
-    located,
-    read_settings,
-    require_migrated,
+    open_as_owner,
+    owned,
     stop,
     warn,
 )
-from almoner.database.dialing import Dialler
-from almoner.database.revisions import SECONDS
 from almoner.settings import Settings
 from almoner.vocabulary.times import iso
 
@@ -159,7 +156,7 @@ async def remove(
 
     Example: almoner environment remove production --yes
     """
-    async with _owned() as (connection, _):
+    async with owned() as (connection, _):
         there = await environments_of(connection, name)
         if not there or there[0].state != "moved":
             stop(f"There is no environment {name} here that was closed or has moved away.")
@@ -181,7 +178,7 @@ async def close(name: NAME) -> Answer:
 
     Example: almoner environment close production
     """
-    async with _owned() as (connection, _):
+    async with owned() as (connection, _):
         await closing.close(connection, await _chosen(connection, name), LEASE_SECONDS)
     return Answer({"closed": name}, f"{name} is closed.")
 
@@ -193,7 +190,7 @@ async def open_again(name: NAME) -> Answer:
 
     Example: almoner environment open production
     """
-    async with _owned() as (connection, _):
+    async with owned() as (connection, _):
         await closing.open_again(connection, await _chosen(connection, name))
     return Answer({"opened": name}, f"{name} is open.")
 
@@ -211,7 +208,7 @@ async def export(
 
     Example: almoner environment export production --to production.almoner
     """
-    async with _owned() as (connection, settings):
+    async with owned() as (connection, settings):
         here = await _chosen(connection, name)
         keys_of_files = BackupKeys(settings.key_source.read(), settings.key_source.name)
         async with _sealed(to, keys_of_files) as send:
@@ -233,7 +230,7 @@ async def import_environment(
 
     Example: almoner environment import --from production.almoner
     """
-    async with _owned() as (connection, settings):
+    async with owned() as (connection, settings):
         box = await keys.box(connection, settings.key_source)
         keys_of_files = BackupKeys(settings.key_source.read(), settings.key_source.name)
         try:
@@ -296,31 +293,13 @@ async def _chosen(connection: asyncpg.Connection, name: str) -> list[Environment
 
 
 @asynccontextmanager
-async def _owned() -> AsyncIterator[tuple[asyncpg.Connection, Settings]]:
-    """A connection of the owner of this database."""
-    settings = located(read_settings())
-    connection = await _opened(settings.owner_database_url or settings.database_url)
-    try:
-        yield connection, settings
-    finally:
-        connection.terminate()
-
-
-@asynccontextmanager
 async def _cells(
     to: str,
 ) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Connection, Settings]]:
     """Connections of the owners of this database and of that one."""
-    async with _owned() as (source, settings):
-        target = await _opened(to)
+    async with owned() as (source, settings):
+        target = await open_as_owner(to)
         try:
             yield source, target, settings
         finally:
             target.terminate()
-
-
-async def _opened(dsn: str) -> asyncpg.Connection:
-    await require_migrated(dsn)
-    connection = await Dialler(dsn).dial(SECONDS, server_settings={"timezone": "UTC"})
-    await connection.execute("SET statement_timeout = 0")
-    return connection

@@ -24,6 +24,7 @@ from rich.table import Table
 from almoner import embedded
 from almoner.commands import demo_address
 from almoner.database import Connection, Database, revisions
+from almoner.database.dialing import Dialler
 from almoner.errors import Answerable, SettingError
 from almoner.settings import Settings
 
@@ -162,6 +163,25 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def owned() -> AsyncIterator[tuple[asyncpg.Connection, Settings]]:
+    """A connection of the role that owns this database."""
+    settings = located(read_settings())
+    connection = await open_as_owner(settings.owner_database_url or settings.database_url)
+    try:
+        yield connection, settings
+    finally:
+        connection.terminate()
+
+
+async def open_as_owner(dsn: str) -> asyncpg.Connection:
+    """A connection for what takes its time, at the address of the role that owns a database."""
+    await require_migrated(dsn)
+    connection = await Dialler(dsn).dial(revisions.SECONDS, server_settings={"timezone": "UTC"})
+    await connection.execute("SET statement_timeout = 0")
+    return connection
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ _FEED = (
     " it, and a cursor outlives a restored backup. Cursors sort as texts: the greatest that you"
     " have seen is as good. An entry of the kind `epoch` tells that the database goes on from"
     " an earlier state: look again at the rows whose cursors are greater than its"
-    " `survived_until`."
+    " `survived_until`. Where changes behind a cursor were removed because they were old, the"
+    " answer is 410."
 )
 
 
@@ -38,7 +39,7 @@ def changes(described: Described) -> Operation:
             "200": success(
                 "Changes.", schemas.ref("Changes"), examples.changes(tuple(described.resources))
             ),
-            **refusals(400, 401, 403),
+            **refusals(400, 401, 403, 410),
         },
     }
 

@@ -96,6 +96,7 @@ OF_NOBODY: Final = {
     ("changes", "fields"): "the names of fields",
     ("chain_batches", "columns"): "the names of columns",
     ("chain_batches", "to_key"): "the place in a log",
+    ("retention_removals", "to_key"): "the place in a log",
     ("deliveries", "resources"): "the names of collections",
     ("subscriptions", "resources"): "the names of collections",
     ("erasures", "counts"): "numbers by the names of tables",

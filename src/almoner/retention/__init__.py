@@ -1,1 +1,1 @@
-"""Logs that grow for years: their parts by month."""
+"""Logs that grow for years: their parts by month, and what of them goes once it is old."""

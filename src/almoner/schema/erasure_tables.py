@@ -1,5 +1,5 @@
-"""The tables of erasures: who was erased, why, and who asked and decided, and who may not be; and
-those of the chains, by which every other change of a log is noticed.
+"""The tables of erasures: who was erased, why, and who asked and decided, and who may not be; of
+logs that grow old; and those of the chains, by which every other change of a log is noticed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from sqlalchemy import (
     Text,
 )
 
-from almoner.schema.columns import binary, guid, integer, key, moment, numbered, string, table
+from almoner.schema.columns import (
+    MOMENT,
+    binary,
+    guid,
+    integer,
+    key,
+    moment,
+    numbered,
+    string,
+    table,
+)
 
 
 def erasure_tables(metadata: MetaData) -> None:
@@ -55,6 +65,40 @@ def erasure_tables(metadata: MetaData) -> None:
     )
 
 
+def retention_tables(metadata: MetaData) -> None:
+    """For how long logs stay (``retention/``), where an operator has decided it."""
+    table(
+        metadata,
+        "retention_terms",
+        string("log"),
+        integer("months"),
+        moment("set_at"),
+        *key("retention_terms", "environment_id", "log"),
+    )
+    table(
+        metadata,
+        "retention_holds",
+        string("reason"),
+        moment("placed_at"),
+        *key("retention_holds", "environment_id"),
+    )
+    # What went because it was old: rows that were written before a moment.
+    table(
+        metadata,
+        "retention_removals",
+        guid(),
+        string("log"),
+        Column("before", MOMENT, nullable=False),
+        Column("rows", BigInteger, nullable=False),
+        # The last key among them.
+        Column("to_key", ARRAY(BigInteger), nullable=False),
+        # The name of the file in which they were written down; blank where they were not.
+        string("dump"),
+        moment("removed_at"),
+        *key("retention_removals", "environment_id", "id"),
+    )
+
+
 def chain_tables(metadata: MetaData) -> None:
     """Logs sealed in batches, each with the hash of the one before (``chains/``)."""
     batches = table(
@@ -85,7 +129,8 @@ def chain_tables(metadata: MetaData) -> None:
         binary("hash"),
         PrimaryKeyConstraint("environment_id", "log"),
     )
-    # What an erasure has made of a batch.
+    # What an erasure has made of a batch, or the removal of what was old: ``erasure_id`` is of
+    # either.
     table(
         metadata,
         "chain_amendments",

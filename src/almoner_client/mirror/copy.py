@@ -13,7 +13,7 @@ import msgspec
 
 from almoner_client._sync.client import Client
 from almoner_client.answers import NULL, FeedPage
-from almoner_client.errors import AlmonerError, Forbidden, NotFound
+from almoner_client.errors import AlmonerError, Forbidden, Gone, NotFound
 from almoner_client.mirror import layout
 from almoner_client.mirror.destination import VIEWS, Destination, Fence, TableChanges
 from almoner_client.mirror.layout import Table
@@ -185,7 +185,16 @@ class Mirror:
         self._read_after = self.after
         if wait:
             self.destination.released()
-        return self.client.feed(self._read_after, resources, rows=True, wait=wait)
+        try:
+            return self.client.feed(self._read_after, resources, rows=True, wait=wait)
+        except Gone as error:
+            self.say(f"{error}.")
+            # What was told between the two is found as every row is compared.
+            latest = self.client.feed("latest").meta.after
+            state = {AFTER: latest, REPAIR: self.destination.state().get(REPAIR, "version")}
+            self.destination.write([], state, Fence(AFTER, self._read_after))
+            self._read_after = self.after
+            return self.client.feed(self._read_after, resources, rows=True)
 
     def apply(self, page: FeedPage) -> bool:
         """Writes a page of the feed into the copy; whether more is there."""

@@ -47,7 +47,10 @@ def _repair_what_is_in_doubt(mirror: Mirror) -> None:
     by = mirror.destination.state().get(REPAIR)
     if by is None:
         return
-    mirror.say("The server goes on from an earlier state, or has new columns: comparing every row.")
+    mirror.say(
+        "The server goes on from an earlier state, has new columns or has forgotten where this copy"
+        " was: comparing every row."
+    )
     mended = verify(mirror, repair=True, by=by)
     mirror.destination.write([], {REPAIR: None})
     mirror.say(f"{len(mended)} rows were mended.")

@@ -11,7 +11,12 @@ from almoner.migrations import monthly
 revision = "2026_12_15_months"
 down_revision = "2026_12_14_task_news"
 
-_PATIENTS = "USING gin (environment_id, almoner_ids(patients))"
+_PATIENTS = {
+    "audit_reads_patient_part": "(environment_id, patients) WHERE length(patients) = 16",
+    "audit_reads_patients_part": (
+        "USING gin (environment_id, almoner_ids(patients)) WHERE length(patients) > 16"
+    ),
+}
 
 
 def upgrade() -> None:
@@ -20,7 +25,7 @@ def upgrade() -> None:
         "audit_reads",
         "read_at",
         "environment_id, id, read_at",
-        indexes={"audit_reads_patients_idx": _PATIENTS},
+        indexes=_PATIENTS,
     )
     monthly.part(
         "deliveries",
