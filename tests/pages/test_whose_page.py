@@ -173,18 +173,22 @@ async def test_no_id_is_on_a_page_twice(documents: dict[str, str]) -> None:
     assert len(documents) > 60
 
 
-# Whatever can have the focus, from the end of the page to its beginning: what of it the bar lies
-# over.
+# Whatever can have the focus, from the end of the page to its beginning and back: what of it the bar
+# above, or what stands at the foot of a telephone, lies over.
 _COVERED = """() => {
-  const bar = document.querySelector("[data-patient-bar]"), found = [];
+  const over = [...document.querySelectorAll("[data-patient-bar], .at-foot, .kept-in-view")], found = [];
+  const fields = [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary)")]
+    .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest(".visually-hidden"));
   scrollTo(0, document.documentElement.scrollHeight);
-  for (const one of [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary)")].reverse()) {
-    if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".visually-hidden"))
-        continue;
+  for (const one of [...fields.toReversed(), ...fields]) {
     one.focus();
-    const at = one.getBoundingClientRect(), over = bar.getBoundingClientRect();
-    const isBelow = at.height > 1 && at.top < over.bottom && at.bottom > over.top;
-    if (document.activeElement === one && isBelow) found.push(one.outerHTML.slice(0, 120));
+    if (document.activeElement !== one) continue;
+    const at = one.getBoundingClientRect();
+    for (const bar of over) {
+      const { top, bottom, height } = bar.getBoundingClientRect();
+      if (height && !bar.contains(one) && at.height > 1 && at.top < bottom - 1 && at.bottom > top + 1)
+        found.push(`${bar.className}: ${one.outerHTML.slice(0, 120)}`);
+    }
   }
   return found;
 }"""
@@ -202,6 +206,41 @@ async def test_the_bar_stays_in_view_and_covers_nothing_that_has_the_focus(
         box = await page.locator("[data-patient-bar]").bounding_box()
         assert box is not None
         assert (round(box["y"]), box["height"] < 100) == (0, True), path
+
+
+async def test_what_is_done_most_is_at_the_foot_of_every_page_of_a_patient_on_a_telephone(
+    everybody: Person, documents: dict[str, str], screens: Screens
+) -> None:
+    page = await screens(everybody, width=375)
+    here = f"/patients/{everybody.patient_id}"
+    for path in (
+        "/contact",
+        "/records/new?type=medication",
+        "/assessments/new?spec=weekly_check_in",
+    ):
+        await page.goto(f"{here}{path}")
+        foot = page.get_by_role("navigation", name="What can be begun")
+        box = await foot.bounding_box()
+        assert box is not None
+        assert (box["y"] + box["height"], box["width"]) == (900, 375), path
+        # What a form keeps in view stands above it.
+        for buttons in await page.locator(".kept-in-view").all():
+            above = await buttons.bounding_box()
+            assert above is not None
+            assert above["y"] + above["height"] <= box["y"] + 1, path
+        assert await page.evaluate(_COVERED) == [], path
+    await foot.locator("summary").click()
+    assert await violations(page) == []
+    await foot.get_by_role("link", name="Care flows").click()
+    await expect(page.get_by_role("heading", name="Care flows", exact=True)).to_be_visible()
+    await page.get_by_role("link", name="Call", exact=True).click()
+    await expect(page.get_by_role("heading", name="Call with")).to_be_visible()
+    # On the profile it is once, in its head.
+    await page.goto(here)
+    await expect(page.get_by_role("link", name="Text")).to_have_count(1)
+    page = await screens(everybody, width=1440)
+    await page.goto(f"{here}/contact")
+    await expect(page.get_by_role("navigation", name="What can be begun")).to_have_count(0)
 
 
 async def test_phase_and_coach_are_changed_in_the_bar_of_any_page(

@@ -471,7 +471,7 @@ async def test_a_finished_assessment_leads_on_to_what_its_band_suggests(
     following = Document(page).get("complementary", "Next steps").words
     assert Document(page).row("To talk about the score of 7, strong.")
     assert following.index("Start “Rest”") < following.index("Start “Walk more”")
-    assert Document(page).link(to=f"/calendar/new?patient={patient}")
+    assert Document(page).main().link(to=f"/calendar/new?patient={patient}")
     assert Document(page).link(to=f"/patients/{patient}/care-flows/new?template=Walk%20more")
 
 

@@ -318,7 +318,7 @@ async def test_an_appointment_tells_both_times_how_and_the_number_to_call(
     assert "09:00–09:45 Grace's time, US Central" in document.definition("When")
     # Once in the patient's bar, and once beside the appointment.
     assert page.count('href="tel:+14155551234"') == 2
-    assert "415-555-9999 landline has not agreed to calls" in document.definition("How")
+    assert "415-555-9999 landline never asked about calls" in document.definition("How")
     visit = await book.event(coach, patient, at(TUESDAY, 12), modality="visit")
     assert (await coach.get(f"/calendar/events/{visit}")).text.count("tel:") == 1
 

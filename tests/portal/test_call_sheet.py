@@ -15,7 +15,7 @@ from almoner.data_api.store import Store
 from almoner.database import Database
 from tests.people import People, Person
 from tests.portal.profiles import Chart, booked, new_patient
-from tests.web.document import Document
+from tests.web.document import Document, Element
 
 pytestmark = pytest.mark.usefixtures("program")
 
@@ -208,3 +208,34 @@ async def test_a_call_leads_back_to_the_list_that_it_was_begun_from(
     assert (await coach.send_form(sheet(grace), **call)).headers["location"] == "/inbox?tab=next"
     away = call | {"back": "https://elsewhere.example.org/"}
     assert (await coach.send_form(sheet(grace), **away)).headers["location"] == "/"
+
+
+async def test_who_was_never_asked_about_calls_has_refused_nothing_wherever_it_is_said(
+    coach: Person, store: Store, environment: int
+) -> None:
+    grace, noise = await new_patient(store, environment), await new_patient(store, environment)
+    number = {"phone_number": "415-555-0100", "phone_number_type": "cell"}
+    theirs = await grace.add("phone_numbers", **number)
+    refused = await noise.add("phone_numbers", **number)
+    await noise.change("phone_numbers", refused, opted_in_to_phone=True)
+    await noise.change("phone_numbers", refused, opted_in_to_phone=False)
+
+    async def places(patient: Chart) -> list[Element]:
+        page = await coach.get(f"/patients/{patient.id}/contact")
+        preview = await coach.fragment(f"/inbox/preview?patient={patient.id}")
+        on_sheet = await coach.get(sheet(patient))
+        return [
+            Document(page).region("Whose record this is"),
+            Document(preview).testid("preview"),
+            Document(on_sheet).region("Call with Grace"),
+        ]
+
+    assert all("never asked about calls" in place for place in await places(grace))
+    assert all("does not agree to calls" in place for place in await places(noise))
+    # What another system changes of the number beside is no answer.
+    await grace.change("phone_numbers", theirs, friendly_name="hers")
+    assert all("never asked about calls" in place for place in await places(grace))
+    await grace.change("phone_numbers", theirs, opted_in_to_phone=True)
+    bar, preview, _ = await places(grace)
+    assert "calls" not in bar
+    assert "calls" not in preview

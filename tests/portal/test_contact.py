@@ -161,7 +161,9 @@ async def test_a_consent_is_yes_no_or_never_asked_and_answered_with_one_press(
     noise = await grace.add("phone_numbers", phone_number="415-555-1235", phone_number_type="cell")
     page = await screens(coach)
     await page.goto(f"/patients/{grace.id}/contact")
-    number = page.get_by_role("region", name="415-555-1234")
+    number = page.get_by_role("row").filter(
+        has=page.get_by_role("rowheader", name="415-555-1234", exact=True)
+    )
     calls = number.get_by_role("group", name="Calls", exact=True).first
     yes, no = calls.get_by_role("button", name="Yes"), calls.get_by_role("button", name="No")
     for button in (yes, no):

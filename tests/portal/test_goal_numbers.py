@@ -142,6 +142,8 @@ async def test_a_template_gives_its_number_and_the_profile_and_the_flow_show_it(
     form = {"template": name, "description": "Sugar", "diagnosis": "", "do": "start"}
     who = {"assignee.coach": "nobody", "assignee.nurse": "nobody"}
     start = datetime.now(UTC).date().isoformat()
+    offered = Document(await coach.get(f"{here}/new?template={name.replace(' ', '+')}"))
+    assert "Measured by Lab result: hba1c to 7 or below by" in offered.testid("goal-number")
     began = await coach.send_form(f"{here}/new", ("take", "0.0"), **form, **who, start=start)
     assert began.status_code == 303, began.text
     flow = began.headers["location"].rpartition("/")[2]

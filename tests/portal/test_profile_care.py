@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api
@@ -127,3 +128,33 @@ async def test_what_has_nothing_in_it_is_one_line_of_ways_to_begin(
     again = Document(await coach.get(here))
     assert "Aspirin" in again.region("Medication")
     assert "Medication" not in [link.words.strip() for link in again.testids("begin")]
+
+
+async def test_what_a_process_gave_and_took_back_is_care_and_not_folded(
+    coach: Person, people: People, grace: Chart, program: int, store: Store
+) -> None:
+    await summary(grace, "my knee hurts")
+    await grace.change("patients", grace.id, city="Elsewhere")
+    by = Actor(program, "process:low_mood", "process", "firing", whole=True)
+    task = {"user_id": grace.id, "task_type": "survey"}
+    row = await store.create(by, BY_NAME["patient_tasks"], task)
+    await store.update(by, BY_NAME["patients"], grace.id, {"phase": "graduated"}, None)
+    page = Document(await coach.get(f"/patients/{grace.id}"))
+    assert page.row("1 change by test")
+    did = page.testid("automatic")
+    assert "By itself: process low mood" in did
+    assert "task" in did
+    assert "patient" in did
+    all_of = did.link("By itself: process low mood").attribute("href")
+    assert "show=changes" in all_of
+    undo = Actor(program, f"worker:{coach.worker_id}", "undo", "firing", whole=True)
+    await store.delete(undo, BY_NAME["patient_tasks"], row.id, None)
+    page = Document(await coach.get(f"/patients/{grace.id}"))
+    gave, back = sorted(page.testids("automatic"), key=lambda line: line.words)
+    assert "By itself" in gave
+    assert "Taken back by Emily Smith" in back
+    # By which process is told to whom nothing is hidden that it may have gone by.
+    async with await people(program, "community_health_worker") as outreach:
+        await grace.change("patients", grace.id, coach_id=outreach.worker_id)
+        page = Document(await outreach.get(f"/patients/{grace.id}"))
+    assert not page.mentions("low mood")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from almoner.portal.consent_answers import Answer
 from almoner.vocabulary.names import Named
 
 
@@ -14,8 +15,8 @@ class Patient(Named):
     the coach may be None.
 
     ``merged_into`` is the id of the record that this one was merged into, None where it was not.
-    ``phone`` is the number to call them at, None where none is known; ``takes_calls``: they agreed
-    to that."""
+    ``phone`` is the number to call them at, None where none is known; ``calls``: whether they
+    agreed to that, None without a number."""
 
     id: str
     first_name: str
@@ -29,4 +30,4 @@ class Patient(Named):
     updated_at: datetime
     merged_into: str | None
     phone: str | None
-    takes_calls: bool
+    calls: Answer | None

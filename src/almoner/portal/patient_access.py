@@ -12,6 +12,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal import patient_bar
+from almoner.portal.consent_answers import answer_sql
 from almoner.portal.merges_sql import kept_id
 from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBar
@@ -23,14 +24,16 @@ from almoner.vocabulary.names import full_name_sql
 OF_WORKER: Final = "($2::uuid IS NULL OR p.coach_id = $2)"
 
 # The numbers of a patient, those first that they agreed to be called at; ``$1`` is the environment.
-NUMBERS: Final = """
-SELECT phone_number, phone_number_type, friendly_name, opted_in_to_phone FROM phone_numbers
-WHERE environment_id = $1 AND user_id = {id} ORDER BY opted_in_to_phone DESC, updated_at, id
+NUMBERS: Final = f"""
+SELECT n.phone_number, coalesce(nullif(n.friendly_name, ''), n.phone_number_type) AS called,
+  {answer_sql("n", "n.user_id", "opted_in_to_phone")} AS calls FROM phone_numbers n
+WHERE n.environment_id = $1 AND n.user_id = {{id}}
+ORDER BY n.opted_in_to_phone DESC, n.updated_at, n.id
 """
 _PATIENT = f"""
 SELECT p.id::text, p.first_name, p.last_name, p.birthday, p.timezone, p.phase, p.coach_id::text,
   {full_name_sql("w")} AS coach, p.created_at, p.updated_at, m.kept_id::text AS merged_into,
-  n.phone_number AS phone, coalesce(n.opted_in_to_phone, false) AS takes_calls
+  n.phone_number AS phone, n.calls
 FROM patients p
 LEFT JOIN workers w ON w.environment_id = p.environment_id AND w.id = p.coach_id
 LEFT JOIN patient_merges m ON m.environment_id = p.environment_id AND m.patient_id = p.id

@@ -33,16 +33,15 @@ from almoner.portal.calendar.layout import AppointmentView
 from almoner.portal.calendar.queries import BY_PHONE, OUTCOMES, CalendarEvent, CalendarWorker
 from almoner.portal.calendar.rules import BookingReason, Override, ProposedAppointment
 from almoner.portal.calendar.time_form import TypedTime, When
+from almoner.portal.calls.queries import CallableNumber, numbers
 from almoner.portal.editing import EditConflict
 from almoner.portal.own_fields import Facts
 from almoner.portal.patient import Patient
-from almoner.portal.patient_access import NUMBERS
 from almoner.resources.calendar_events import calendar_events
 from almoner.vocabulary import clocks
 from almoner.vocabulary.working_hours import Span
 
 FOLDER: Final = "portal/calendar"
-_NUMBERS: Final = NUMBERS.format(id="$2")
 _DONE: Final = {
     "booked": "The appointment is booked.",
     "moved": "The appointment is moved.",
@@ -51,17 +50,6 @@ _DONE: Final = {
 }
 # In whose calendar it was when the form that moves it was drawn.
 _HOST: Final = "was.calendar_id"
-
-
-@dataclass(frozen=True)
-class CallNumber:
-    """A number that the patient can be called at. ``called`` tells which one it is; ``consented``:
-    they agreed to calls there.
-    """
-
-    number: str
-    called: str
-    consented: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +67,7 @@ class AppointmentPage:
     zone: str
     theirs: str
     their_zone: str
-    numbers: Sequence[CallNumber]
+    numbers: Sequence[CallableNumber]
     past: bool
     base_fields: Sequence[tuple[str, str]]
     outcomes: Mapping[str, str]
@@ -289,16 +277,10 @@ def _answer(visit: Visit, page: MovePage, status: int) -> Response:
 
 async def _numbers(
     visit: Visit, connection: Connection, appointment: AppointmentDetail
-) -> list[CallNumber]:
+) -> Sequence[CallableNumber]:
     if appointment.event.modality not in BY_PHONE:
         return []
-    rows = await connection.fetch(_NUMBERS, visit.environment_id, appointment.patient.id)
-    return [
-        CallNumber(
-            r["phone_number"], r["friendly_name"] or r["phone_number_type"], r["opted_in_to_phone"]
-        )
-        for r in rows
-    ]
+    return await numbers(connection, visit.environment_id, appointment.patient.id)
 
 
 async def _move_page(

@@ -7,30 +7,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import starts
+from almoner.portal.consent_answers import Answer
 from almoner.portal.patient import Patient
+from almoner.portal.patient_access import NUMBERS
 from almoner.portal.profile.header import appointment_words
 
-# Whether somebody may be called at a number. Nobody who was never asked has refused.
-Answer = Literal["yes", "no", "never asked"]
 # A call that is planned this much earlier or later may be the one that took place.
 NEAR: Final = timedelta(hours=12)
 
-_NUMBERS: Final = """
-SELECT n.phone_number AS number, coalesce(nullif(n.friendly_name, ''), n.phone_number_type)
-    AS called, CASE WHEN n.opted_in_to_phone THEN 'yes'
-  WHEN EXISTS (SELECT FROM consent_records k WHERE k.environment_id = $1 AND k.row_id = n.id
-      AND k.consent = 'opted_in_to_phone')
-    OR EXISTS (SELECT FROM changes c WHERE c.environment_id = $1 AND c.patient_id = $2
-      AND c.row_id = n.id AND 'opted_in_to_phone' = ANY (c.fields) AND c.kind = 'update')
-  THEN 'no' ELSE 'never asked' END AS answer
-FROM phone_numbers n WHERE n.environment_id = $1 AND n.user_id = $2
-ORDER BY n.opted_in_to_phone DESC, n.updated_at, n.id
-"""
+_NUMBERS: Final = NUMBERS.format(id="$2")
 _PLANNED: Final = f"""
 SELECT e.id::text, e.start_time, e.day, e.appointment_type,
   abs(extract(epoch FROM {starts("$3::text")} - now())) AS away
@@ -80,7 +70,7 @@ async def numbers(
 ) -> Sequence[CallableNumber]:
     """The patient's numbers, those first at which they agreed to be called."""
     rows = await connection.fetch(_NUMBERS, environment_id, patient_id)
-    return [CallableNumber(row["number"], row["called"], row["answer"]) for row in rows]
+    return [CallableNumber(row["phone_number"], row["called"], row["calls"]) for row in rows]
 
 
 async def planned(

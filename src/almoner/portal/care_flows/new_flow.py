@@ -12,6 +12,8 @@ from almoner.pages import parsing
 from almoner.pages.visit import Form
 from almoner.portal.care_flows import view
 from almoner.portal.care_flows.changes import Part, step
+from almoner.portal.measures.measure import Measure
+from almoner.portal.measures.progress import aim
 from almoner.portal.patient import Patient
 from almoner.portal.workers import Worker
 from almoner.workshop import goal_target
@@ -33,6 +35,17 @@ class Planned:
     due: date | None
     days: int | None
     role: str
+
+
+@dataclass(frozen=True)
+class PlannedGoal:
+    """A goal of the template with its interventions; ``number`` is what it would be measured by and
+    from where to where by when, None where it has none.
+    """
+
+    title: str
+    steps: tuple[Planned, ...]
+    number: tuple[Measure, str] | None
 
 
 @dataclass(frozen=True)
@@ -139,8 +152,8 @@ def choices(
 
 
 def planned(
-    template: CareFlowTemplate, plan: NewFlowForm, titles: Mapping[str, str]
-) -> tuple[tuple[str, tuple[Planned, ...]], ...]:
+    template: CareFlowTemplate, plan: NewFlowForm, titles: Mapping[str, str], today: date
+) -> tuple[PlannedGoal, ...]:
     """The template's goals, each with its interventions as they would be."""
     goals = []
     for g, goal in enumerate(template.goals):
@@ -163,7 +176,9 @@ def planned(
                     role=titles.get(intervention.assignee, intervention.assignee),
                 )
             )
-        goals.append((goal.title, tuple(steps)))
+        target = goal_target.begun(goal.target, plan.start).get("target")
+        number = (Measure.of_target(target), aim(target, target["from"], today)) if target else None
+        goals.append(PlannedGoal(goal.title, tuple(steps), number))
     return tuple(goals)
 
 

@@ -67,7 +67,7 @@ class FlowPart:
 @dataclass(frozen=True, kw_only=True)
 class NewFlowPage:
     """The form of a new flow. ``template`` is None for one from nothing; ``goals`` are those of the
-    template.
+    template; ``measures`` says what the numbers in them are called.
     """
 
     patient: Patient
@@ -75,7 +75,8 @@ class NewFlowPage:
     template: CareFlowTemplate | None
     form: new_flow.NewFlowForm
     roles: tuple[new_flow.Assignees, ...]
-    goals: tuple[tuple[str, tuple[new_flow.Planned, ...]], ...]
+    goals: tuple[new_flow.PlannedGoal, ...]
+    measures: Mapping[Measure, str]
     own: Sequence[FieldView]
     errors: Mapping[str, str] = field(default_factory=dict)
 
@@ -230,13 +231,15 @@ async def _new(
             ends = "" if template else "?open=goal"
             return visit.go(f"/patients/{patient.id}/care-flows/{flow_id}{ends}")
     is_refused = form is not None and form.text("do") != "draw"
+    goals = new_flow.planned(template, parsed, titles, today) if template else ()
     page = NewFlowPage(
         patient=patient,
         names=tuple(template.name for template in outline.care_flows) if outline else (),
         template=template,
         form=parsed,
         roles=tuple(replace(role, chosen=parsed.assignees.get(role.role, "")) for role in roles),
-        goals=new_flow.planned(template, parsed, titles) if template else (),
+        goals=goals,
+        measures={goal.number[0]: title(visit, goal.number[0]) for goal in goals if goal.number},
         own=await OWN_OF_NEW.controls(
             visit, connection, own, parsed.errors if is_refused else {}, new=True
         ),

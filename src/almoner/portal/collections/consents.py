@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource, Row
@@ -66,7 +66,6 @@ class ConsentRecord:
         return in_sentence(dict(WAYS).get(self.how, self.how))
 
 
-Answer = Literal["yes", "no", "never asked"]
 Records = Mapping[tuple[str, str], Sequence[ConsentRecord]]
 
 
@@ -101,13 +100,6 @@ async def answered(
         return set()
     rows = await connection.fetch(_ANSWERED, environment_id, patient_id, row_ids)
     return {(row["row_id"], row["consent"]) for row in rows}
-
-
-def answer(is_granted: bool, was_answered: bool) -> Answer:
-    """What a patient says of a consent. Who was never asked has refused nothing."""
-    if is_granted:
-        return "yes"
-    return "no" if was_answered else "never asked"
 
 
 def answer_of(form: Form) -> dict[str, str]:

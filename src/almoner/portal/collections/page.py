@@ -29,6 +29,7 @@ from almoner.portal.collections.consents import (
 from almoner.portal.collections.forms import RefusedForm, RowForm
 from almoner.portal.collections.queries import MOST, CollectionRow, owned, rows
 from almoner.portal.collections.shared_pages import PAGES, address, page_address, title
+from almoner.portal.consent_answers import Answer, answer
 from almoner.portal.editing import EditConflict, SavedRow
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
@@ -44,7 +45,7 @@ class RowConsent:
 
     name: str
     title: str
-    state: consents.Answer
+    state: Answer
     waits_for: str
     records: Sequence[ConsentRecord]
     form: RefusedForm
@@ -83,6 +84,16 @@ class CollectionSection:
         return not forms.changed_fields(self.resource) and not consents_of(self.resource)
 
 
+@dataclass(frozen=True)
+class ConsentTable:
+    """All consents of a page: what they are called, and the rows that have some, each with its
+    section.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[CollectionSection, EditedRow]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CollectionPage:
     """The page. ``details`` is the patient's own row, None where that is edited elsewhere.
@@ -94,6 +105,7 @@ class CollectionPage:
     address: str
     sections: Sequence[CollectionSection]
     details: CollectionSection | None
+    consents: ConsentTable
     today: date
     most: int = MOST
     ways: tuple[tuple[str, str], ...] = WAYS
@@ -164,8 +176,10 @@ async def consent(
     result = await consents.record(
         visit, connection, patient, resource, row_id=row_id, consent=name, form=form
     )
+    if isinstance(result, EditConflict):
+        return editing.conflict(visit, result, form)
     if not isinstance(result, dict):
-        return _saved(resource, visit, patient, result, form)
+        return _done(visit, resource, patient, f"consents-{row_id}")
     base_fields = editing.sent_again(form)
     refused = RefusedForm(f"{row_id}-{name}", consents.answer_of(form), result, base_fields)
     return await _page(resource, visit, connection, patient, refused)
@@ -223,9 +237,17 @@ async def _page(
         address=page_address(resource, patient.id),
         sections=[section for section in sections if section is not own],
         details=own,
+        consents=_consents(sections),
         today=clocks.today(visit.worker.timezone),
     )
     return visit.page("portal/collections/page.html", page, 400 if refused else 200)
+
+
+def _consents(sections: Sequence[CollectionSection]) -> ConsentTable:
+    """The consents of all rows, in the order of their forms."""
+    titles = (title for part in sections for title in consents_of(part.resource).values())
+    rows = [(part, entry) for part in sections for entry in part.rows if entry.consents]
+    return ConsentTable(tuple(dict.fromkeys(titles)), rows)
 
 
 async def _section(
@@ -273,7 +295,7 @@ def _consent(
     return RowConsent(
         name=name,
         title=titles[name],
-        state=consents.answer(is_granted, (row.id, name) in answered),
+        state=answer(is_granted, (row.id, name) in answered),
         waits_for=titles[needed] if is_granted and needed and not row.values[needed] else "",
         records=records.get((row.id, name), ()),
         form=refused if is_refused else drawn,

@@ -12,10 +12,11 @@ from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.collections import consents
-from almoner.portal.collections.consents import answer, needed_for
+from almoner.portal.collections.consents import needed_for
 from almoner.portal.collections.forms import changed_fields
 from almoner.portal.collections.queries import CollectionRow, rows
 from almoner.portal.collections.shared_pages import PAGES, address, page_address
+from almoner.portal.consent_answers import answer
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient import Patient
 from almoner.portal.values import Fact, in_sentence

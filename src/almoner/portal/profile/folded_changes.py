@@ -5,7 +5,7 @@ on which nothing else happened.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -16,6 +16,8 @@ from almoner.pages.cursors import Cursor
 from almoner.pages.filters import counted
 from almoner.portal.profile import timeline
 from almoner.portal.profile.timeline import TimelineEntry
+from almoner.processes.handler import THROUGH as PROCESS
+from almoner.processes.undo import THROUGH as UNDO
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Rights
@@ -25,7 +27,19 @@ _MOST: Final = 500
 # What a change of a care flow that is told as a completed step anyway may be late by, in seconds.
 _SAME: Final = 10
 _NAMED: Final = 3
+_AUTOMATIC: Final = (PROCESS, UNDO)
 _LAST_ID: Final = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True)
+class AutomaticChanges:
+    """What a process did by itself in a run of changes or, where ``is_undone``, somebody took back:
+    ``title`` says who, ``text`` of what it is.
+    """
+
+    title: str
+    text: str
+    is_undone: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +48,9 @@ class FoldedChanges:
     zone that the timeline is read in.
 
     ``by``: who made them, in words; blank where several did, whom ``text`` then names after what
-    was changed. ``more``: there are others behind the last that was counted."""
+    was changed. ``more``: there are others behind the last that was counted. ``automatic`` are
+    those of processes, which stand for themselves and are not counted: what a process gave or took
+    back is care."""
 
     number: int
     newest: date
@@ -42,6 +58,7 @@ class FoldedChanges:
     by: str
     text: str
     more: bool
+    automatic: tuple[AutomaticChanges, ...] = ()
 
     @property
     def title(self) -> str:
@@ -55,6 +72,7 @@ class _Change:
     day: date
     thing: str
     by: str
+    through: str
 
 
 async def folded(
@@ -86,14 +104,21 @@ async def folded(
     )
     steps = [(entry.details.get("id"), entry.at) for entry in entries if _is_step(entry)]
     changes = [
-        _Change(clocks.day_of(row["at"], zone), _thing(row["of"]), row["name"] or "")
+        _Change(
+            clocks.day_of(row["at"], zone),
+            _thing(row["of"]),
+            by=row["name"] or "",
+            through=row["through"] or "",
+        )
         for row in rows[:_MOST]
         if not _is_step_of(row["of"], row["row_id"], row["at"], steps)
     ]
     of_care = {clocks.day_of(entry.at, zone) for entry in entries}
     runs = _runs(changes, of_care)
     last = len(runs) - 1 if len(rows) > _MOST else -1
-    return tuple(_in_words(run, number == last) for number, run in enumerate(runs))
+    # By which process is told to whom nothing is hidden that it may have gone by.
+    names = not (rights.hidden_assessments or rights.hidden_data)
+    return tuple(_in_words(run, number == last, names) for number, run in enumerate(runs))
 
 
 def _thing(resource: str) -> str:
@@ -127,23 +152,41 @@ def _runs(changes: Iterable[_Change], of_care: set[date]) -> list[list[_Change]]
     return runs
 
 
-def _in_words(run: Sequence[_Change], more: bool) -> FoldedChanges:
-    by = Counter(change.by for change in run)
-    things = Counter(change.thing for change in run)
-    text = ", ".join(
-        f"{name} ({number})" if number > 1 else name for name, number in things.most_common(_NAMED)
-    )
-    if len(things) > _NAMED:
-        text += f" and {counted(len(things) - _NAMED, 'other', 'others')}"
+def _in_words(run: Sequence[_Change], more: bool, names: bool) -> FoldedChanges:
+    others = [change for change in run if change.through not in _AUTOMATIC]
+    by = Counter(change.by for change in others)
+    text = _things(others)
     if len(by) > 1:
         text += " · " + ", ".join(
             f"{number} by {name}" for name, number in by.most_common(_NAMED) if name
         )
     return FoldedChanges(
-        number=len(run),
+        number=len(others),
         newest=run[0].day,
         oldest=run[-1].day,
         by=next(iter(by)) if len(by) == 1 else "",
         text=text,
         more=more,
+        automatic=tuple(_automatic(run, names)),
     )
+
+
+def _automatic(run: Sequence[_Change], names: bool) -> Iterator[AutomaticChanges]:
+    """A line for each process that acted in the run, and for each person who took such back."""
+    of = dict.fromkeys((c.through, c.by) for c in run if c.through in _AUTOMATIC)
+    for through, by in of:
+        process = f"process {by.replace('_', ' ')}" if names else "a process"
+        title = f"By itself: {process}" if through == PROCESS else f"Taken back by {by}"
+        text = _things(c for c in run if (c.through, c.by) == (through, by))
+        yield AutomaticChanges(title, text, through == UNDO)
+
+
+def _things(changes: Iterable[_Change]) -> str:
+    """``task (2), patient``: of what these changes are."""
+    things = Counter(change.thing for change in changes)
+    text = ", ".join(
+        f"{name} ({number})" if number > 1 else name for name, number in things.most_common(_NAMED)
+    )
+    if len(things) > _NAMED:
+        text += f" and {counted(len(things) - _NAMED, 'other', 'others')}"
+    return text
