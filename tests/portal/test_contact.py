@@ -15,6 +15,7 @@ from playwright.async_api import expect
 from almoner.data_api.store import Store
 from almoner.database import Database
 from almoner.resources import BY_NAME
+from almoner.resources._consents import consents_of
 from tests.browsers import Screens, on_every_screen
 from tests.people import Person
 from tests.portal.profiles import Chart, new_patient
@@ -94,6 +95,20 @@ async def test_a_card_says_in_words_what_a_number_is_and_a_control_how_one_is_ty
         assert control, at
         assert f'aria-describedby="{at}-help"' in control[0]
         assert re.search(rf'id="{at}-help">{re.escape(words)}<', form), at
+
+
+async def test_the_table_of_consents_has_a_column_for_each_that_some_row_has(
+    coach: Person, grace: Chart
+) -> None:
+    async def columns() -> list[str]:
+        page = await coach.get(f"/patients/{grace.id}/contact")
+        return re.findall(r'<th scope="col" role="columnheader">([^<]+)<', page.text)[1:]
+
+    phones = list(consents_of(BY_NAME["phone_numbers"]).values())
+    await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    assert await columns() == phones
+    await grace.add("email_addresses", email="grace@example.org")
+    assert await columns() == [*phones, *consents_of(BY_NAME["email_addresses"]).values()]
 
 
 async def test_numbers_addresses_and_ids_are_added_and_shown(coach: Person, grace: Chart) -> None:

@@ -31,11 +31,12 @@ SELECT current_setting('server_version'), pg_postmaster_start_time(),
 """
 _LAST_SIGN: Final = "SELECT max(seen_at) FROM notifiers"
 # What the alarms are called for people who administer, by what the doctor looks at.
-_TITLES: Final = {
-    "subscribers": "Notifications",
-    "work": "Work in the background",
-    "transaction ids": "Transaction ids",
-    "log kept": "Log of the database",
+# What an alarm looks at, and what is said of it where it is well.
+_CALM: Final = {
+    "subscribers": ("Notifications", "No subscriber is more than 5 minutes behind."),
+    "work": ("Work in the background", "Nothing that is due waits longer than 2 minutes."),
+    "transaction ids": ("Transaction ids", "Less than half of them are in use."),
+    "log kept": ("Log of the database", "Less than 4 GiB of it wait for whoever follows it."),
 }
 
 
@@ -91,12 +92,13 @@ class InstallationHealth:
 async def _inside(connection: Connection) -> list[HealthLook]:
     looks = [await _server(connection), await _worker(connection)]
     async for finding in alarms.findings(connection):
+        title, calm = _CALM[finding.looked_at]
         words = finding.seen[0].upper() + finding.seen[1:] + "."
         looks.append(
             HealthLook(
-                title=_TITLES.get(finding.looked_at, finding.looked_at.capitalize()),
+                title=title,
                 well=finding.well,
-                words="Nothing waits." if finding.well else words,
+                words=calm if finding.well else words,
                 mend=finding.mend,
             )
         )

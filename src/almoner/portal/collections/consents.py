@@ -38,7 +38,7 @@ SELECT r.row_id::text, r.consent FROM consent_records r
 WHERE r.environment_id = $1 AND r.row_id = ANY ($3::uuid[])
 UNION SELECT c.row_id::text, f.name FROM changes c CROSS JOIN LATERAL unnest(c.fields) AS f (name)
 WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = ANY ($3::uuid[])
-  AND c.kind <> 'create' AND c.kind = 'update'
+  AND c.kind = 'update'
 """
 _RECORD: Final = """
 INSERT INTO consent_records (environment_id, patient_id, resource, row_id, consent, given, how,

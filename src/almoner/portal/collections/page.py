@@ -244,9 +244,9 @@ async def _page(
 
 
 def _consents(sections: Sequence[CollectionSection]) -> ConsentTable:
-    """The consents of all rows, in the order of their forms."""
-    titles = (title for part in sections for title in consents_of(part.resource).values())
+    """The consents of all rows in the order of their forms: a column for each that some row has."""
     rows = [(part, entry) for part in sections for entry in part.rows if entry.consents]
+    titles = (consent.title for _, entry in rows for consent in entry.consents)
     return ConsentTable(tuple(dict.fromkeys(titles)), rows)
 
 
