@@ -77,7 +77,7 @@ async def test_a_collection_is_a_table_that_is_safe_to_open_or_a_line_for_each_r
     narrowed = ("--where", "phase=intake", "--where", "last_name=Hopper")
     lines = tmp_path / "intake.ndjson"
     out = (await command(api, "export", "patients", "--to", str(lines), *narrowed)).out
-    assert "1 rows of patients" in out
+    assert "1 row of patients" in out
     (line,) = lines.read_text().splitlines()
     assert json.loads(line) == (await api.get(f"/v1/patients/{created[0]}")).json()
     assert set(os.listdir(tmp_path)) == {"all.csv", "intake.ndjson"}

@@ -38,7 +38,7 @@ from almoner.vocabulary.kinds import (
     Text,
     Texts,
 )
-from almoner.vocabulary.numbers import Integer, Number
+from almoner.vocabulary.numbers import Integer, Number, Seconds
 from tests.tries import tries
 
 KINDS: dict[str, Kind] = {
@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "consent": Consent(),
     "integer": Integer(),
     "integer within": Integer(1, 10),
+    "seconds": Seconds(),
     "number": Number(),
     "number within": Number(0, 1),
     "zip code": ZipCode(),

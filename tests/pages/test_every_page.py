@@ -336,6 +336,6 @@ async def test_a_long_name_is_never_cut_without_showing_it_whole(
     async with await people(program, "designer", first_name=name, last_name="山田") as person:
         page = await screens(person, width=375)
         await page.goto("/workshop")
-        await page.locator("details.menu > summary").click()
+        await page.locator("header.top details.menu > summary").click()
         assert name in (await page.locator(".sheet").inner_text())
         assert await too_wide(page) == []

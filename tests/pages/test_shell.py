@@ -107,7 +107,7 @@ async def test_the_keys_of_a_page_are_listed_from_what_is_on_it(
         assert await violations(page) == []
         await page.keyboard.press("Escape")
         await expect(keys).to_be_hidden()
-    await page.locator("details.menu > summary").click()
+    await page.locator("header.top details.menu > summary").click()
     await page.get_by_role("button", name="Keyboard shortcuts").click()
     await expect(keys).to_be_visible()
 

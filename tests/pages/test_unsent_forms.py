@@ -382,7 +382,7 @@ async def test_what_was_ticked_is_not_in_the_tab_any_more_once_one_has_signed_ou
     await page.locator("form[data-picks] [type=checkbox][name=patient]").first.check()
     await page.goto("/account")
     assert await page.evaluate("sessionStorage.length") == 1
-    await page.locator("details.menu > summary").click()
+    await page.locator("header.top details.menu > summary").click()
     await page.get_by_role("button", name="Sign out", exact=True).click()
     await page.wait_for_url("**/signed-out")
     assert await page.evaluate("sessionStorage.length") == 0

@@ -8,7 +8,7 @@ the horizon is remembered until it is settled."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -116,8 +116,13 @@ class Stream:
 
     def tell(self, event: ChangeEvent) -> None:
         self.waiting.append(event)
-        self.ended = self.ended or (self.own_only and event.resource == "patients")
+        self.end_where_taken_away([event])
         self.woken.set()
+
+    def end_where_taken_away(self, events: Iterable[ChangeEvent]) -> None:
+        """Ends where one of these may have taken the patient away from the visitor."""
+        if self.own_only and any(event.resource == "patients" for event in events):
+            self.end()
 
     def end(self) -> None:
         self.ended = True

@@ -130,6 +130,7 @@ async def _events(visit: Visit, opened: Stream, since: Position) -> AsyncIterato
             before = await missed(connection, opened, since)
         if before:
             yield _event(before, opened.position)
+            opened.end_where_taken_away(before)
         while not opened.ended and time.monotonic() < ends_at:
             try:
                 await asyncio.wait_for(opened.woken.wait(), _BEAT_SECONDS)

@@ -48,7 +48,8 @@ def run(asked: argparse.Namespace) -> int:
     if asked.json:
         print(json.dumps({"collection": asked.collection, "file": str(asked.to), **asdict(report)}))
     else:
-        print(f"{asked.to} has {report.rows:,} of {asked.collection}.")
+        rows = "row" if report.rows == 1 else "rows"
+        print(f"{asked.to} has {report.rows:,} {rows} of {asked.collection}.")
         print(f"Its position in the change feed: {report.after}")
     return 0
 
