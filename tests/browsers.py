@@ -174,13 +174,22 @@ class Screens:
     url: str
 
     async def __call__(
-        self, person: Person | None = None, width: int = 1440, height: int = 900, dark: bool = False
+        self,
+        person: Person | None = None,
+        width: int = 1440,
+        height: int = 900,
+        dark: bool = False,
+        touch: bool = False,
     ) -> Page:
-        """A page of its own context: of this person's session, or of nobody's."""
+        """A page of its own context: of this person's session, or of nobody's. ``touch``: of a
+        screen that fingers tap, with no pointer that hovers.
+        """
         context = await self.browser.new_context(
             base_url=self.url,
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
+            has_touch=touch,
+            is_mobile=touch,
             reduced_motion="reduce",
             locale="en-US",
         )

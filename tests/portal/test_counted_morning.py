@@ -1,5 +1,6 @@
 """A coach's morning: twenty rows of the inbox, three calls, two notes, four put off, one handed
-over. By keyboard alone its presses are counted, each letter and each modifier among them.
+over. By keyboard alone its presses are counted, each letter and each modifier among them; on a
+telephone everything is tapped.
 """
 
 from __future__ import annotations
@@ -7,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browsers import Screens
 from tests.portal.test_inbox import Clinic
@@ -16,6 +17,8 @@ from tests.portal.test_inbox_triage import counted, morning
 __all__ = ["morning"]
 pytestmark = pytest.mark.slow
 _MOST_PRESSES = 120
+# What a finger hits, in pixels of CSS.
+_LEAST_TARGET = 40
 
 
 class Keyboard:
@@ -146,3 +149,70 @@ async def test_a_morning_by_keyboard_alone_in_at_most_120_presses(
     with capsys.disabled():
         sys.stdout.write(f"\nA morning by keyboard: {keys.presses} presses.\n")
     assert keys.presses <= _MOST_PRESSES
+
+
+class Finger:
+    """Taps, counted, with what is smaller than a finger needs."""
+
+    def __init__(self) -> None:
+        self.taps = 0
+        self.too_small: set[str] = set()
+
+    async def tap(self, target: Locator) -> None:
+        self.taps += 1
+        box = None
+        while box is None:  # its list may be drawn anew
+            await target.wait_for()
+            box = await target.bounding_box()
+        if min(box["width"], box["height"]) < _LEAST_TARGET:
+            self.too_small.add(f"{(await target.inner_text()).strip()} {box}")
+        await target.tap()
+
+
+async def test_a_morning_on_a_telephone_by_touch(at_work: Clinic, screens: Screens) -> None:
+    page = await screens(at_work.me, width=375, height=812, touch=True)
+    await page.goto("/inbox")
+    finger = Finger()
+    await counted(page, late=12, messages=4, today=4)
+
+    def key_of(number: int, key: str) -> Locator:
+        """What this key does in the row of a patient, as a telephone shows it."""
+        row = page.locator(".inbox-rows > li:not(.is-done)").filter(has_text=f"P{number:02} Hopper")
+        return row.locator(f'[data-key="{key}"]')
+
+    for number in range(3):
+        await finger.tap(key_of(number, "c"))
+        sheet = page.get_by_role("region", name=f"Call with P{number:02}")
+        await sheet.get_by_label("Outcome").select_option(label="Reached")
+        await finger.tap(sheet.get_by_role("button", name="Save call"))
+        await expect(page.get_by_role("status").filter(has_text="Call noted")).to_be_visible()
+        await finger.tap(key_of(number, "e"))
+        await counted(page, late=11 - number, messages=4, today=4)
+
+    for number in (3, 4):
+        await finger.tap(key_of(number, "n"))
+        sheet = page.get_by_role("region", name=f"Note about P{number:02}")
+        await sheet.get_by_role("textbox", name="Note").fill("Sleeps well.")
+        await finger.tap(sheet.get_by_role("button", name="Sign note"))
+        await expect(page.get_by_role("status").filter(has_text="Signed")).to_be_visible()
+        await finger.tap(key_of(number, "e"))
+        await counted(page, late=11 - number, messages=4, today=4)
+
+    for number in range(5, 9):
+        await finger.tap(key_of(number, "h"))
+        await finger.tap(page.locator("#small-form[open] button[name=until]").first)
+        await counted(page, late=11 - number, messages=4, today=4, snoozed=number - 4)
+
+    await finger.tap(key_of(9, "a"))
+    await page.locator("#hand-over-coach").select_option(at_work.other.worker_id)
+    await finger.tap(page.locator("#small-form[open]").get_by_role("button", name="Hand over"))
+    await counted(page, late=2, messages=4, today=4, snoozed=4)
+
+    for number in range(10, 20):
+        await finger.tap(key_of(number, "e"))
+        await expect(page.get_by_test_id("to-do")).to_have_text(str(19 - number))
+
+    assert await came_of_it(at_work) == _EXPECTED
+    assert finger.too_small == set()
+    # Two for each of what is written, one for what is done.
+    assert finger.taps <= 35

@@ -13,7 +13,7 @@ from typing import Final
 STYLES: Final[Mapping[str, str]] = {
     "almoner": (
         "face page top_bar page_bar buttons cards phases forms rows alone columns parts questions"
-        " choices account dialogs feedback narrow contrast print"
+        " choices account dialogs feedback narrow touch contrast print"
     ),
     "portal": (
         "profile profile_parts side_sheets care_records inbox admin care_flows touch patients merge"
