@@ -184,7 +184,9 @@ async def test_what_is_typed_stays_a_draft_of_its_worker_until_the_call_is_saved
     entry = {"call_type": "outbound", "number": "212-555-0187", "note": "Half a thought"}
     left = await coach.send_form(sheet(grace), **entry, htmx=True)
     assert left.status_code == 204
-    assert Document(await coach.get(sheet(grace))).field("note").value == "Half a thought"
+    drawn = Document(await coach.get(sheet(grace)))
+    assert drawn.field("note").value == "Half a thought"
+    assert "born 9 Dec 1906" in drawn.region("Call with Grace Hopper")
     async with await people(environment, "coach") as other:
         assert Document(await other.get(sheet(grace))).field("note").value == ""
     closed = await coach.send_form(
@@ -194,6 +196,8 @@ async def test_what_is_typed_stays_a_draft_of_its_worker_until_the_call_is_saved
     assert Document(await coach.get(sheet(grace))).field("note").value == "A whole one"
     saved = await coach.send_form(sheet(grace), **entry, outcome="no_answer", do="save", htmx=True)
     assert "calls" in saved.headers["HX-Trigger"]
+    # Beside a list of many, the name tells whose call it was.
+    assert "Call with Grace Hopper noted" in Document(saved).words
     assert Document(await coach.get(sheet(grace))).field("note").value == ""
     [call] = await rows(database, grace, "calls")
     assert call["note"] == "Half a thought"

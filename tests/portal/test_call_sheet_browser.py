@@ -69,7 +69,7 @@ async def test_a_coach_notes_a_call_with_what_comes_next_by_keyboard_alone(
     await press("Tab")
     await page.keyboard.type("5 Jan 2050")
     await press("Control+Enter")
-    done = page.get_by_role("status").filter(has_text="Call noted")
+    done = page.get_by_role("status").filter(has_text=" noted: ")
     await expect(done.get_by_role("button", name="Close")).to_be_focused()
     await expect(page.get_by_role("region", name="Timeline")).to_contain_text("walks every day")
     assert await on_every_screen(page) == []

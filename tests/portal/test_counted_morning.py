@@ -99,7 +99,7 @@ async def test_a_morning_by_keyboard_alone_in_at_most_120_presses(
         await expect(sheet.get_by_label("Outcome")).to_be_focused()
         await keys.type("R")
         await keys.press("Control+Enter")
-        await expect(page.get_by_role("status").filter(has_text="Call noted")).to_be_visible()
+        await expect(page.get_by_role("status").filter(has_text=" noted: ")).to_be_visible()
         await row_is_ready(page, f"P{number:02}")
         await keys.press("e")
         await counted(page, late=11 - number, messages=4, today=4)
@@ -185,7 +185,7 @@ async def test_a_morning_on_a_telephone_by_touch(at_work: Clinic, screens: Scree
         sheet = page.get_by_role("region", name=f"Call with P{number:02}")
         await sheet.get_by_label("Outcome").select_option(label="Reached")
         await finger.tap(sheet.get_by_role("button", name="Save call"))
-        await expect(page.get_by_role("status").filter(has_text="Call noted")).to_be_visible()
+        await expect(page.get_by_role("status").filter(has_text=" noted: ")).to_be_visible()
         await finger.tap(key_of(number, "e"))
         await counted(page, late=11 - number, messages=4, today=4)
 

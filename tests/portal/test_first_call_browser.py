@@ -60,7 +60,7 @@ async def test_from_nothing_to_the_first_call_in_a_few_steps(
     await sheet.get_by_label("Outcome").select_option("reached")
     await page.keyboard.press("Control+Enter")
     clicks += 2
-    await expect(page.get_by_role("status").filter(has_text="Call noted")).to_be_visible()
+    await expect(page.get_by_role("status").filter(has_text=" noted: ")).to_be_visible()
     states = await steps(founder)
     assert [states[number] for number in (0, 1, 2, 5)] == ["done"] * 4
     assert clicks <= 10

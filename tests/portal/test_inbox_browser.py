@@ -94,6 +94,53 @@ async def test_a_letter_typed_in_a_field_does_nothing(morning: Clinic, screens: 
     assert await page.locator("#count-late").inner_text() == "2"
 
 
+async def test_a_sheet_lies_above_the_framed_row_on_a_telephone(
+    morning: Clinic, screens: Screens
+) -> None:
+    page = await screens(morning.me, width=375, height=812, touch=True)
+    await page.goto("/inbox")
+    await page.locator('[data-key="c"][data-htmx-powered]').first.wait_for()
+    for letter, title in (("c", "Call with Grace Hopper"), ("n", "Note about Grace Hopper")):
+        row = page.locator(".inbox-rows > li").first
+        await row.locator(f'[data-key="{letter}"]').tap()
+        sheet = page.get_by_role("region", name=title)
+        await expect(sheet).to_be_visible()
+        # Wherever the sheet is touched, it is the sheet: the row lies beneath it.
+        under = await sheet.evaluate(
+            "(sheet) => { const row = document.querySelector('[data-keys=now]')"
+            ".getBoundingClientRect(), own = sheet.getBoundingClientRect(), there = [];"
+            " for (let y = Math.max(row.top, own.top) + 4; y < row.bottom; y += 8)"
+            " for (let x = 8; x < own.right - 4; x += 16)"
+            " there.push(sheet.contains(document.elementFromPoint(x, y))); return there; }"
+        )
+        assert under
+        assert all(under)
+        await sheet.get_by_role("button", name="Close").tap()
+        await expect(sheet).to_have_count(0)
+
+
+async def test_the_frame_stays_with_the_patient_whom_a_form_is_about(
+    morning: Clinic, screens: Screens
+) -> None:
+    page = await screens(morning.me)
+    await page.goto("/inbox")
+    await page.locator('[data-key="c"][data-htmx-powered]').first.wait_for()
+    await page.keyboard.press("j")
+    await expect(page.locator(".inbox-rows > li:focus")).to_contain_text("Märta")
+    forms = {"c": "#call-form", "n": "#note-form", "h": "#snooze-until", "a": "#hand-over-coach"}
+    for letter, form in forms.items():
+        await page.keyboard.press(letter)
+        await expect(page.locator(form)).to_be_visible()
+        outlined = await page.evaluate(
+            "[...document.querySelectorAll('.inbox-rows > li')].filter((row) =>"
+            " getComputedStyle(row).outlineStyle === 'solid').map((row) => row.innerText)"
+        )
+        assert [("Märta" in row) for row in outlined] == [True], letter
+        await page.keyboard.press("Escape")
+        await expect(page.locator(form)).to_have_count(0)
+        await expect(page.locator(".inbox-rows > li:focus-within")).to_contain_text("Märta")
+
+
 @pytest.mark.slow
 async def test_it_is_accessible_and_fits(morning: Clinic, screens: Screens) -> None:
     page = await screens(morning.me)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextvars import copy_context
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
 from almoner.data_api.writes import Actor
+from almoner.pages import notation
 from almoner.portal import moment_words
 from almoner.resources import BY_NAME
 from almoner.vocabulary.times import iso
@@ -64,6 +66,22 @@ def test_words_mean_a_day_and_a_time(text: str, expected: str) -> None:
     assert (f"{meant.day} {at}" if meant else "nothing") == expected
 
 
+@pytest.mark.parametrize("first_weekday", [0, 5, 6])
+@pytest.mark.parametrize(
+    ("day", "monday"),
+    [("2026-11-30", "2026-12-07"), ("2026-12-02", "2026-12-07"), ("2026-12-04", "2026-12-07")],
+)
+def test_next_week_is_its_monday_on_whichever_day_weeks_begin(
+    first_weekday: int, day: str, monday: str
+) -> None:
+    reader = copy_context()
+    reader.run(notation.read_in, notation.Notation(24, first_weekday))
+    now = datetime.fromisoformat(f"{day}T10:00:00")
+    meant = reader.run(moment_words.meant, "next week", now)
+    assert meant is not None
+    assert meant.day.isoformat() == monday
+
+
 async def put_off(clinic: Clinic, patient: Row, **fields: str) -> str:
     answer = await clinic.me.send_form(
         "/inbox/snooze", htmx=True, patient=patient["id"], row="0", **fields
@@ -90,6 +108,8 @@ async def test_a_patient_is_put_off_comes_back_by_itself_and_can_be_brought_back
         await clinic.message(patient, "Hello?")
     page = (await clinic.me.get("/inbox")).text
     assert (counts(page), len(names(page))) == ({"late": "2", "all": "2"}, 2)
+    # What is late of somebody who stands in another section is no row of that one.
+    assert "2 to do, 2 under Late" in Document(page).words
     path = Document(page).link("Not now: Grace").attribute("href")
     assert Document(await clinic.me.get(path)).button("Put off")
     done = await put_off(clinic, grace, words="fri 9")
@@ -108,6 +128,8 @@ async def test_a_patient_is_put_off_comes_back_by_itself_and_can_be_brought_back
     again = await put_off(clinic, grace, until="tomorrow")
     woken = await clinic.me.send_form("/inbox/wake", htmx=True, **form_of(again, "/inbox/wake"))
     assert counts(woken.text) == {"late": "2", "all": "2"}
+    # Whoever took it back knows; nothing was put off until then.
+    assert "put off until" not in Document(await clinic.me.get("/inbox")).row("Grace")
 
 
 @pytest.mark.parametrize("urgent", ["message", "alert"])

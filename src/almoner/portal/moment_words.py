@@ -82,6 +82,12 @@ def in_words(moment: datetime, timezone: str, today: date) -> str:
     return f"{here:%a} {here.day} {here:%b}{year} {at}"
 
 
+def next_week(today: date) -> date:
+    """The Monday of the reader's next week, on whichever day their weeks begin."""
+    first = clocks.shifted(notation.week_of(today), 7)
+    return clocks.shifted(first, -first.weekday() % 7)
+
+
 def _after(count: str, unit: str, at: str, now: datetime) -> DayAndTime | None:
     number = 1 if count in ("a", "an") else int(count)
     if unit in ("min", "minute", "h", "hour"):
@@ -101,7 +107,7 @@ def _day(text: str, today: date) -> date | None:
     if text in ("today", "tomorrow", "tmr"):
         return clocks.shifted(today, int(text != "today"))
     if text == "next week":
-        return clocks.shifted(notation.week_of(today), 7)
+        return next_week(today)
     if text == "next month":
         return _months_later(today.replace(day=1), 1)
     name = text.removeprefix("next ")

@@ -80,6 +80,7 @@ class SavedCall:
     completed with it.
     """
 
+    patient: Patient
     outcome: str
     completes: bool
     beside: ListBeside | None
@@ -141,7 +142,8 @@ async def _save(
     if back or not visit.is_fragment:
         return sheets.closed(visit, patient, back)
     outcome = visit.program.title("call_outcomes", entry.outcome)
-    done = SavedCall(outcome, _completes(visit, entry), sheets.list_beside(form.text))
+    beside = sheets.list_beside(form.text)
+    done = SavedCall(patient, outcome, _completes(visit, entry), beside)
     return visit.fragment(f"{_FOLDER}/saved.html", done, headers=live.trigger(*_CHANGED))
 
 

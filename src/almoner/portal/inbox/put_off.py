@@ -26,6 +26,7 @@ SELECT s.patient_id::text, s.until_time, s.created_at, EXISTS (
     AND m.created_at > s.created_at) AS has_written
 FROM snoozes s JOIN patients p ON p.environment_id = $1 AND p.id = s.patient_id
 WHERE s.environment_id = $1 AND s.worker_id = $3 AND s.until_time > $4
+  AND s.until_time > s.created_at
   AND {patient_access.OF_WORKER} AND {is_current("p.id")}
   AND NOT EXISTS (SELECT FROM snoozes n WHERE n.environment_id = $1
     AND n.patient_id = s.patient_id AND n.worker_id = $3 AND n.created_at > s.created_at)

@@ -187,7 +187,7 @@ def _suggestions(visit: Visit) -> list[Suggestion]:
     ahead = (_THURSDAY - today.weekday() - 1) % 7 + 1
     # On a Wednesday, tomorrow is Thursday.
     thursday = clocks.shifted(today, ahead if ahead > 1 else 8)
-    next_week = clocks.shifted(notation.week_of(today), 7)
+    next_week = moment_words.next_week(today)
     named = (
         soon,
         ("tomorrow", "Tomorrow", DayAndTime(tomorrow)),

@@ -76,6 +76,7 @@ class SuggestedNames:
 class SignedNote:
     """What stands where the sheet was. ``names`` are those of who was mentioned."""
 
+    patient: Patient
     title: str
     names: Sequence[str]
     beside: ListBeside | None
@@ -161,7 +162,7 @@ async def _save(
         return sheets.closed(visit, patient, back)
     title = dict(sheet.types)[entry.note_type]
     names = [worker.name for worker in whom.workers]
-    signed = SignedNote(title, names, sheet.beside)
+    signed = SignedNote(patient, title, names, sheet.beside)
     headers = live.trigger("notes", "alerts")
     return visit.fragment(f"{_FOLDER}/signed.html", signed, headers=headers)
 

@@ -2,7 +2,8 @@
 
    data-key="d"        the letter that clicks this
    data-arrows         a list whose items (data-stop) the arrow keys and j and k move through; "now": also from outside, where nothing has the focus
-   data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other
+   data-keys           an item whose letters work while the focus is in it, and Enter opens its a.cover; "now": also while it is in no other.
+                       Of a list that is reached from outside it is the item that had the focus last: what its letter opened takes the focus away
    data-keys-first     what has letters that go before those of an item, while it is in view
    data-search         the search's box, which "/" goes to, and Ctrl+K or Cmd+K from anywhere
 
@@ -20,6 +21,12 @@ const searches = () => {
   search?.select();
   return search;
 };
+document.addEventListener("focusin", (event) => {
+  const here = event.target.closest?.('[data-arrows="now"] [data-keys]');
+  if (!here) return;
+  for (const before of document.querySelectorAll('[data-keys="now"]')) before.dataset.keys = "";
+  here.dataset.keys = "now";
+});
 const MOVES = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea, [data-sheet] *") && !event.isComposing) {
