@@ -113,10 +113,12 @@ async def test_who_may_have_it_gets_it_once_in_words_of_their_own(
     # Pressed twice, and again by a form that was filled in anew: it is one message.
     assert await sent(coach, looked) == path
     page = Document(await coach.get(path))
-    assert page.status("0 messages sent, 2 waiting")
+    assert page.status("0 messages recorded, 2 waiting")
     assert await texts(practice, able[0]) == []
     await done(database, store, coach.environment_id)
-    assert Document(await coach.fragment(f"{path}/progress")).status("2 messages sent, 0 waiting")
+    assert Document(await coach.fragment(f"{path}/progress")).status(
+        "2 messages recorded, 0 waiting. Recorded. Nothing was sent."
+    )
     assert [await texts(practice, patient) for patient in able] == [
         ["Ann waits for you, Al."],
         ["Ann waits for you, Bo."],
@@ -139,20 +141,22 @@ async def test_consent_counts_as_it_is_when_it_is_sent_and_who_waits_is_taken_ba
     await practice.chart.store.update(by, BY_NAME["phone_numbers"], str(number), no, None)
     await done(database, store, coach.environment_id)
     page = Document(await coach.get(path))
-    assert page.status("1 message sent, 0 waiting, 1 not sent")
+    assert page.status("1 message recorded, 0 waiting, 1 not recorded")
     assert "not opted in to SMS" in page.row("Al Hopper")
     assert await texts(practice, second) == ["We close at noon."]
     looked = await looked_at(coach, second, contents="And at six.")
-    assert looked.button("Send to 1 patient")
+    assert looked.button("Record for 1 patient")
     again = await sent(coach, looked)
     async with await people(coach.environment_id, "coach") as other:
         assert (await other.get(again)).status_code == 404
         assert (await other.send_form(f"{again}/undo")).status_code == 404
     await coach.send_form(f"{again}/undo")
     await done(database, store, coach.environment_id)
-    assert Document(await coach.get(again)).status("0 messages sent, 0 waiting, 1 taken back")
+    page = Document(await coach.get(again))
+    assert page.status("0 messages recorded, 0 waiting, 1 cancelled")
+    assert "cancelled" in page.row("Bo Hopper")
     assert await texts(practice, second) == ["We close at noon."]
-    assert Document(await coach.get("/panel/messages")).row("1 sent, 1 not sent")
+    assert Document(await coach.get("/panel/messages")).row("1 recorded, 1 not recorded")
     events = await chart_events(database, coach)
     assert events == [
         "messages queued: 2 by SMS",
@@ -169,6 +173,22 @@ async def chart_events(database: Database, person: Person) -> list[str]:
             person.environment_id,
         )
     return [f"{row['event']}: {row['detail']}" for row in rows]
+
+
+async def test_the_way_back_to_the_text_has_all_that_was_chosen(
+    practice: Practice, coach: Person
+) -> None:
+    able, refused = await reachable(practice, "Al"), await reachable(practice, "Cy", False)
+    for fields in ({"contents": "We close at noon."}, {"template": "Come by"}):
+        looked = await looked_at(coach, able, refused, **fields)
+        again = {name: looked.field(name).value for name in ("channel", "template", "contents")}
+        ids = [(n, v) for n in ("patient", "left_out") for v in looked.field(n).values]
+        back = Document(
+            await coach.send_form("/panel/message?view=mine", *ids, do="change", **again)
+        )
+        assert back.field("patient").values == sorted((able, refused))
+        wrote = {name: back.field(name).value for name in ("template", "contents")}
+        assert wrote == {"template": "", "contents": ""} | fields
 
 
 async def test_what_is_wrong_with_it_is_told_before_anything_is_looked_at(
@@ -191,4 +211,4 @@ async def test_what_is_wrong_with_it_is_told_before_anything_is_looked_at(
     async with await people(coach.environment_id, "helper") as helper:
         looked = await looked_at(helper, patient, contents="Hello")
         assert looked.row("not shown to your role")
-        assert looked.lacks("button", "Send to 1 patient")
+        assert looked.lacks("button", "Record for 1 patient")

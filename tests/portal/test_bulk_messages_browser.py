@@ -28,14 +28,14 @@ async def test_a_coach_writes_to_a_view_by_the_keyboard(
     await page.get_by_label("What to do with the selected").select_option("message:")
     await page.get_by_role("button", name="Preview").press("Enter")
     await page.get_by_label("Text").fill("Hello {{patient.first_name}}, we close at noon.")
-    await page.get_by_role("button", name="Look at it first").press("Enter")
+    await page.get_by_role("button", name="Preview").press("Enter")
     await expect(
         page.get_by_role("listitem").filter(has_text="not opted in to SMS")
     ).to_be_visible()
-    await page.get_by_role("button", name="Send to 2 patients").press("Enter")
+    await page.get_by_role("button", name="Record for 2 patients").press("Enter")
     await expect(page.get_by_role("status").filter(has_text="2 waiting")).to_be_visible()
     here = page.url[page.url.index("/panel") :]
-    await page.get_by_role("button", name="Take back those who wait").press("Enter")
-    await expect(page.get_by_role("status").filter(has_text="2 taken back")).to_be_visible()
+    await page.get_by_role("button", name="Cancel the waiting ones").press("Enter")
+    await expect(page.get_by_role("status").filter(has_text="2 cancelled")).to_be_visible()
     adding = f"/panel?columns=phase&{_GROUPS}&filter=phase"
     assert not await wrong_with(page, here, "/panel/messages", adding)

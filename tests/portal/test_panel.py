@@ -257,6 +257,19 @@ async def test_the_own_columns_of_mine_stay_and_can_be_as_at_first(
     assert (await panel(coach)).link("Due")
 
 
+async def test_a_tab_of_everybody_keeps_whom_it_shows(practice: Practice, coach: Person) -> None:
+    ada = await practice.patient("Ada", mine=False)
+    await practice.patient("Bea")
+    by = "view=all&columns=phase,added&all=coach:is:me"
+    page = Document(await coach.get(f"/panel?{by}"))
+    assert page.lacks("button", "Save the view")
+    refused = await coach.send_form(f"/panel/save?{by}", do="here")
+    assert Document(refused).mentions("All stays as it is")
+    assert ada in ids((await coach.get("/panel?view=all")).text)
+    same = Document(await coach.get("/panel?view=all&columns=phase,added"))
+    assert same.button("Save the view")
+
+
 async def test_the_tabs_tell_how_many_each_has(practice: Practice, coach: Person) -> None:
     await practice.patient("Ada")
     await practice.patient("Bea", mine=False)

@@ -47,6 +47,12 @@ async def test_a_coach_sorts_selects_and_looks_first_by_the_keyboard(
     await expect(page.get_by_role("columnheader", name="Pain check: score")).to_have_attribute(
         "aria-sort", "ascending"
     )
+    # What a closed list of columns says is not to be seen beneath its box.
+    await page.locator("summary").filter(has_text="Columns").click()
+    box = page.get_by_role("combobox", name="Add a column")
+    await expect(box).to_be_visible()
+    await expect(page.locator(f"#{await box.get_attribute('aria-controls')}")).to_be_hidden()
+    await page.keyboard.press("Escape")
     await page.get_by_label("Select Ada Hopper").focus()
     await page.keyboard.press("Space")
     await page.get_by_label("What to do with the selected").select_option("task:survey")

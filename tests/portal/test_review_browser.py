@@ -47,7 +47,7 @@ async def test_a_supervisor_sees_who_is_behind_a_number_and_hands_their_caseload
     await page.get_by_label("Ann Lee", exact=True).check()
     await page.get_by_label("What the new coaches should know").fill("Otto is ill until May.")
     assert await on_every_screen(page) == []
-    await page.get_by_role("button", name="Look at it first").click()
+    await page.get_by_role("button", name="Preview").click()
     shares = page.get_by_test_id("shares")
     await expect(shares).to_contain_text("2 patients")
     await expect(shares).to_contain_text("1 patient")

@@ -12,6 +12,7 @@ from playwright.async_api import expect
 
 from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.pages.moment_fields import field_text
 from almoner.resources import BY_NAME
 from almoner.vocabulary.times import iso
 from tests.browsers import Screens, wrong_with
@@ -116,6 +117,8 @@ async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
     )
     page = Document(await lead.get(f"/supervisor?day={yesterday}"))
     assert page.testid("banner").mentions("as the change log has them")
+    # The day that is named as an example is one that it takes.
+    assert field_text(yesterday, "date") in page.field("day").help
     early = await lead.get("/supervisor?day=2001-01-01")
     assert early.status_code == 400
     assert Document(early).field("day").error
@@ -166,11 +169,25 @@ async def test_answers_and_missed_appointments_of_four_weeks_are_counted(
     assert counted["Response time", "Within 48 hours"] == 1
     assert counted["Response time", "Not yet"] == 1
     assert counted["No-shows", "Ann Lee"] == 1
+    assert counted["Waiting for an answer", "1 to 7 days"] == 1
     page = Document(await lead.get("/supervisor"))
-    to = page.row("Not yet").link("Not yet: show them").attribute("href")
+    to = page.row("1 to 7 days").link("1 to 7 days: show them").attribute("href")
     assert ids((await lead.get(to)).text) == [waiting]
-    to = page.region("No-shows").link("Ann Lee: show them").attribute("href")
-    assert ids((await lead.get(to)).text) == [slow]
+    # Messages and appointments are counted, of which the panel has no rows.
+    assert page.row("Not yet").lacks("link")
+    assert page.region("No-shows").lacks("link")
+
+
+async def test_whoever_may_open_it_is_led_to_it(
+    practice: Practice, lead: Person, people: People
+) -> None:
+    async with await people(practice.chart.environment, "admin") as admin:
+        page = Document(await admin.get("/supervisor"))
+        # Nothing was written before today, so that no day could be asked for.
+        assert page.lacks("field", "day")
+        assert page.link("Supervisor").attribute("aria-current") == "page"
+    page = Document(await lead.get("/supervisor"))
+    assert page.link("Supervisor").attribute("aria-current") == "page"
 
 
 async def test_it_opens_to_who_supervises_and_counts_what_the_role_shows(

@@ -201,11 +201,10 @@ def day_text(text: str) -> str:
     return text if there is None else f"{day(there, '%b')} {there.year:04}"
 
 
-def example(type_: str) -> str:
-    """What one may type into a field of this type of HTML."""
-    return field_text(
-        {"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}[type_], type_
-    )
+def example(type_: str, value: str = "") -> str:
+    """What one may type into a field of this type of HTML: this ``value``, where there is one."""
+    any_of = {"date": "2026-11-24", "time": "14:30", "datetime-local": "2026-11-24T14:30"}
+    return field_text(value or any_of[type_], type_)
 
 
 def _time_text(text: str) -> str:

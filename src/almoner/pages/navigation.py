@@ -11,9 +11,9 @@ from almoner.pages.render import Room
 ROOMS: Final = (
     Room("Inbox", "/inbox", ("give_care",)),
     Room("My panel", "/panel", ("give_care",)),
+    Room("Supervisor", "/supervisor", ("supervise", "administer")),
     Room("Patients", "/patients", ("give_care",)),
     Room("Calendar", "/calendar", ("give_care",)),
-    Room("Supervisor", "/supervisor", ("supervise",)),
     Room("Workshop", "/workshop", ("design", "integrate")),
     Room("Admin", "/admin", ("administer",)),
     Room("Inbox", "/inbox/failures", ("administer",)),

@@ -184,9 +184,11 @@ def _hour_line(_: Context, hour: int) -> str:
 
 
 @pass_context
-def _moment_hint(_: Context, type_: str) -> str:
-    """How to fill in a field of this type."""
-    return f"Such as {moment_fields.example(type_)}"
+def _moment_hint(_: Context, type_: str, example: str = "") -> str:
+    """How to fill in a field of this type; ``example`` is a value that this one takes, in ISO 8601,
+    blank where it takes any.
+    """
+    return f"Such as {moment_fields.example(type_, example)}"
 
 
 @pass_context

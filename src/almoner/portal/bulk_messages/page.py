@@ -25,7 +25,7 @@ from almoner.portal.bulk_messages.recipients import (
     RecipientBasis,
     recipients,
 )
-from almoner.portal.conversations.queries import TYPES
+from almoner.portal.conversations.queries import RECORDED, TYPES
 from almoner.portal.patient_access import only_of
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import TIMEZONES
@@ -75,13 +75,16 @@ class LeftOutFor:
 @dataclass(frozen=True, kw_only=True)
 class BulkPreview:
     """Who would get it, some as they would read it, and who not. ``id`` is that of the message once
-    it is put into the queue, so that it is one however often that is asked for.
+    it is put into the queue, so that it is one however often that is asked for. ``left_out`` are
+    the ids of those who would not, and ``template`` what was chosen, for the way back to the text.
     """
 
     id: str
     message: BulkText
+    template: str
     channel: str
     able: Sequence[Recipient]
+    left_out: Sequence[str]
     examples: Sequence[Recipient]
     others: Sequence[LeftOutFor]
     pause: int
@@ -96,6 +99,7 @@ class BulkPage:
     bulk: BulkMessage
     channel: str
     left_out: Sequence[LeftOut]
+    recorded: str = RECORDED
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class BulkProgress:
     """How far a message is, asked again and again while somebody waits."""
 
     bulk: BulkMessage
+    recorded: str = RECORDED
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,9 @@ async def look(visit: Visit) -> Response:
     form = await visit.form()
     ids, channel, contents = _ids(form), form.text("channel"), form.text("contents").strip()
     template, errors = form.text("template"), dict[str, str]()
+    if form.text("do") == "change":
+        contents = "" if template else contents
+        return await _form(visit, _ids(form, "left_out"), BulkText(channel, contents), template)
     offered = {each.name: each for each in await _templates(visit)}
     chosen = offered.get(template)
     if channel not in TYPES:
@@ -143,8 +151,10 @@ async def look(visit: Visit) -> Response:
     preview = BulkPreview(
         id=str(uuid.uuid4()),
         message=message,
+        template=template,
         channel=TYPES[channel],
         able=able,
+        left_out=sorted({*ids} - {each.id for each in able}),
         examples=able[:_EXAMPLES],
         others=_others(judged, len(ids)),
         pause=int(queries.PAUSE),
@@ -254,8 +264,9 @@ def _basis(visit: Visit) -> RecipientBasis:
     return RecipientBasis(visit.environment_id, visit.program, zones, only_of(visit))
 
 
-def _ids(form: Form) -> Sequence[str]:
-    ids = (Guid().decode(text, "", []) for text in form.texts("patient"))
+def _ids(form: Form, *more: str) -> Sequence[str]:
+    fields = ("patient", *more)
+    ids = (Guid().decode(text, "", []) for name in fields for text in form.texts(name))
     return sorted({patient_id for patient_id in ids if patient_id})
 
 

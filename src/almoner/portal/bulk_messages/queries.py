@@ -53,10 +53,13 @@ WHERE b.environment_id = $1 AND ($2::uuid IS NULL OR b.worker_id = $2)
 _GET: Final = f"{_BULK} AND b.id = $3"
 _NEWEST: Final = f"{_BULK} ORDER BY b.created_at DESC, b.id LIMIT {LISTED}"
 _LEFT_OUT: Final = f"""
-SELECT p.id::text, {full_name_sql("p")} AS name, r.reason FROM bulk_recipients r
+SELECT p.id::text, {full_name_sql("p")} AS name,
+  CASE r.state WHEN '{TAKEN_BACK}' THEN 'cancelled' ELSE r.reason END AS reason
+FROM bulk_recipients r
 JOIN patients p ON p.environment_id = $1 AND p.id = r.patient_id
-WHERE r.environment_id = $1 AND r.bulk_message_id = $3 AND r.state = '{NOT_SENT}' AND {OF_WORKER}
-ORDER BY r.reason, p.id LIMIT {_NAMED}
+WHERE r.environment_id = $1 AND r.bulk_message_id = $3 AND r.state IN ('{NOT_SENT}', '{TAKEN_BACK}')
+  AND {OF_WORKER}
+ORDER BY r.state, r.reason, p.id LIMIT {_NAMED}
 """
 _TAKE_BACK: Final = f"""
 UPDATE bulk_recipients SET state = '{TAKEN_BACK}', settled_at = clock_timestamp()

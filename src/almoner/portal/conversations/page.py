@@ -15,6 +15,7 @@ from almoner.portal import live
 from almoner.portal.conversations import message_form, templates
 from almoner.portal.conversations.message_form import MessageForm
 from almoner.portal.conversations.queries import (
+    RECORDED,
     Conversation,
     Talk,
     chosen,
@@ -137,7 +138,7 @@ async def _recorded(
     blank = MessageForm(
         direction=message.direction,
         worker_id=message.worker_id,
-        status="Recorded. Nothing was sent.",
+        status=RECORDED,
     )
     return await _answer(
         visit, connection, patient, conversation_id, message=blank, changed="message_reads"

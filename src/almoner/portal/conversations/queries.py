@@ -29,6 +29,8 @@ from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
 PAGE: Final = 30
+# What became of a message that was written here: the portal itself sends none.
+RECORDED: Final = "Recorded. Nothing was sent."
 TYPES: Final[Mapping[str, str]] = {
     "phone": "SMS",
     "email": "E-mail",

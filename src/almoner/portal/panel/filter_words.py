@@ -64,7 +64,7 @@ def sentence(looked_at: PanelAsked) -> str:
 def places(looked_at: PanelAsked) -> list[tuple[str, str]]:
     """Where another filter can stand, as an address has it, with the words of a choice."""
     some = chips(looked_at).some
-    listed = [("all", "must hold")]
+    listed = [("all", "and")]
     for number, group in enumerate(some, 1):
         of_each = [" and ".join(chip.words for chip in together) for together in group]
         listed.append((f"any.{number}.{len(group) + 1}", f"or instead of: {', or '.join(of_each)}"))
@@ -72,5 +72,5 @@ def places(looked_at: PanelAsked) -> list[tuple[str, str]]:
             (f"any.{number}.{place}", f"only together with: {words}")
             for place, words in enumerate(of_each, 1)
         ]
-    listed.append((f"any.{len(some) + 1}.1", "one of several, of which one must hold"))
+    listed.append((f"any.{len(some) + 1}.1", "and one of several (or)"))
     return listed

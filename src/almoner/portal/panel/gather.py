@@ -45,6 +45,15 @@ class PanelAsked:
         return self.view != self.tab.view.fitting(self.about.columns)
 
     @property
+    def may_replace(self) -> bool:
+        """Whether it can be saved in the place of the tab's view: of a tab that everybody has, the
+        columns and the order alone, since its title says whom it shows.
+        """
+        if self.tab.is_built_in:
+            return self.view == self.view.of_those(self.tab.view)
+        return self.tab.is_own
+
+    @property
     def fits(self) -> bool:
         """Whether all is there that the view filters by."""
         return self.view.fits(self.about.columns)

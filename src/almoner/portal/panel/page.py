@@ -85,6 +85,9 @@ async def save(visit: Visit) -> Response:
         return await draw(
             visit, looked_at, problem=f"A name has {LONGEST_TITLE} characters at most."
         )
+    if not is_new and tab.is_built_in and not looked_at.may_replace:
+        problem = f"{tab.title} stays as it is. Save what you filtered as a new view."
+        return await draw(visit, looked_at, problem=problem)
     if is_new:
         saved = SavedView(
             id=str(uuid.uuid4()),

@@ -104,6 +104,10 @@ class PanelView(Struct, frozen=True, kw_only=True):
         sort = self.sort if self.sort in known and known[self.sort].may_sort else "name"
         return replace(self, columns=keys[:MOST_COLUMNS], sort=sort)
 
+    def of_those(self, other: PanelView) -> PanelView:
+        """The same columns and order, of the patients of another view."""
+        return replace(self, every=other.every, some=other.some)
+
     def fits(self, known: Columns) -> bool:
         """Whether all that it filters by is there, and shown to the visitor."""
         return len(self.filters) <= MOST_FILTERS and all(

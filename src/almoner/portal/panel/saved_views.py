@@ -75,10 +75,13 @@ async def tabs(
     places = {own_id(tab.id, worker_id): place for place, tab in enumerate(listed)}
     for row in rows:
         view = _view(row["view"])
-        if view is None or not view.fits(known):
+        if view is None:
             continue
         if row["id"] in places:
-            listed[places[row["id"]]] = replace(listed[places[row["id"]]], view=view, is_own=True)
+            tab = listed[places[row["id"]]]
+            listed[places[row["id"]]] = replace(tab, view=view.of_those(tab.view), is_own=True)
+            continue
+        if not view.fits(known):
             continue
         listed.append(
             SavedView(

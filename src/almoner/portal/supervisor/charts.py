@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from almoner.pages.visit import Visit
-from almoner.portal.supervisor.queries import AGES, HOURS, SPAN, SupervisorNumbers
+from almoner.portal.supervisor.queries import AGES, HOURS, SPAN, WAITED, SupervisorNumbers
 from almoner.workshop.assessment_design import Assessment
 
 WIDTH: Final = 200
@@ -98,21 +98,31 @@ def charts(
             "Response time",
             f"Messages of patients in the last {days} days, by how soon somebody answered.",
             [
-                (title, number, (("all", "waiting:any:"),) if title == "Not yet" else (), "")
+                (title, number, (), "")
                 for title, number in zip(_within(), numbers.answered, strict=True)
             ],
         ),
+        *([_waiting(numbers.waiting)] if numbers.waiting is not None else []),
         _chart(
             "missed",
             "No-shows",
             f"Missed appointments in the last {days} days, by whose calendar they were in.",
-            [
-                (name, number, (("all", f"no_show:within:{days}"),), f"of {expected}")
-                for _, name, number, expected in numbers.missed
-            ],
+            [(name, number, (), f"of {expected}") for _, name, number, expected in numbers.missed],
         ),
         *(_bands(design, numbers) for design in assessments),
     ]
+
+
+def _waiting(numbers: Sequence[int]) -> BarChart:
+    return _chart(
+        "waiting",
+        "Waiting for an answer",
+        "Patients by how long their oldest message without an answer has waited.",
+        [
+            (_waited(place), number, _waited_filters(place), "")
+            for place, number in enumerate(numbers)
+        ],
+    )
 
 
 def _bands(design: Assessment, numbers: SupervisorNumbers) -> BarChart:
@@ -167,6 +177,22 @@ def _late_filters(place: int) -> list[tuple[str, str]]:
     filters = [("all", f"due:least:{AGES[place]}")]
     if place + 1 < len(AGES):
         filters.append(("all", f"due:most:{AGES[place + 1] - 1}"))
+    return filters
+
+
+def _waited(place: int) -> str:
+    """``7 to 28 days``."""
+    if place == 0:
+        return "Less than a day"
+    if place == len(WAITED):
+        return f"More than {WAITED[-1]} days"
+    return f"{WAITED[place - 1]} to {WAITED[place]} days"
+
+
+def _waited_filters(place: int) -> list[tuple[str, str]]:
+    filters = [("all", f"waiting:before:{WAITED[place - 1]}")] if place else []
+    if place < len(WAITED):
+        filters.append(("all", f"waiting:within:{WAITED[place]}"))
     return filters
 
 

@@ -31,7 +31,8 @@ _MAY: Final = ("supervise", "administer")
 class SupervisorPage:
     """The charts of a day. ``day`` is None for today; ``first`` the earliest day that the log tells
     of, None where it tells of none. ``too_long``: they could not be counted in time. ``problem`` is
-    what is wrong with the day that was asked for.
+    what is wrong with the day that was asked for. ``yesterday`` is in ISO 8601, blank where the log
+    does not tell of it.
     """
 
     charts: Sequence[BarChart]
@@ -40,6 +41,7 @@ class SupervisorPage:
     today: date
     too_long: bool
     problem: str
+    yesterday: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,13 @@ class _DayAsked:
     first: date | None
     today: date
     problem: str
+
+    @property
+    def yesterday(self) -> str:
+        """In ISO 8601; blank where the log does not tell of it."""
+        if self.first is None or self.first >= self.today:
+            return ""
+        return clocks.shifted(self.today, -1).isoformat()
 
 
 async def show(visit: Visit) -> Response:
@@ -63,6 +72,7 @@ async def show(visit: Visit) -> Response:
         today=day.today,
         too_long=counted is None,
         problem=day.problem,
+        yesterday=day.yesterday,
     )
     return visit.page("portal/supervisor/supervisor.html", context, 400 if day.problem else 200)
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from almoner.database import Connection
-from almoner.figures.rows import DUE, score_of
+from almoner.figures.rows import DUE, WAITING, score_of
 from almoner.portal.care_flows.view import days_late
 from almoner.portal.inbox.queries import moment
 from almoner.portal.merges_sql import is_current
@@ -32,6 +32,8 @@ _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 AGES: Final = (1, 3, 8, 29)
 # Answered within so many hours.
 HOURS: Final = (4, 24, 48)
+# Has waited for an answer for so many days, the classes between them.
+WAITED: Final = (1, 7, 28)
 _AT_ONCE: Final = 200
 # $1 environment, $2 the worker to whose patients the role is kept or null, $3 the end of the day.
 _THEN: Final = """
@@ -83,6 +85,10 @@ _LATE_NOW: Final = f"""
 SELECT p.timezone, f.number::int AS day, count(*) AS number {_NOW} AND f.figure = '{DUE}'
   AND f.number <= $3 GROUP BY p.timezone, f.number
 """
+_WAITING_NOW: Final = f"""
+SELECT (SELECT count(*) FROM unnest($3::float8[]) AS since WHERE f.number < since) AS place,
+  count(*) AS number {_NOW} AND f.figure = '{WAITING}' GROUP BY place
+"""
 _BANDS_NOW: Final = f"""
 SELECT f.figure, f.word, count(*) AS number {_NOW} AND f.figure = ANY ($3::text[])
   AND f.word IS NOT NULL GROUP BY f.figure, f.word
@@ -132,7 +138,8 @@ class SupervisorNumbers:
     """What was counted. ``coaches`` and ``missed`` are of (id or NOBODY, name, number), the
     most first; ``missed`` with how many appointments took place or were missed. ``late`` are
     patients by class of ``AGES``; ``answered`` messages by class of ``HOURS``, those later, and
-    those not yet. ``bands`` are patients by assessment and band.
+    those not yet. ``bands`` are patients by assessment and band; ``waiting`` patients by class of
+    ``WAITED``, None of a past day.
     """
 
     coaches: Sequence[tuple[str, str, int]]
@@ -141,6 +148,7 @@ class SupervisorNumbers:
     bands: Mapping[str, Mapping[str, int]]
     missed: Sequence[tuple[str, str, int, int]]
     answered: Sequence[int]
+    waiting: Sequence[int] | None
 
 
 async def since(connection: Connection, environment_id: int) -> datetime | None:
@@ -167,6 +175,7 @@ async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
         bands=await (_bands if of.is_past else _bands_now)(connection, of),
         missed=[(row["key"], row["title"], row["number"], row["expected"]) for row in missed],
         answered=_by_hours({row["place"]: row["number"] for row in answered}),
+        waiting=None if of.is_past else await _waiting_now(connection, of),
     )
 
 
@@ -195,6 +204,13 @@ async def _late_now(connection: Connection, of: CountedOf) -> Sequence[tuple[int
         (_since_1970(clocks.day_of(of.end, row["timezone"])) - row["day"], row["number"])
         for row in rows
     ]
+
+
+async def _waiting_now(connection: Connection, of: CountedOf) -> Sequence[int]:
+    since = [(of.end - timedelta(days=days)).timestamp() for days in WAITED]
+    rows = await connection.fetch(_WAITING_NOW, of.environment_id, of.only, since)
+    counts = {row["place"]: row["number"] for row in rows}
+    return [counts.get(place, 0) for place in range(len(WAITED) + 1)]
 
 
 async def _late(connection: Connection, of: CountedOf) -> Sequence[tuple[int, int]]:
