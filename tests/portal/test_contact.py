@@ -82,7 +82,7 @@ async def test_a_card_says_in_words_what_a_number_is_and_a_control_how_one_is_ty
         verified=True,
     )
     profile = Document(await coach.get(f"/patients/{grace.id}"))
-    assert "Mobile · at work · A call has confirmed that it is the patient's" in profile.main()
+    assert "Mobile · at work · Confirmed by call" in profile.main()
     form = (await coach.get(f"/patients/{grace.id}/contact")).text
     controls = {
         "phones-new-phone_number": "A US or Canadian number of ten digits, such as 555-555-5555.",

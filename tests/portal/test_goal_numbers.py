@@ -13,6 +13,7 @@ import pytest
 
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.portal.care_flows import goal_form
 from almoner.portal.measures import readings
 from almoner.portal.measures.measure import Measure
 from almoner.portal.measures.progress import GoalReader, Progress
@@ -79,6 +80,21 @@ def test_a_goal_begins_at_the_value_as_the_flow_began_where_nothing_is_said() ->
         "21 Oct",
         "down 0.4 since 28 Sep (8.4)",
     )
+
+
+def test_a_new_goal_points_from_its_start_to_its_target_and_is_not_over() -> None:
+    values = {**goal_form.BLANK, "measure": HBA1C.key, "begins": "105", "target": "200"}
+    known = [(HBA1C.key, "Lab result")]
+    up = goal_form.target_of(values)
+    down = goal_form.target_of(values | {"target": "7"})
+    assert up is not None
+    assert down is not None
+    assert (up["direction"], down["direction"]) == ("up", "down")
+    assert goal_form.wrong(values, known) == {}
+    assert list(goal_form.wrong(values | {"begins": ""}, known)) == ["direction"]
+    today = date(2026, 11, 20)
+    assert list(goal_form.over(values | {"by": "2026-11-19"}, today)) == ["by"]
+    assert goal_form.over(values | {"by": "2026-11-20"}, today) == {}
 
 
 def test_a_line_says_in_words_what_it_draws_and_one_value_is_none() -> None:

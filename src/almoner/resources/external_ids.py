@@ -69,7 +69,7 @@ external_ids = Resource(
             required=True,
             filter=True,
             sample="MRN-20417",
-            label="Id there",
+            label="ID there",
             help="",
         ),
         Field(

@@ -100,7 +100,7 @@ phone_numbers = Resource(
             "Whether a call to the number has confirmed that it is the patient's.",
             default=False,
             sample=False,
-            label="A call has confirmed that it is the patient's",
+            label="Confirmed by call",
         ),
         consent(
             "opted_in_to_sms", "SMS", "Whether the patient consents to SMS at this number.", True

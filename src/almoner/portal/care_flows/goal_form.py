@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, Final
 
 from almoner.pages import parsing
@@ -12,7 +13,7 @@ from almoner.portal.measures.measure import Measure
 
 # What the form sends of a goal.
 NAMES: Final = ("title", "measure", "begins", "target", "direction", "by")
-BLANK: Final[Mapping[str, str]] = dict.fromkeys(NAMES, "") | {"direction": "down"}
+BLANK: Final[Mapping[str, str]] = dict.fromkeys(NAMES, "")
 _DIRECTIONS: Final = ("down", "up")
 
 
@@ -44,11 +45,19 @@ def wrong(values: Mapping[str, str], measures: Iterable[tuple[str, str]]) -> dic
         errors["begins"] = "Write a number, or leave it blank."
     if _number(values["target"]) is None:
         errors["target"] = "Write the number at which the goal is reached."
-    if values["direction"] not in _DIRECTIONS:
+    if _direction(values) not in _DIRECTIONS:
         errors["direction"] = "Say on which side of the target the goal is reached."
     if values["by"].strip() and parsing.day(values["by"], 1901, 2199) is None:
         errors["by"] = "Choose a day, or leave it blank."
     return errors
+
+
+def over(values: Mapping[str, str], today: date) -> dict[str, str]:
+    """What is wrong with when a new goal is to be reached: a day before ``today``, which is where
+    the patient lives.
+    """
+    day = parsing.day(values["by"], 1901, 2199) if values["measure"] else None
+    return {"by": "Choose a day that is not over."} if day is not None and day < today else {}
 
 
 def target_of(values: Mapping[str, str]) -> Part | None:
@@ -63,9 +72,19 @@ def target_of(values: Mapping[str, str]) -> Part | None:
         "choice": measure.choice or None,
         "from": _number(values["begins"]),
         "value": _number(values["target"]),
-        "direction": values["direction"],
+        "direction": _direction(values),
         "by": None if day is None else day.isoformat(),
     }
+
+
+def _direction(values: Mapping[str, str]) -> str:
+    """The direction that was chosen, else the one from the start to the target; blank where these
+    say none.
+    """
+    begins, target = _number(values["begins"]), _number(values["target"])
+    if values["direction"] or begins is None or target is None or begins == target:
+        return values["direction"]
+    return "down" if target < begins else "up"
 
 
 def _number(text: str) -> Any:

@@ -18,7 +18,7 @@ from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, live
-from almoner.portal.care_flows import flow_form, new_flow, queries
+from almoner.portal.care_flows import flow_form, goal_form, new_flow, queries
 from almoner.portal.care_flows.flow_form import OpenFlowForm
 from almoner.portal.care_flows.queries import MOST, OWN, OWN_OF_NEW, CareFlow
 from almoner.portal.care_flows.view import FlowView
@@ -174,6 +174,8 @@ async def _refused(
     own = OWN.read(visit, form) if opened.what == "about" else {}
     opened = await _ready(visit, connection, opened, flow, own)
     wrong = opened.wrong
+    if opened.what == "goal":
+        wrong |= goal_form.over(opened.values, clocks.today(patient.timezone))
     if own and not wrong:
         try:
             saved = await editing.update(visit, care_flows, flow.id, own, form, within=connection)

@@ -89,7 +89,7 @@ async def snooze(visit: Visit) -> Response:
     meant = moment_words.meant(asked, clocks.local(now, zone))
     until = meant.moment(zone) if meant else None
     if until is None or until <= now:
-        problem = "That is over." if until else "These words name no day and no time."
+        problem = "Type a day or a time in the future, such as fri 9."
         blank = await _form(visit, form.texts("patient"), form.text)
         refused = replace(blank, words=form.text("words").strip(), problem=problem)
         return row_form.draw(visit, _FORM, refused, 400)

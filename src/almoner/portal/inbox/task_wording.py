@@ -66,13 +66,13 @@ class TaskWording:
             else Action("Take", "/inbox/task-take", "e", fields),
             other=Action("Give back", "/inbox/task-return", "", fields)
             if is_mine and task.role
-            else Action("Task", path),
+            else Action("Open", path),
         )
 
     def _chip(self, task: OpenTask, late: int | None) -> DueChip:
         due = self._due(task)
         if due is None:
-            return DueChip("task", "", self._now, "due at no particular time")
+            return DueChip("any day", "", self._now, "due at no particular time")
         here = clocks.local(due, self._zone)
         exact = day_in_words(here.date(), self._today)
         if task.due_time is not None:

@@ -284,7 +284,7 @@ class Wording:
                 "you watch it", "info", news.happened_at, self._exact(news.happened_at, patient)
             ),
             main=Action("Noted", "/inbox/news-noted", "e", (("task", news.id),)),
-            other=Action("Task", f"/tasks/{news.id}"),
+            other=Action("Open", f"/tasks/{news.id}"),
         )
 
     def _new(self, new: New) -> InboxItem:

@@ -21,7 +21,7 @@ from almoner.vocabulary import clocks
 _TEAM: Final = "team:"
 # The words at the end of a title that may say when it is due, as in "ring the pharmacy in 2 weeks".
 _AT_END: Final = 4
-NOT_UNDERSTOOD: Final = "These words name no day and no time. Write fri 9, tomorrow or in 2 weeks."
+NOT_UNDERSTOOD: Final = "Type a day or a time, such as fri 9, tomorrow or in 2 weeks."
 
 
 @dataclass(frozen=True, kw_only=True)
