@@ -400,6 +400,8 @@ async def test_what_needs_a_consent_ends_with_it_by_the_same_record(
         action, **hidden(page, action), **consent_form(given="no", note="No more of these.")
     )
     assert withdrawn.status_code == 303
+    done = Document(await coach.get(withdrawn.headers["location"])).get("status")
+    assert "SMS of 415-555-1234: no. Automated SMS was set to No too." in done
     row = await row_of(database, grace, "phone_numbers", phone)
     assert (row["opted_in_to_sms"], row["automatic_recipient"], row["opted_in_to_voicemail"]) == (
         False,

@@ -98,7 +98,7 @@ class ConsentTable:
 class CollectionPage:
     """The page. ``details`` is the patient's own row, None where that is edited elsewhere.
 
-    ``today`` is the day at the visitor."""
+    ``today`` is the day at the visitor, ``done`` what they just answered, in words."""
 
     patient: Patient
     title: str
@@ -107,6 +107,7 @@ class CollectionPage:
     details: CollectionSection | None
     consents: ConsentTable
     today: date
+    done: str = ""
     most: int = MOST
     ways: tuple[tuple[str, str], ...] = WAYS
 
@@ -179,7 +180,7 @@ async def consent(
     if isinstance(result, EditConflict):
         return editing.conflict(visit, result, form)
     if not isinstance(result, dict):
-        return _done(visit, resource, patient, f"consents-{row_id}")
+        return visit.go(f"{page_address(resource, patient.id)}?answered={row_id}-{name}")
     base_fields = editing.sent_again(form)
     refused = RefusedForm(f"{row_id}-{name}", consents.answer_of(form), result, base_fields)
     return await _page(resource, visit, connection, patient, refused)
@@ -239,6 +240,7 @@ async def _page(
         details=own,
         consents=_consents(sections),
         today=clocks.today(visit.worker.timezone),
+        done="" if refused else _answered(sections, visit.query("answered")),
     )
     return visit.page("portal/collections/page.html", page, 400 if refused else 200)
 
@@ -248,6 +250,25 @@ def _consents(sections: Sequence[CollectionSection]) -> ConsentTable:
     rows = [(part, entry) for part in sections for entry in part.rows if entry.consents]
     titles = (consent.title for _, entry in rows for consent in entry.consents)
     return ConsentTable(tuple(dict.fromkeys(titles)), rows)
+
+
+def _answered(sections: Sequence[CollectionSection], form_id: str) -> str:
+    """What the answer of this form came to, with what was answered by it too; blank of none."""
+    for section, entry in _consents(sections).rows:
+        for done in entry.consents:
+            if done.form.id != form_id or not done.records:
+                continue
+            at = done.records[0].recorded_at
+            too = [
+                f" {other.title} was set to No too."
+                for other in entry.consents
+                if needed_for(section.resource, other.name) == done.name
+                and other.state == "no"
+                and other.records
+                and other.records[0].recorded_at >= at
+            ]
+            return f"{done.title} of {entry.row.name}: {done.state}.{''.join(too)}"
+    return ""
 
 
 async def _section(
