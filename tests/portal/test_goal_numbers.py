@@ -248,6 +248,24 @@ async def test_a_goal_is_given_a_number_another_one_and_none(
 
 
 @pytest.mark.usefixtures("program")
+async def test_a_new_goal_that_is_reached_or_over_already_is_said(
+    coach: Person, store: Store, program: int
+) -> None:
+    grace = await new_patient(store, program)
+    await lab(grace, 3, 8.1)
+    flow = await grace.add("care_flows", care_flow={"description": "Rest", "goals": []})
+    here = f"/patients/{grace.id}/care-flows/{flow}"
+    form = await coach.fragment(f"{here}?open=goal")
+    fields = {"was.care_flow": base(form), "title": "Sugar", "measure": HBA1C.key, "do": "goal"}
+    fields |= {"begins": "", "target": "9", "direction": "down"}
+    over = await coach.send_form(here, htmx=True, **fields, by="2020-01-01")
+    assert over.status_code == 400
+    assert Document(over).field("by").error
+    saved = await coach.send_form(here, htmx=True, **fields, by="")
+    assert "8.1 % reaches it already" in Document(saved).get("status")
+
+
+@pytest.mark.usefixtures("program")
 async def test_who_may_not_see_a_number_sees_that_there_is_one(
     people: People, store: Store, program: int
 ) -> None:

@@ -19,7 +19,7 @@ from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing, live
 from almoner.portal.care_flows import flow_form, goal_form, new_flow, queries
-from almoner.portal.care_flows.flow_form import OpenFlowForm
+from almoner.portal.care_flows.flow_form import FlowCommand, OpenFlowForm
 from almoner.portal.care_flows.queries import MOST, OWN, OWN_OF_NEW, CareFlow
 from almoner.portal.care_flows.view import FlowView
 from almoner.portal.editing import EditConflict
@@ -158,11 +158,20 @@ async def act(visit: Visit, connection: Connection, patient: Patient) -> Respons
         patient=patient,
         flow=view,
         opened=following and await _ready(visit, connection, following, flow, {}),
-        notice=merging.notice or command.notice,
+        notice=merging.notice or _reached_already(command, view) or command.notice,
         leads=command.leads,
     )
     # The flow is in this answer already; what else shows what is late draws itself again.
     return visit.fragment(f"{_FOLDER}/flow.html", part, 200, live.trigger("inbox"))
+
+
+def _reached_already(command: FlowCommand, view: FlowView) -> str:
+    """What is said of a new goal that its newest value reaches already; blank of any other."""
+    is_new = command.opened is not None and command.opened.what == "goal"
+    progress = view.goals[-1].progress if is_new and view.goals else None
+    if progress is None or progress.standing != "reached":
+        return ""
+    return f"Saved. Look at its target again: {progress.now} reaches it already."
 
 
 async def _refused(
