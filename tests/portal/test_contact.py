@@ -81,8 +81,12 @@ async def test_a_card_says_in_words_what_a_number_is_and_a_control_how_one_is_ty
         friendly_name="at work",
         verified=True,
     )
+    named = {"phone_number_type": "cell", "friendly_name": "mobile", "verified": True}
+    await grace.add("phone_numbers", phone_number="415-555-1235", **named)
     profile = Document(await coach.get(f"/patients/{grace.id}"))
     assert "Mobile · at work · Confirmed by call" in profile.main()
+    # What it is called says no more than its kind.
+    assert "Mobile · Confirmed by call" in profile.main()
     form = (await coach.get(f"/patients/{grace.id}/contact")).text
     controls = {
         "phones-new-phone_number": "A US or Canadian number of ten digits, such as 555-555-5555.",
