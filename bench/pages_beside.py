@@ -37,8 +37,11 @@ async def prepare(server_url, patients):
     async with opened.connection() as connection:
         environment = await database.production(connection)
         await publish(connection, environment, kiwi_health.source(), "bench")
-        await portal_pages._fill(connection, environment, patients)
-        token, ids, team = await portal_pages._coach(connection, environment)
+        # Their names in checkouts of before.
+        fill = getattr(portal_pages, "fill", None) or portal_pages._fill
+        coach = getattr(portal_pages, "coach", None) or portal_pages._coach
+        await fill(connection, environment, patients)
+        token, ids, team = await coach(connection, environment)
         backend = await connection.fetchval("SELECT pg_backend_pid()")
     postmaster = machine.postmaster(backend)
     await opened.close()
