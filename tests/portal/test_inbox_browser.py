@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from almoner.data_api.store import Store
 from almoner.database import Database
@@ -117,6 +118,32 @@ async def test_a_sheet_lies_above_the_framed_row_on_a_telephone(
         assert all(under)
         await sheet.get_by_role("button", name="Close").tap()
         await expect(sheet).to_have_count(0)
+
+
+async def test_a_list_that_was_asked_for_before_something_was_done_does_not_show_it_as_to_do(
+    morning: Clinic, screens: Screens
+) -> None:
+    page = await screens(morning.me)
+    await page.goto("/inbox")
+    lists: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/inbox/list", lists.put)
+    first = page.locator(".inbox-rows > li").first
+    name = await first.locator(".cover").inner_text()
+    await page.locator('[data-key="c"][data-htmx-powered]').first.wait_for()
+    await page.keyboard.press("c")
+    await page.locator("#call-form").get_by_label("Outcome").select_option(label="Reached")
+    await page.keyboard.press("Control+Enter")
+    late = await asyncio.wait_for(lists.get(), 30)
+    answer = await late.fetch()
+    todo = int(await page.get_by_test_id("to-do").inner_text())
+    await first.locator('[data-key="e"]').click()
+    await expect(page.get_by_test_id("to-do")).to_have_text(str(todo - 1))
+    async with page.expect_response("**/inbox/list"):
+        await late.fulfill(response=answer)
+    # What comes after it in the same place is taken again.
+    await page.locator("#undo").click()
+    await expect(page.get_by_test_id("to-do")).to_have_text(str(todo))
+    await expect(first).to_contain_text(name)
 
 
 async def test_the_frame_stays_with_the_patient_whom_a_form_is_about(

@@ -25,7 +25,7 @@ STYLES: Final[Mapping[str, str]] = {
 SCRIPTS: Final[Mapping[str, str]] = {
     "almoner": (
         "core day_picker combobox keys key_list menus banners print copy list_places search confirm"
-        " small_forms focus typed_meanwhile connection sent_once sign_out guard redraw rooms"
+        " newest small_forms focus typed_meanwhile connection sent_once sign_out guard redraw rooms"
         " sent_by_script"
     ),
     "portal": (
