@@ -11,10 +11,11 @@ from almoner.pages.render import Room
 ROOMS: Final = (
     Room("Inbox", "/inbox", ("give_care",)),
     Room("My panel", "/panel", ("give_care",)),
-    Room("Supervisor", "/supervisor", ("supervise", "administer")),
+    Room("Supervisor", "/supervisor", ("supervise",)),
     Room("Patients", "/patients", ("give_care",)),
     Room("Calendar", "/calendar", ("give_care",)),
     Room("Workshop", "/workshop", ("design", "integrate")),
     Room("Admin", "/admin", ("administer",)),
+    Room("Supervisor", "/supervisor", ("administer",)),
     Room("Inbox", "/inbox/failures", ("administer",)),
 )
