@@ -39,8 +39,10 @@ def timeline(site: Site, patient: str, show: str = "changes") -> str:
 
 def test_the_api_its_document_the_reference_and_the_demo_have_it(site: Site) -> None:
     rows = site.find("allergies")
-    assert {row["substance"] for row in rows} == {"Penicillin"}
-    assert {row["severity"] for row in rows} <= {"mild", "very_severe", None}
+    # Of the demo, beside what other tests have written.
+    demo = [row for row in rows if row["substance"] == "Penicillin"]
+    assert {row["severity"] for row in demo} <= {"mild", "very_severe", None}
+    assert demo
     assert {"/v1/allergies", "/v1/allergies/{id}"} <= set(document(site)["paths"])
     assert "What it is against." in Document(site.api.get("/docs/allergies").text).main()
     patient, _ = somebody(site)
