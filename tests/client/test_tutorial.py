@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -40,6 +41,15 @@ def begun(line: str, folder: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+def interrupted(process: subprocess.Popen[bytes]) -> int:
+    """How a program ends that is interrupted; a second time where the first was not noticed."""
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(45)
+    process.send_signal(signal.SIGINT)
+    return process.wait(45)
+
+
 async def test_ten_lines_lead_from_an_empty_folder_to_a_copy_that_follows(
     api: Api, tmp_path: Path
 ) -> None:
@@ -69,8 +79,7 @@ async def test_ten_lines_lead_from_an_empty_folder_to_a_copy_that_follows(
 
         await until_true(follows, "the copy follows")
     finally:
-        following.send_signal(signal.SIGINT)
-        assert following.wait(60) == 130
+        assert await asyncio.to_thread(interrupted, following) == 130
 
 
 async def test_what_the_program_asks_is_written_as_classes(api: Api) -> None:
