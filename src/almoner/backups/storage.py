@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from almoner.backups.sealing import BackupError
+from almoner.embedded.record import open_private
 
 _UNFINISHED: Final = ".unfinished"
 
@@ -113,7 +114,7 @@ def unwritable(folder: Path, error: OSError) -> BackupError:
 def _written(path: Path) -> Iterator[IO[bytes]]:
     unfinished = path.with_name(f"{path.name}{_UNFINISHED}")
     try:
-        with open(unfinished, "wb", opener=_private) as file:
+        with open(unfinished, "wb", opener=open_private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -134,7 +135,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

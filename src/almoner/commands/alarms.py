@@ -16,48 +16,60 @@ from almoner.operations import database_gauges
 from almoner.work import standing as work
 
 
-@dataclass(frozen=True)
-class _Alarm:
-    """A gauge that is well up to ``most``; ``words`` take its highest value as ``value``."""
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """A gauge that is well up to ``most``, with what is said then (``calm``) of what people know as
+    ``title``; else ``words``, which take its highest value as ``value``.
+    """
 
     looked_at: str
+    title: str
     gauge: str
     most: float
+    calm: str
     words: str
     mend: str
 
 
-_ALARMS: Final = (
-    _Alarm(
-        "subscribers",
-        "almoner_subscription_lag_seconds",
-        300,
-        "the last is {value:.0f} s behind",
-        "Does a worker run (almoner worker), and does the receiver answer? See: {almoner}"
+ALARMS: Final = (
+    Alarm(
+        looked_at="subscribers",
+        title="Notifications",
+        gauge="almoner_subscription_lag_seconds",
+        most=300,
+        calm="No subscriber is more than 5 minutes behind.",
+        words="the last is {value:.0f} s behind",
+        mend="Does a worker run (almoner worker), and does the receiver answer? See: {almoner}"
         " subscription list",
     ),
-    _Alarm(
-        "work",
-        "almoner_work_oldest_seconds",
-        120,
-        "what is due has waited for {value:.0f} s",
-        "Does a worker run (almoner worker)? See: {almoner} integration list",
+    Alarm(
+        looked_at="work",
+        title="Work in the background",
+        gauge="almoner_work_oldest_seconds",
+        most=120,
+        calm="Nothing that is due waits longer than 2 minutes.",
+        words="what is due has waited for {value:.0f} s",
+        mend="Does a worker run (almoner worker)? See: {almoner} integration list",
     ),
-    _Alarm(
-        "transaction ids",
-        "almoner_database_transaction_age",
-        1e9,
-        "{value:,.0f} transactions are not frozen",
-        "At two thousand million PostgreSQL takes no more. Does autovacuum run? What holds it"
+    Alarm(
+        looked_at="transaction ids",
+        title="Transaction ids",
+        gauge="almoner_database_transaction_age",
+        most=1e9,
+        calm="Less than half of them are in use.",
+        words="{value:,.0f} transactions are not frozen",
+        mend="At two thousand million PostgreSQL takes no more. Does autovacuum run? What holds it"
         " stands in pg_stat_activity, pg_prepared_xacts and pg_replication_slots.",
     ),
-    _Alarm(
-        "log kept",
-        "almoner_database_slot_bytes",
-        4 * 2.0**30,
-        "{value:,.0f} bytes of the database's log wait for whoever follows it",
-        "Fetch it ({almoner} backup wal), or have the database let go of what nobody fetches any"
-        " more: SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE ...",
+    Alarm(
+        looked_at="log kept",
+        title="Log of the database",
+        gauge="almoner_database_slot_bytes",
+        most=4 * 2.0**30,
+        calm="Less than 4 GiB of it wait for whoever follows it.",
+        words="{value:,.0f} bytes of the database's log wait for whoever follows it",
+        mend="Fetch it ({almoner} backup wal), or have the database let go of what nobody fetches"
+        " any more: SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE ...",
     ),
 )
 
@@ -66,7 +78,7 @@ async def findings(connection: Connection) -> AsyncIterator[Finding]:
     """One of each alarm."""
     reads = (lag.gauges, work.gauges, database_gauges.gauges)
     families = {family.name: family for read in reads for family in await read(connection)}
-    for alarm in _ALARMS:
+    for alarm in ALARMS:
         values = [sample.value for sample in families[alarm.gauge].samples]
         highest = max(values, default=0.0)
         yield Finding(

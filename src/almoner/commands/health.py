@@ -30,14 +30,8 @@ SELECT current_setting('server_version'), pg_postmaster_start_time(),
   current_setting('max_connections')::int - (SELECT count(*)::int FROM pg_stat_activity)
 """
 _LAST_SIGN: Final = "SELECT max(seen_at) FROM notifiers"
-# What the alarms are called for people who administer, by what the doctor looks at.
-# What an alarm looks at, and what is said of it where it is well.
-_CALM: Final = {
-    "subscribers": ("Notifications", "No subscriber is more than 5 minutes behind."),
-    "work": ("Work in the background", "Nothing that is due waits longer than 2 minutes."),
-    "transaction ids": ("Transaction ids", "Less than half of them are in use."),
-    "log kept": ("Log of the database", "Less than 4 GiB of it wait for whoever follows it."),
-}
+# By what the doctor looks at.
+_ALARMS: Final = {alarm.looked_at: alarm for alarm in alarms.ALARMS}
 
 
 class InstallationHealth:
@@ -92,13 +86,13 @@ class InstallationHealth:
 async def _inside(connection: Connection) -> list[HealthLook]:
     looks = [await _server(connection), await _worker(connection)]
     async for finding in alarms.findings(connection):
-        title, calm = _CALM[finding.looked_at]
+        alarm = _ALARMS[finding.looked_at]
         words = finding.seen[0].upper() + finding.seen[1:] + "."
         looks.append(
             HealthLook(
-                title=title,
+                title=alarm.title,
                 well=finding.well,
-                words=calm if finding.well else words,
+                words=alarm.calm if finding.well else words,
                 mend=finding.mend,
             )
         )
