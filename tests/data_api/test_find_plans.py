@@ -7,7 +7,7 @@ import re
 import asyncpg
 
 from almoner.access import environments
-from almoner.data_api import statements
+from almoner.data_api import set_statements, statements
 from almoner.database.dialing import SESSION
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Shape
@@ -41,5 +41,42 @@ async def test_a_find_by_name_reads_who_is_called_so_and_whose_name_is_too_long_
             )
             used = set(re.findall(r"patients_\w+|Seq Scan", "\n".join(row[0] for row in plan)))
             assert used == {"patients_name_search", "patients_long_name_part"}, plan
+    finally:
+        await connection.close()
+
+
+_MAPPINGS = """
+INSERT INTO external_ids (environment_id, id, resource, welkin_id, namespace, external_id)
+SELECT $1, gen_random_uuid(), 'patients', gen_random_uuid(), 'clinic', 'id ' || n
+    FROM generate_series(1, 3000) n
+"""
+
+
+async def test_rows_are_known_by_their_external_ids_without_reading_their_namespace(
+    own_dsn: str,
+) -> None:
+    """A first import fills a table that nobody has analyzed, by statements that were planned when
+    it was empty.
+    """
+    pointer = BY_NAME["external_ids"]
+    by_key = next(rule for rule in pointer.unique if "external_id" in rule.fields)
+    connection = await asyncpg.connect(
+        own_dsn, server_settings={"plan_cache_mode": SESSION["plan_cache_mode"], "jit": "off"}
+    )
+    try:
+        environment = await environments.create(connection, "plans")
+        await connection.execute("TRUNCATE external_ids")
+        await connection.execute("ALTER TABLE external_ids SET (autovacuum_enabled = off)")
+        lookup = set_statements.pointed_at(pointer, by_key)
+        await connection.execute(f"PREPARE known AS {lookup}")
+        keys = "ARRAY[" + ", ".join(f"'id {number}'" for number in range(1, 101)) + "]"
+        namespaces = "array_fill('clinic'::text, ARRAY[100])"
+        asked = f"EXECUTE known ({environment}, 'patients', {namespaces}, {keys})"
+        assert await connection.fetch(asked) == []
+        await connection.execute(_MAPPINGS, environment)
+        assert len(await connection.fetch(asked)) == 100
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {asked}")
+        removed = re.findall(r"Rows Removed by .*: (\d+)", "\n".join(row[0] for row in plan))
+        assert sum(map(int, removed)) < 100, plan
     finally:
         await connection.close()

@@ -139,11 +139,15 @@ def pointed_at(pointer: Resource, rule: Unique) -> str:
     fields = [pointer.field(name) for name in rule.fields]
     arrays = ", ".join(f"${3 + n}::{f.kind.column}[]" for n, f in enumerate(fields))
     aliases = ", ".join(f"c{n}" for n in range(len(fields)))
-    same = " AND ".join(
-        f.kind.filter_sql(f"rows.{f.name}", f"sent.c{n}") for n, f in enumerate(fields)
-    )
+    # Row by row through the index of the field that tells most, which stands last. Of a table that
+    # nobody has analyzed yet, PostgreSQL expects that a namespace holds a row or two: whatever else
+    # was compared here, it read all of it for each key while a first import filled it.
+    *narrowing, key = fields
+    by_key = key.kind.filter_sql(f"{pointer.name}.{key.name}", f"sent.c{len(narrowing)}")
+    same = "".join(f" AND rows.{f.name} = sent.c{n}" for n, f in enumerate(narrowing))
     return (
         f"SELECT sent.place, rows.{reference}::text AS row_id FROM unnest({arrays}) WITH ORDINALITY"
-        f" AS sent({aliases}, place) JOIN {pointer.name} AS rows ON rows.environment_id = $1 AND"
-        f" rows.{collection} = $2 AND {same} ORDER BY sent.place"
+        f" AS sent({aliases}, place) CROSS JOIN LATERAL (SELECT * FROM {pointer.name} WHERE"
+        f" environment_id = $1 AND {by_key} OFFSET 0) AS rows WHERE rows.{collection} = $2{same}"
+        " ORDER BY sent.place"
     )
