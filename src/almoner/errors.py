@@ -5,6 +5,7 @@ The page of errors in the docs is printed from that table."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -229,6 +230,9 @@ class Problem:
 # Nobody mends more of them at once, and whoever sends nonsense shall not keep the server busy
 # describing it.
 MOST_PROBLEMS = 100
+# Of "Failed to parse url at .notify_url: it must begin with https://", what tells a person
+# something.
+_PARSED = re.compile(r"Failed to parse [^:]*?: (.*)", re.DOTALL)
 
 
 class Answerable(Exception):  # noqa: N818  # its kinds are errors by their names
@@ -312,6 +316,12 @@ def parse_problem(kind: str, path: str, hint: str = "") -> Problem:
     return Problem(
         "parse_exception", f"{detail}: {hint}" if hint else detail, {"path": path}, "kind", kind
     )
+
+
+def without_path(refused: Problem) -> str:
+    """What a problem tells a person: what is expected, without the names of kind and path."""
+    match = _PARSED.fullmatch(refused.detail)
+    return match[1] if match else refused.detail
 
 
 def render(error: Answerable) -> bytes:

@@ -163,6 +163,7 @@ async def test_a_file_is_mapped_checked_and_written_and_what_was_uploaded_is_del
     checked = await run.check()
     assert await patients(callers, admin.environment_id) == {}
     assert "DOB" in checked.row("January 31, 1970")
+    assert ".phase" not in checked.row("January 31, 1970")
     assert (figure(checked, "would be created"), figure(checked, "would be refused")) == ("2", "1")
     written = await run.send("write")
     assert (figure(written, "created"), figure(written, "refused")) == ("2", "1")
@@ -199,13 +200,59 @@ async def test_everything_that_is_wrong_is_said_at_once_wherever_it_stands(
     run = await uploaded(admin, database, HEADER, *lines)
     checked = await run.check()
     table = checked.region("What is wrong")
-    assert "Phase" in table.row("2 Phase")
-    assert "line 9 has the same id" in table.row("212 MRN")
-    assert "cannot be taken apart" in table.row("302 the row")
-    assert table.row("451 Time zone")
-    assert table.row("451 ZIP")
+    assert table.row("Line 2 Phase")
+    assert "MRN line 9 has the same id" in table.row("Line 212")
+    assert "cannot be taken apart" in table.row("Line 302")
+    assert all(column in table.row("Line 451") for column in ("Time zone", "ZIP"))
     assert figure(checked, "would be refused") == "4"
     assert await patients(callers, admin.environment_id) == {}
+
+
+async def test_all_that_is_wrong_with_a_row_is_said_at_once(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    nobody = str(uuid4())
+    lines = [
+        f"B-1,Grace,Hopper,12/32/1906,US/Nowhere,nowhere,94110,,{nobody}",
+        "B-1,Ada,King,,US/Pacific,nowhere,941,,",
+        "B-2,Mary,May,01/31/1970,US/Pacific,intake,94110,,",
+    ]
+    run = await uploaded(admin, database, f"{HEADER},Coach", *lines, namespace="ehr")
+    checked = await run.check()
+    table = checked.region("What is wrong")
+    for column in ("DOB", "Time zone", "Phase", "Coach"):
+        assert column in table.row("Line 2"), column
+    for column in ("MRN", "DOB", "Phase", "ZIP"):
+        assert column in table.row("Line 3"), column
+    assert len(table.all("term")) == 8
+    assert (figure(checked, "would be created"), figure(checked, "would be refused")) == ("1", "2")
+    await run.send("write")
+    assert set(await patients(callers, admin.environment_id)) == {"Mary"}
+
+
+async def test_what_the_file_has_no_column_of_is_the_same_for_every_row(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    lines = ["MRN,First name,DOB", "A-1,Grace,12/09/1906", "A-2,Ada,12/10/1815"]
+    run = await uploaded(admin, database, *lines, namespace="ehr")
+    every = (await run.page()).region("The same for every row")
+    assert all(name in every.get("note") for name in ("Phase", "Time zone", "Last name"))
+    assert every.lacks("field", "every-birthday")
+    same = {"every-last_name": "King", "every-phase": "intake", "every-timezone": "US/Pacific"}
+    wrong = await admin.send_form(f"{run.path}/check", **same | {"every-timezone": "Atlantis"})
+    assert wrong.status_code == 400
+    assert Document(wrong).field("every-timezone").error
+    assert Document(wrong).field("every-phase").value == "intake"
+    checked = await run.check(**same, **{"every-coach_id": admin.worker_id})
+    assert figure(checked, "would be created") == "2"
+    again = Document(await admin.get(f"{run.path}?columns=1"))
+    assert again.field("every-phase").value == "intake"
+    await run.send("write")
+    people = (await patients(callers, admin.environment_id)).values()
+    names = ("last_name", "phase", "coach_id")
+    assert [[row[name] for name in names] for row in people] == [
+        ["King", "intake", admin.worker_id]
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -300,7 +347,7 @@ async def test_workers_and_rows_about_patients_come_in_by_the_ids_and_addresses_
         namespace="ehr",
     )
     checked = await mails.check()
-    assert "nothing has this id in ehr" in checked.row("2 patient")
+    assert "nothing has this id in ehr" in checked.row("Line 2")
     assert figure(await mails.send("write"), "created") == "1"
 
 
@@ -318,10 +365,12 @@ async def test_what_is_no_such_file_is_refused_in_words_and_rows_can_be_pasted(
         answer = await upload(admin, content, name)
         assert answer.status_code == 400
         assert words in Document(answer).alert(), name
-    pasted = HEADER.replace(",", "\t") + "\nA-1\tGrace\n"
+    pasted = HEADER.replace(",DOB", "").replace(",", "\t") + "\nA-1\tGrace\n"
     answer = await admin.send_form(PATH, collection="patients", pasted=pasted)
     run = Import(admin, database, answer.headers["location"])
-    assert "Grace" in (await run.page()).region("The first rows")
+    page = await run.page()
+    assert "Grace" in page.region("The first rows")
+    assert page.field("every-birthday")
     await admin.send_form(f"{run.path}/remove")
     assert await count(database, admin.environment_id, "import_parts") == 0
 

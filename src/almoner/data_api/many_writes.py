@@ -115,6 +115,8 @@ class ManyWrites(RowWrites):
         if not is_new:
             refuse_twice(rows, [each.row_id for each in rows], ".id")
         async with self._database.transaction() as connection:
+            wrong = [(each.row, each.problems) for each in rows if each.problems]
+            await self._refusals.add_missing(connection, by.environment_id, resource, wrong)
             await write(connection, batch, rows)
             refused = [decode.moved(p, each.place) for each in rows for p in each.problems]
             if refused and request.atomic:

@@ -54,6 +54,26 @@ class Refusals:
                 problems.append(Problem("bad_request", detail, {"path": f".{field.name}"}))
         return problems
 
+    async def add_missing(
+        self,
+        connection: Connection,
+        environment_id: int,
+        resource: Resource,
+        rows: Sequence[tuple[Row, Problems]],
+    ) -> None:
+        """Adds to the problems of each row those of its references to what does not exist."""
+        for field, ref in resource.references:
+            ids = {row[field.name] for row, _ in rows if row.get(field.name) is not None}
+            if not ids:
+                continue
+            target = self._resources[ref.to]
+            statement = set_statements.existing(target)
+            records = await connection.fetch(statement, environment_id, list(ids))
+            unknown = ids - {record["id"] for record in records}
+            for row, problems in rows:
+                if row.get(field.name) in unknown:
+                    problems.append(_unknown(target.singular, f".{field.name}"))
+
     async def any_reference(
         self, connection: Connection, environment_id: int, resource: Resource, row: Row
     ) -> None:

@@ -14,7 +14,7 @@ from almoner.data_api.declare import Resource, Row, Verb
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection
-from almoner.errors import Problem
+from almoner.errors import Problem, without_path
 from almoner.imports.rows import LikelyDuplicate, RowProblem
 from almoner.imports.sources import IMPORTED, fields_of
 from almoner.patient_merges.duplicates import likely_each
@@ -44,10 +44,11 @@ class Undone(Exception):  # noqa: N818  # it ends a trial
 
 @dataclass(frozen=True)
 class Prepared:
-    """A row of the file and the body of its Create."""
+    """A row of the file and the body of its Create, without the cells that ``problems`` are of."""
 
     source: SourceRow
     body: Row
+    problems: tuple[RowProblem, ...] = ()
 
 
 async def prepare(
@@ -56,9 +57,9 @@ async def prepare(
     resource: Resource,
     columns: Columns,
     sources: Sequence[SourceRow],
-) -> tuple[list[Prepared], list[RowProblem]]:
-    """The bodies of rows, and what is wrong with the others. A reference may be an id of the other
-    system; of a worker, an e-mail address as well.
+) -> list[Prepared]:
+    """The bodies of rows, each with what is wrong with its cells. A reference may be an id of the
+    other system; of a worker, an e-mail address as well.
     """
     known = await _references(connection, environment_id, resource, columns, sources)
 
@@ -70,17 +71,14 @@ async def prepare(
 
     fields = fields_of(resource)
     prepared: list[Prepared] = []
-    problems: list[RowProblem] = []
     for source in sources:
         body, errors = body_of(source, columns, fields, look_up)
-        problems += [RowProblem(error.line, error.column, error.reason) for error in errors]
-        if errors:
-            continue
+        problems = tuple(RowProblem(each.line, each.column, each.reason) for each in errors)
         own = id_of(source, columns)
         if own and resource is not external_ids:
             body[external_ids.name] = [{"namespace": columns.namespace, EXTERNAL_ID: own}]
-        prepared.append(Prepared(source, body))
-    return prepared, problems
+        prepared.append(Prepared(source, body, problems))
+    return prepared
 
 
 async def _references(
@@ -160,10 +158,43 @@ async def tried(
         return written
 
 
-def problems_of(
-    columns: Columns, source: SourceRow, problems: Sequence[Problem]
+async def further_problems(
+    connection: Connection,
+    store: Store,
+    by: Actor,
+    resource: Resource,
+    columns: Columns,
+    unfit: Sequence[Prepared],
+    existing: str,
 ) -> list[RowProblem]:
-    """What a row was refused for, with the column that it came from."""
+    """What else is wrong with rows that cannot be taken for what is wrong already, so that all of
+    it is mended at once. They are tried apart from the others, which they are not to get in the
+    way of.
+    """
+    whole = [each for each in unfit if not each.source.broken]
+    further: list[RowProblem] = []
+    for each, row in zip(
+        whole,
+        await tried(connection, store, by, resource, prepared=whole, existing=existing),
+        strict=True,
+    ):
+        # What a column is refused for already, it is refused for once.
+        refused = {problem.column for problem in each.problems}
+        further += [
+            problem
+            for problem in problems_of(resource, columns, each.source, row.problems)
+            if problem.column not in refused
+        ]
+    return further
+
+
+def problems_of(
+    resource: Resource, columns: Columns, source: SourceRow, problems: Sequence[Problem]
+) -> list[RowProblem]:
+    """What a row was refused for, with the column that it came from; where none did, with what the
+    field is called.
+    """
+    titles = {field.name: field.title for field in resource.fields}
     reasons = []
     for problem in problems:
         path = str(problem.extra.get("path", "")).lstrip(".")
@@ -171,7 +202,10 @@ def problems_of(
             column = columns.identified_by or ""
         else:
             column = columns.column_of(path) if path else ""
-        reasons.append(RowProblem(source.line, column, problem.detail))
+            column = column if column in columns.columns else titles.get(column, column)
+        blank = problem.rule == "required"
+        reason = "it is blank, and a new row needs it" if blank else without_path(problem)
+        reasons.append(RowProblem(source.line, column, reason))
     return reasons
 
 

@@ -4,7 +4,8 @@ in one transaction with the mark that it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from almoner.access.secrets import SecretBox
@@ -86,29 +87,25 @@ class ImportHandler:
             return Outcome(DONE)
         environment_id, resource = run.step.environment_id, IMPORTED[import_.collection]
         columns = _columns(import_)
-        prepared, problems = await checking.prepare(
-            connection, environment_id, resource, columns, part.rows
-        )
-        repeated: dict[str, int] = run.step.args["repeated"]
-        problems += [
-            RowProblem(int(line), columns.identified_by or "", f"line {first} has the same id")
-            for line, first in repeated.items()
-        ]
-        prepared = [each for each in prepared if str(each.source.line) not in repeated]
-        store, by = self._store.within(connection), _actor(environment_id, import_)
+        every = await checking.prepare(connection, environment_id, resource, columns, part.rows)
+        every = [_repeated(each, columns, run.step.args["repeated"]) for each in every]
+        unfit, prepared = _apart(every)
+        problems = [problem for each in unfit for problem in each.problems]
+        trial = (connection, self._store.within(connection), _actor(environment_id, import_))
         existing = checking.existing_of(import_.choices)
-        tried = await checking.tried(
-            connection, store, by, resource, prepared=prepared, existing=existing
-        )
+        tried = await checking.tried(*trial, resource, prepared=prepared, existing=existing)
         outcomes: list[tuple[int, str, str | None, Any]] = []
         new: list[Prepared] = []
         for each, row in zip(prepared, tried, strict=True):
-            problems += checking.problems_of(columns, each.source, row.problems)
+            problems += checking.problems_of(resource, columns, each.source, row.problems)
             if row.outcome == "created":
                 new.append(each)
             if row.outcome:
                 outcome = _OUTCOMES.get(row.outcome, row.outcome)
                 outcomes.append((each.source.line, outcome, None, None))
+        problems += await checking.further_problems(
+            *trial, resource, columns, unfit=unfit, existing=existing
+        )
         outcomes += [(line, "refused", None, None) for line in {each.line for each in problems}]
         duplicates = (
             await checking.duplicates(connection, environment_id, new)
@@ -131,9 +128,9 @@ class ImportHandler:
         checked = part.checked or Checked([], [])
         bad = {problem.line for problem in checked.problems}
         sources = [source for source in part.rows if source.line not in bad]
-        prepared, problems = await checking.prepare(
-            connection, environment_id, resource, columns, sources
-        )
+        every = await checking.prepare(connection, environment_id, resource, columns, sources)
+        unfit, prepared = _apart(every)
+        problems = [problem for each in unfit for problem in each.problems]
         outcomes: list[tuple[int, str, str | None, Any]] = []
         writing = _Writing(prepared, checked, import_)
         outcomes += [(line, "skipped", None, None) for line in writing.skipped]
@@ -141,9 +138,9 @@ class ImportHandler:
         existing = checking.existing_of(import_.choices)
         written = await checking.create_all(store, by, resource, writing.created, existing)
         changed = await checking.write_all(store, by, resource, writing.changes())
-        every = (*writing.created, *writing.changed)
-        for each, row in zip(every, (*written, *changed), strict=True):
-            problems += checking.problems_of(columns, each.source, row.problems)
+        tried = (*writing.created, *writing.changed)
+        for each, row in zip(tried, (*written, *changed), strict=True):
+            problems += checking.problems_of(resource, columns, each.source, row.problems)
             if row.written is not None:
                 outcome = _OUTCOMES.get(row.outcome, row.outcome)
                 moment = row.written.updated_at
@@ -195,6 +192,21 @@ class ImportHandler:
         import_ = await rows.get(connection, environment_id, import_id)
         place = step.args["part"]
         return import_, await rows.part(connection, self._box, environment_id, import_id, place)
+
+
+def _repeated(each: Prepared, columns: Columns, repeated: Mapping[str, int]) -> Prepared:
+    """The row, with the problem that an earlier line has its id where one does."""
+    first = repeated.get(str(each.source.line))
+    if first is None:
+        return each
+    column, reason = columns.identified_by or "", f"line {first} has the same id"
+    problem = RowProblem(each.source.line, column, reason)
+    return replace(each, problems=(*each.problems, problem))
+
+
+def _apart(rows: Sequence[Prepared]) -> tuple[list[Prepared], list[Prepared]]:
+    """The rows with something wrong in them, and the others."""
+    return [each for each in rows if each.problems], [each for each in rows if not each.problems]
 
 
 class _Writing:

@@ -11,14 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from almoner.errors import Answerable, Problem
+from almoner.errors import Answerable, Problem, without_path
 from almoner.pages.moment_fields import example
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
 
 BLANK: Final = "Fill this in."
-# Of "Failed to parse url at .notify_url: it must begin with https://", what tells a person
-# something.
-_HINT: Final = re.compile(r"Failed to parse [^:]*?: (.*)", re.DOTALL)
 _EXPECTED: Final = re.compile(
     r"(?P<what>an? .+?) is expected(?P<more>, (?:but|not|such as) .+)?", re.DOTALL
 )
@@ -73,8 +70,7 @@ def refusal(refused: Problem) -> str:
         return next(
             (sentence for end, sentence in _TAKEN.items() if path.endswith(end)), refused.detail
         )
-    match = _HINT.fullmatch(refused.detail)
-    hint = match[1] if match else refused.detail
+    hint = without_path(refused)
     if expected := _EXPECTED.fullmatch(hint):
         hint = f"give {expected['what']}{expected['more'] or ''}"
     return hint[:1].upper() + hint[1:] + ("" if hint.endswith((".", "?")) else ".")

@@ -46,7 +46,7 @@ async def state_page(visit: Visit, row: ImportRow) -> StatePage:
         compared = duplicates_known[:_DUPLICATES] if row.state == rows.CHECKED else []
         prepared: list[Prepared] = []
         if compared and row.columns is not None:
-            prepared, _ = await checking.prepare(
+            prepared = await checking.prepare(
                 connection,
                 visit.environment_id,
                 IMPORTED[row.collection],

@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from starlette.responses import Response
@@ -23,7 +24,7 @@ from almoner.pages.route import PageRoute
 from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Form, Visit
 from almoner.portal.admin.withheld import withheld
-from almoner.portal.admin_import import view
+from almoner.portal.admin_import import constants, view
 from almoner.portal.admin_import.checked import state_page
 from almoner.portal.admin_import.view import ImportProgressPart, ImportsPage, MappingPage
 from almoner.vocabulary.kinds import Guid
@@ -86,7 +87,13 @@ async def show_progress(visit: Visit) -> Response:
 async def check(visit: Visit) -> Response:
     """Keeps which column is which field, and has every row checked."""
     row, form = await _import(visit), await visit.form()
-    columns = _chosen(IMPORTED[row.collection], _columns(row), form)
+    resource = IMPORTED[row.collection]
+    async with visit.connection() as connection:
+        every = await constants.to_fill_in(visit, connection, resource)
+    values, errors = constants.read(every, form)
+    columns = replace(_chosen(resource, _columns(row), form), constants=values)
+    if errors:
+        return await _mapping(visit, replace(row, columns=columns.as_values()), errors)
     parts = [part.rows for part in await _parts(visit, row)]
     repeated = await asyncio.to_thread(checking.repeated, parts, columns)
     choices = {checking.EXISTING: "keep" if form.text("existing") == "keep" else "update"}
@@ -218,9 +225,13 @@ def _columns(row: ImportRow) -> Columns:
     return mapping.of_values(row.columns)
 
 
-async def _mapping(visit: Visit, row: ImportRow) -> Response:
+async def _mapping(
+    visit: Visit, row: ImportRow, errors: Mapping[str, str] | None = None
+) -> Response:
+    """The columns; ``errors`` are of what is to be the same for every row, by field."""
     resource, columns = IMPORTED[row.collection], _columns(row)
     async with visit.connection() as connection:
+        every = await constants.to_fill_in(visit, connection, resource)
         part = await rows.part(connection, visit.parts.box, visit.environment_id, row.id, 0)
     first = part.rows if part else []
     page = MappingPage(
@@ -232,9 +243,9 @@ async def _mapping(visit: Visit, row: ImportRow) -> Response:
         notations=view.DAYS,
         existing=checking.existing_of(row.choices),
         missing=view.missing(resource, columns),
-        error="",
+        every=constants.controls(every, columns, errors or {}),
     )
-    return visit.page(f"{_FOLDER}/mapping.html", page)
+    return visit.page(f"{_FOLDER}/mapping.html", page, 400 if errors else 200)
 
 
 async def _parts(visit: Visit, row: ImportRow) -> Sequence[ImportPart]:

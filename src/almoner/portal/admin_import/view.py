@@ -13,6 +13,7 @@ from almoner.imports.results import Result
 from almoner.imports.rows import ImportRow, RowProblem
 from almoner.imports.sources import documents, targets
 from almoner.patient_merges.duplicates import Likely
+from almoner.portal.admin_import.constants import Constants
 from almoner_files.delimited import SourceRow
 from almoner_files.fields import example
 from almoner_files.mapping import EXTERNAL_ID, NOTATIONS
@@ -84,7 +85,7 @@ class MappingPage:
     notations: Sequence[tuple[str, str]]
     existing: str
     missing: Sequence[str]
-    error: str
+    every: Constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +149,9 @@ def columns(resource: Resource, mapped: Columns, first: SourceRow | None) -> lis
 
 
 def missing(resource: Resource, mapped: Columns) -> list[str]:
-    """The fields that a new row needs and no column goes into."""
+    """The fields that a new row needs, that no column goes into and that have no value for all."""
     there = {target.field.partition(".")[0] for target in mapped.columns.values() if target}
+    there |= mapped.constants.keys()
     needed = [field for field in targets(resource) if field.required]
     return [field.title for field in needed if field.name not in there]
 
