@@ -103,7 +103,7 @@ async def test_who_may_have_it_gets_it_once_in_words_of_their_own(
     noise = await reachable(practice, "Noise")
     chosen = (*able, refused, unreachable, silent, alone)
     looked = await looked_at(coach, *chosen, template="Come by")
-    assert looked.row("not opted in to SMS").mentions("Cy Hopper")
+    assert looked.row("never asked about SMS").mentions("Cy Hopper")
     assert looked.row("no phone number").mentions("Di Hopper")
     assert looked.row("a phase without reminders").mentions("Ed Hopper")
     assert looked.row("nothing is known for coach.first_name").mentions("Flo Hopper")
@@ -142,7 +142,7 @@ async def test_consent_counts_as_it_is_when_it_is_sent_and_who_waits_is_taken_ba
     await done(database, store, coach.environment_id)
     page = Document(await coach.get(path))
     assert page.status("1 message recorded, 0 waiting, 1 not recorded")
-    assert "not opted in to SMS" in page.row("Al Hopper")
+    assert "does not agree to SMS" in page.row("Al Hopper")
     assert await texts(practice, second) == ["We close at noon."]
     looked = await looked_at(coach, second, contents="And at six.")
     assert looked.button("Record for 1 patient")

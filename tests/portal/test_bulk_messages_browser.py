@@ -30,7 +30,7 @@ async def test_a_coach_writes_to_a_view_by_the_keyboard(
     await page.get_by_label("Text").fill("Hello {{patient.first_name}}, we close at noon.")
     await page.get_by_role("button", name="Preview").press("Enter")
     await expect(
-        page.get_by_role("listitem").filter(has_text="not opted in to SMS")
+        page.get_by_role("listitem").filter(has_text="never asked about SMS")
     ).to_be_visible()
     await page.get_by_role("button", name="Record for 2 patients").press("Enter")
     await expect(page.get_by_role("status").filter(has_text="2 waiting")).to_be_visible()

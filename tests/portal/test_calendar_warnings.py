@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("book")
 TUESDAY = coming(1)
 # 08:00 where the coach is: five in the morning for her.
 NIGHT = "It is 05:00–05:45 in US Pacific for Grace Hopper, and not between 8:00 and 20:00."
-UNASKED = "415-555-0101 is not opted in to calls."
-NUMBERLESS = "The patient has no phone number, so none is opted in to calls."
+UNASKED = "415-555-0101: never asked about calls."
+NUMBERLESS = "The patient has no phone number."
 
 
 async def grace(book: Book) -> str:
@@ -126,7 +126,7 @@ async def test_one_number_that_may_be_called_is_enough_unless_the_same_one_was_r
     await book.number(twice, "415-555-0103", opted_in_to_phone=True)
     await book.number(twice, "415-555-0103", opted_in_to_phone=False)
     assert Document(await booking(coach, twice, do="check", time="13:00")).status(
-        "415-555-0103 is not opted in to calls."
+        "415-555-0103: never asked about calls."
     )
     nobody = await book.patient(first_name="Numberless", calls=False)
     assert Document(await booking(coach, nobody, do="check", time="13:00")).status(NUMBERLESS)

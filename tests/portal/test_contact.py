@@ -437,3 +437,73 @@ async def test_what_needs_a_consent_is_not_given_before_it_and_is_shown_as_not_i
     assert Document(await coach.get(f"/patients/{grace.id}/contact")).row(
         "not in force: E-mail is not given"
     )
+
+
+async def answered(coach: Person, grace: Chart, action: str, answer: str) -> httpx.Response:
+    """The page after an answer."""
+    page = await coach.get(f"/patients/{grace.id}/contact")
+    done = await coach.send_form(action, **hidden(page, action), **consent_form(given=answer))
+    return await coach.get(done.headers["location"])
+
+
+async def taken_back(coach: Person, done: httpx.Response, action: str) -> httpx.Response:
+    """What the button to take it back answers with."""
+    records = re.findall(r'name="record" value="(\d+)"', done.text)
+    assert Document(done).form(to=f"{action}/undo")
+    return await coach.send_form(f"{action}/undo", *(("record", each) for each in records))
+
+
+async def test_an_answer_is_taken_back_as_if_nobody_had_asked_with_what_ended_by_it(
+    coach: Person, grace: Chart, database: Database
+) -> None:
+    opted = {"phone_number_type": "cell", "opted_in_to_sms": True, "automatic_recipient": True}
+    phone, noise = [
+        await grace.add("phone_numbers", phone_number=f"415-555-123{n}", **opted) for n in (4, 5)
+    ]
+    here = f"/patients/{grace.id}/contact"
+
+    async def consents() -> list[str]:
+        row = await row_of(database, grace, "phone_numbers", phone)
+        return [name for name in consents_of(BY_NAME["phone_numbers"]) if row[name]]
+
+    # A refusal with what ended by it.
+    sms = f"{here}/phones/{phone}/opted_in_to_sms"
+    done = await answered(coach, grace, sms, "no")
+    assert await consents() == []
+    answer = await taken_back(coach, done, sms)
+    assert answer.status_code == 303
+    assert "taken back" in Document(await coach.get(answer.headers["location"])).get("status")
+    assert await consents() == ["opted_in_to_sms", "automatic_recipient"]
+    # An answer that changed nothing of the row: nobody was asked, as before.
+    calls = f"{here}/phones/{phone}/opted_in_to_phone"
+    profile = f"/patients/{grace.id}"
+    for pressed in ("no", "yes"):
+        done = await answered(coach, grace, calls, pressed)
+        assert (await taken_back(coach, done, calls)).status_code == 303
+        assert await consents() == ["opted_in_to_sms", "automatic_recipient"]
+        card = Document(await coach.get(profile)).region("Contact")
+        assert "no calls" not in card
+        assert "Never asked about calls" in card
+    # What was recorded stays, with who took it back.
+    assert [row["how"] for row in await records(database, phone)].count("undone") == 4
+    assert len(await records(database, phone)) == 8
+    history = [row.words for row in Document(await coach.get(here)).all("listitem")]
+    assert sum("taken back" in words for words in history) == 4
+    assert await records(database, noise) == []
+
+
+async def test_an_answer_is_not_taken_back_after_another(
+    coach: Person, grace: Chart, database: Database
+) -> None:
+    phone = await grace.add("phone_numbers", phone_number="415-555-1234", phone_number_type="cell")
+    action = f"/patients/{grace.id}/contact/phones/{phone}/opted_in_to_phone"
+    first = await answered(coach, grace, action, "yes")
+    second = await answered(coach, grace, action, "no")
+    late = await taken_back(coach, first, action)
+    assert late.status_code == 409
+    assert Document(late).get("alert")
+    assert not (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_phone"]
+    assert (await taken_back(coach, second, action)).status_code == 303
+    assert (await row_of(database, grace, "phone_numbers", phone))["opted_in_to_phone"]
+    # The one before it is the newest again, and yet not taken back: something was done since.
+    assert (await taken_back(coach, first, action)).status_code == 409

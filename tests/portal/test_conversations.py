@@ -192,7 +192,7 @@ async def test_a_number_that_is_refused_once_is_refused_however_often_it_is_ther
     await charts.number(program, patient, "415-555-1234", sms=False)
     conversation = await charts.conversation(program, patient)
     here = f"/patients/{patient}/conversations/{conversation}"
-    assert "415-555-1234 is not opted in to SMS." in Document(await coach.get(here)).region(
+    assert "415-555-1234: never asked about SMS." in Document(await coach.get(here)).region(
         "Conversation"
     )
     refused = await coach.send_form(
@@ -200,7 +200,7 @@ async def test_a_number_that_is_refused_once_is_refused_however_often_it_is_ther
     )
     assert "Nothing is recorded" in Document(refused).field("contents").error
     assert await _messages(api, patient) == []
-    # Another number that is opted in may be written to.
+    # Another number that agreed may be written to.
     await charts.number(program, patient, "415-555-9999", sms=True)
     assert "SMS · 415-555-9999" in Document(await coach.get(here)).region("Conversation")
 
@@ -249,7 +249,7 @@ async def test_nothing_goes_out_without_consent_and_it_says_to_what_and_where_to
     address = refused.get("phone_number") or refused["email"]
     assert answer.status_code == 400
     assert (
-        f"{address} (mobile) is not opted in to {'SMS' if kind == 'phone' else 'e-mail'}."
+        f"{address} (mobile): never asked about {'SMS' if kind == 'phone' else 'e-mail'}."
         in Document(answer).field("contents").error
     )
     assert Document(answer).link(to=f"/patients/{patient}/contact")
@@ -363,8 +363,8 @@ async def test_several_conversations_of_a_type_are_coded_by_their_day_and_their_
     assert re.search(
         rf'href="/patients/{patient}/conversations/{mail}"[^>]*><span>E-mail<', page.text
     )
-    assert Document(page).row("415-555-1234 (mobile): opted in to SMS")
-    assert Document(page).row("415-555-9999 (home): not opted in to SMS")
+    assert Document(page).row("415-555-1234 (mobile): agreed to SMS")
+    assert Document(page).row("415-555-9999 (home): never asked about SMS")
 
 
 async def test_earlier_messages_come_page_by_page_none_twice(

@@ -121,8 +121,57 @@ async def test_filters_hold_together_and_alternatives_one_of_them(
     assert await fitting(f"all={SCORE}:most:3&all=record.medicine.dose:least:1") == {low}
     assert await fitting(f"{mine}&all=phase:is:intake&all=added:within:2") == {low, high, late}
     assert await fitting(f"{mine}&all=added:before:2") == set()
-    assert await fitting(f"{mine}&all=consent.sms:is:true") == set()
+    assert await fitting(f"{mine}&all=consent.sms:is:yes") == set()
     assert await fitting(f"{mine}&all=patient.timezone:is:US/Eastern") == {low, high, late}
+
+
+async def test_a_consent_is_the_same_where_it_is_filtered_by_and_where_a_message_is_written(
+    practice: Practice, coach: Person
+) -> None:
+    # By name: what their numbers say of SMS. One number may be there twice.
+    numbers = {
+        "Ada": [("415-555-0001", True)],
+        "Ben": [("415-555-0002", True), ("415-555-0002", False)],
+        "Cleo": [("415-555-0003", False), ("415-555-0004", True)],
+        "Dora": [],
+        "Eve": [("415-555-0005", False)],
+    }
+    patients = {name: await practice.patient(name) for name in (*numbers, "Fay")}
+    by = Actor(practice.chart.environment, "client:other", "api", "test")
+    for name, known in {**numbers, "Fay": [("415-555-0006", True)]}.items():
+        for number, agreed in known:
+            row = await practice.chart.make(
+                "phone_numbers",
+                user_id=patients[name],
+                phone_number=number,
+                phone_number_type="cell",
+                opted_in_to_sms=agreed,
+            )
+    # Another system takes it back.
+    change = {"opted_in_to_sms": False}
+    await practice.chart.store.update(by, BY_NAME["phone_numbers"], row, change, None)
+    words = {}
+    for answer in ("yes", "no", "never%20asked"):
+        page = await coach.get(f"/panel?columns=consent.sms&all=consent.sms:is:{answer}")
+        for patient in ids(page.text):
+            words[patient] = answer
+    agreed_to = {name: words.get(patient) for name, patient in patients.items()}
+    assert agreed_to == {
+        "Ada": "yes",
+        "Ben": "never%20asked",
+        "Cleo": "yes",
+        "Dora": None,
+        "Eve": "never%20asked",
+        "Fay": "no",
+    }
+    sentences = {"never%20asked": "never asked about SMS", "no": "does not agree to SMS"}
+    for name, patient in patients.items():
+        form = Document(await coach.get(f"/patients/{patient}/conversations/new?type=phone")).main()
+        for answer, sentence in sentences.items():
+            is_there = name != "Cleo" and agreed_to[name] == answer
+            assert (f": {sentence}." in form) == is_there, (name, answer)
+        of_patient = (await panel(coach, "?columns=consent.sms")).row(f"{name} Hopper")
+        assert name == "Dora" or sentences.get(agreed_to[name] or "", "agreed to SMS") in of_patient
 
 
 async def test_what_is_written_shows_at_once_and_what_is_taken_away_too(

@@ -312,7 +312,7 @@ async def test_a_merge_does_not_undo_a_consent_that_was_withdrawn_on_one_record(
         "id"
     ]
     here = f"/patients/{survivor}/conversations/{talk}"
-    assert "415-555-7777 is not opted in to SMS" in Document(await coach.get(here)).region(
+    assert "415-555-7777: never asked about SMS." in Document(await coach.get(here)).region(
         "Conversation"
     )
     sent = await coach.send_form(

@@ -18,6 +18,7 @@ from almoner.pages.row_heights import row_height
 from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
+from almoner.vocabulary.consent_words import agreement
 from almoner.vocabulary.definitions import Rights
 from almoner.vocabulary.names import full_name, isolated
 
@@ -84,6 +85,7 @@ class Renderer:
         self._environment.filters.update(
             initials=filters.initials,
             full_name=full_name,
+            agreement=agreement,
             counted=filters.counted,
             day=filters.day,
             weekday=filters.weekday,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from almoner.portal.consent_answers import Answer
+from almoner.vocabulary.consent_words import Answer
 from almoner.vocabulary.names import Named
 
 

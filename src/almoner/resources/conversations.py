@@ -2,6 +2,8 @@
 Conversations).
 """
 
+from typing import Final
+
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb, patient_reference
 from almoner.data_api.presented import Presented
 from almoner.vocabulary.choices import Choice
@@ -11,6 +13,16 @@ from almoner.vocabulary.kinds import Text
 # The later edition's names: what was the program's own app is ``welkin_app`` there, and ``app`` is
 # somebody else's.
 LATER_TYPES = (("welkin_app", "app"), ("app", "third_party_app"), ("sms", "phone"))
+# What people read for the types, wherever one is named.
+CHANNEL: Final = Choice(
+    ("app", "third_party_app", "phone", "email"),
+    LATER_TYPES,
+    words=(("phone", "SMS"), ("email", "E-mail"), ("third_party_app", "Another app")),
+)
+# In the order in which people are offered them.
+CHANNELS: Final = {
+    value: CHANNEL.in_words(value) for value in ("phone", "email", "app", "third_party_app")
+}
 
 conversations = Resource(
     name="conversations",
@@ -25,7 +37,7 @@ conversations = Resource(
         patient_reference("The patient whom the conversation is with."),
         Field(
             "conversation_type",
-            Choice(("app", "third_party_app", "phone", "email"), LATER_TYPES),
+            CHANNEL,
             "How the messages travel: the program's own app, somebody else's, SMS or e-mail. Null"
             " when not given.",
             sample="phone",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from almoner.resources._contact_channels import CONTACT_CHANNELS
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.process_design import (
     GROUPS,
@@ -25,7 +26,6 @@ _RULES: Final = {
     "round_robin": ", each in turn",
     "same_as_appointment": ", whose appointment it is",
 }
-_CONSENT: Final = {"sms": "SMS", "calls": "calls", "email": "e-mail"}
 
 
 def titles_of(program: ProgramDesign | Outline) -> Titles:
@@ -46,6 +46,11 @@ def titles_of(program: ProgramDesign | Outline) -> Titles:
     }
 
 
+def _consent(name: str, otherwise: str) -> str:
+    channel = CONTACT_CHANNELS.get(name)
+    return channel.within if channel is not None else otherwise
+
+
 def _of(titles: Titles, group: str, name: str) -> str:
     return titles.get((group, name), name)
 
@@ -59,7 +64,7 @@ def trigger(when: Trigger, titles: Titles) -> str:
     appointment = _of(titles, "appointment_types", when.appointment) or "an appointment"
     assessment = _of(titles, "assessments", when.assessment) or "an assessment"
     hours = _number(when.hours or 0, "hour")
-    consent = _CONSENT.get(when.consent, "something")
+    consent = _consent(when.consent, "something")
     return {
         "patient_created": "a patient is created",
         "phase_entered": f"the phase {phase} is entered" if phase else "a phase is entered",
@@ -109,7 +114,7 @@ def condition(looked_at: ProcessCondition, titles: Titles) -> str:
         "score": f"the score{of}",
         "band": f"the band{of}",
         "record": f"{looked_at.field} of {_of(titles, 'custom_data_types', looked_at.record)}",
-        "consent": f"the consent to {_CONSENT.get(looked_at.field, looked_at.field)}",
+        "consent": f"the consent to {_consent(looked_at.field, looked_at.field)}",
     }.get(looked_at.of, looked_at.of)
     text = test_in_words(looked_at, named)
     return f"not: {text}" if looked_at.negated else text

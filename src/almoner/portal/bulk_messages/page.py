@@ -25,8 +25,9 @@ from almoner.portal.bulk_messages.recipients import (
     RecipientBasis,
     recipients,
 )
-from almoner.portal.conversations.queries import RECORDED, TYPES
+from almoner.portal.conversations.queries import RECORDED
 from almoner.portal.patient_access import only_of
+from almoner.resources.conversations import CHANNELS
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.times import TIMEZONES
 from almoner.workshop import published_programs
@@ -133,10 +134,10 @@ async def look(visit: Visit) -> Response:
         return await _form(visit, _ids(form, "left_out"), BulkText(channel, contents), template)
     offered = {each.name: each for each in await _templates(visit)}
     chosen = offered.get(template)
-    if channel not in TYPES:
+    if channel not in CHANNELS:
         errors["channel"] = "Choose a channel."
     if chosen is not None and chosen.channel not in ("any", channel):
-        errors["template"] = f"This template is for {TYPES[chosen.channel]}."
+        errors["template"] = f"This template is for {CHANNELS[chosen.channel]}."
     if chosen is not None and contents:
         errors["contents"] = "Choose a template or write a text, not both."
     text = chosen.body.strip() if chosen is not None else contents
@@ -152,7 +153,7 @@ async def look(visit: Visit) -> Response:
         id=str(uuid.uuid4()),
         message=message,
         template=template,
-        channel=TYPES[channel],
+        channel=CHANNELS[channel],
         able=able,
         left_out=sorted({*ids} - {each.id for each in able}),
         examples=able[:_EXAMPLES],
@@ -188,7 +189,7 @@ async def send(visit: Visit) -> Response:
     form = await visit.form()
     bulk_id, ids = Guid().decode(form.text("id"), "", []), _ids(form)
     message = BulkText(form.text("channel"), form.text("contents").strip())
-    if not bulk_id or message.channel not in TYPES or not 0 < len(ids) <= MOST:
+    if not bulk_id or message.channel not in CHANNELS or not 0 < len(ids) <= MOST:
         return visit.go(_back(visit))
     if wrong := _wrong_with(message.contents):
         return await _form(visit, ids, message, errors={"contents": wrong})
@@ -198,7 +199,7 @@ async def send(visit: Visit) -> Response:
         if await queries.add(connection, environment_id, *new):
             judged = await recipients(connection, _basis(visit), message, ids)
             waiting = await queries.queue(connection, environment_id, bulk_id, judged)
-            channel = TYPES[message.channel]
+            channel = CHANNELS[message.channel]
             await _note(visit, connection, "messages queued", f"{waiting:,} by {channel}")
     return visit.go(_PATH.format(bulk=bulk_id))
 
@@ -209,7 +210,7 @@ async def show(visit: Visit) -> Response:
         bulk = await _bulk(visit, connection)
         of = (visit.environment_id, only_of(visit), bulk.id)
         left_out = await queries.left_out(connection, *of)
-    return visit.page(f"{_FOLDER}/sent.html", BulkPage(bulk, TYPES[bulk.channel], left_out))
+    return visit.page(f"{_FOLDER}/sent.html", BulkPage(bulk, CHANNELS[bulk.channel], left_out))
 
 
 async def show_progress(visit: Visit) -> Response:
@@ -225,7 +226,7 @@ async def take_back(visit: Visit) -> Response:
         bulk = await _bulk(visit, connection)
         number = await queries.take_back(connection, visit.environment_id, bulk.id)
         if number:
-            detail = f"{number:,} by {TYPES[bulk.channel]}"
+            detail = f"{number:,} by {CHANNELS[bulk.channel]}"
             await _note(visit, connection, "messages taken back", detail)
     return visit.go(_PATH.format(bulk=bulk.id))
 
@@ -234,7 +235,7 @@ async def show_list(visit: Visit) -> Response:
     """The newest messages to many: the visitor's own, or all."""
     async with visit.connection() as connection:
         sent = await queries.newest(connection, visit.environment_id, _whose(visit))
-    return visit.page(f"{_FOLDER}/list.html", BulkList(sent, TYPES))
+    return visit.page(f"{_FOLDER}/list.html", BulkList(sent, CHANNELS))
 
 
 async def _bulk(visit: Visit, connection: Connection) -> BulkMessage:
@@ -288,7 +289,7 @@ async def _form(
     names = [each.name for each in await _templates(visit)]
     form = BulkForm(
         ids=ids,
-        channels=list(TYPES.items()),
+        channels=list(CHANNELS.items()),
         templates=[("", "No template: the text below"), *((name, name) for name in names)],
         channel=message.channel,
         template=template,

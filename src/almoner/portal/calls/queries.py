@@ -12,10 +12,10 @@ from typing import Final
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import starts
-from almoner.portal.consent_answers import Answer
 from almoner.portal.patient import Patient
 from almoner.portal.patient_access import NUMBERS
 from almoner.portal.profile.header import appointment_words
+from almoner.vocabulary.consent_words import Answer
 
 # A call that is planned this much earlier or later may be the one that took place.
 NEAR: Final = timedelta(hours=12)

@@ -13,6 +13,7 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
+from almoner.portal.consent_answers import UNDONE
 from almoner.portal.editing import EditConflict, SavedRow
 from almoner.portal.patient import Patient
 from almoner.portal.values import in_sentence
@@ -27,18 +28,31 @@ ANSWERS: Final = ("yes", "no")
 _CONTROLS: Final = ("given", "how", "received_on", "note")
 _LONGEST_NOTE: Final = 2000
 _RECORDS: Final = f"""
-SELECT r.row_id::text, r.consent, r.given AS granted, r.how, r.received_on, r.note,
+SELECT r.id, r.row_id::text, r.consent, r.given AS granted, r.how, r.received_on, r.note,
     {name_sql("r.recorded_by")} AS by, r.recorded_at
 FROM consent_records r WHERE r.environment_id = $1 AND r.row_id = ANY ($2::uuid[])
     ORDER BY r.id DESC
 """
-# A consent that is not given was refused where anybody ever answered; else nobody asked.
-_ANSWERED: Final = """
-SELECT r.row_id::text, r.consent FROM consent_records r
-WHERE r.environment_id = $1 AND r.row_id = ANY ($3::uuid[])
-UNION SELECT c.row_id::text, f.name FROM changes c CROSS JOIN LATERAL unnest(c.fields) AS f (name)
-WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = ANY ($3::uuid[])
-  AND c.kind = 'update'
+# Records of the visitor's of this hour that nothing was recorded or changed after, with what the
+# consent was before; null where it was that already.
+_LATEST: Final = """
+SELECT r.consent, r.given AS granted, (
+  SELECT c.differences #>> ARRAY[r.consent, '0'] FROM changes c
+  WHERE c.environment_id = $1 AND c.patient_id = $2 AND c.row_id = r.row_id AND c.kind = 'update'
+    AND c.actor = $5 AND c.through = 'portal' AND c.fields = ARRAY[r.consent]
+    AND c.changed_at BETWEEN r.recorded_at - interval '10 seconds'
+      AND r.recorded_at + interval '1 second'
+    AND NOT EXISTS (SELECT FROM consent_records e WHERE e.environment_id = $1
+      AND e.row_id = r.row_id AND e.consent = r.consent AND e.id < r.id
+      AND e.recorded_at >= c.changed_at)
+  ORDER BY c.changed_at DESC LIMIT 1) AS was
+FROM consent_records r JOIN {table} t ON t.environment_id = $1 AND t.id = r.row_id
+WHERE r.environment_id = $1 AND r.patient_id = $2 AND r.row_id = $3 AND r.id = ANY ($4::bigint[])
+  AND r.recorded_by = $5 AND r.recorded_at > now() - interval '1 hour' AND r.how <> $6
+  AND (to_jsonb(t) ->> r.consent)::boolean = r.given AND NOT EXISTS (
+    SELECT FROM consent_records later WHERE later.environment_id = $1
+      AND later.row_id = r.row_id AND later.consent = r.consent AND later.id > r.id)
+ORDER BY r.id
 """
 _RECORD: Final = """
 INSERT INTO consent_records (environment_id, patient_id, resource, row_id, consent, given, how,
@@ -53,12 +67,18 @@ class ConsentRecord:
     was, ``recorded_at`` in UTC.
     """
 
+    id: int
     granted: bool
     how: str
     received_on: date
     note: str
     by: str
     recorded_at: datetime
+
+    @property
+    def is_undo(self) -> bool:
+        """Whether it takes back the one before it."""
+        return self.how == UNDONE
 
     @property
     def way(self) -> str:
@@ -88,18 +108,6 @@ async def records_of(
             ConsentRecord(**columns)
         )
     return records
-
-
-async def answered(
-    connection: Connection, environment_id: int, patient_id: str, row_ids: Sequence[str]
-) -> set[tuple[str, str]]:
-    """The consents of these rows that somebody ever answered, by row and consent: with a record, or
-    by a change that another system made.
-    """
-    if not row_ids:
-        return set()
-    rows = await connection.fetch(_ANSWERED, environment_id, patient_id, row_ids)
-    return {(row["row_id"], row["consent"]) for row in rows}
 
 
 def answer_of(form: Form) -> dict[str, str]:
@@ -139,9 +147,10 @@ async def record(
         if isinstance(result, EditConflict) or result.row[consent] != is_granted:
             return result
         ended = () if is_granted else _ending_with(resource, consent, result.row)
-        if ended:
-            store = visit.parts.store.within(connection)
-            await store.update(visit.actor, resource, row_id, dict.fromkeys(ended, False), None)
+        store = visit.parts.store.within(connection)
+        # Each by itself, as each is taken back.
+        for name in ended:
+            await store.update(visit.actor, resource, row_id, {name: False}, None)
         for name in (consent, *ended):
             await connection.execute(
                 _RECORD,
@@ -150,6 +159,44 @@ async def record(
                 *(form.text("note").strip(), visit.actor.actor),
             )
     return result
+
+
+async def undo(
+    visit: Visit,
+    connection: Connection,
+    patient: Patient,
+    resource: Resource,
+    *,
+    row_id: str,
+    record_ids: Sequence[int],
+) -> bool:
+    """Takes back what the visitor recorded within the hour by these records, all of them or none;
+    answers whether it did: not where somebody has answered since. What was recorded stays, with a
+    record that it was taken back.
+    """
+    async with connection.transaction():
+        # Who answers meanwhile waits, or is waited for.
+        await connection.execute(
+            f"SELECT FROM {resource.name} WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            *(visit.environment_id, row_id),
+        )
+        rows = await connection.fetch(
+            _LATEST.format(table=resource.name),
+            *(visit.environment_id, patient.id, row_id, record_ids, visit.actor.actor, UNDONE),
+        )
+        if not record_ids or len(rows) != len(record_ids):
+            return False
+        store = visit.parts.store.within(connection)
+        for row in rows:
+            is_granted = row["granted"] if row["was"] is None else row["was"] == "true"
+            await store.update(visit.actor, resource, row_id, {row["consent"]: is_granted}, None)
+            await connection.execute(
+                _RECORD,
+                *(visit.environment_id, patient.id, resource.name, row_id, row["consent"]),
+                *(is_granted, UNDONE, clocks.today(visit.worker.timezone), ""),
+                visit.actor.actor,
+            )
+    return True
 
 
 def _ending_with(resource: Resource, consent: str, row: Row) -> tuple[str, ...]:

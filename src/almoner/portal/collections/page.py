@@ -4,17 +4,18 @@ removed, and consents recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
+from almoner.pages import parsing
 from almoner.pages.forms.problems import by_field
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
@@ -22,83 +23,41 @@ from almoner.portal import editing, live
 from almoner.portal.collections import consents, forms
 from almoner.portal.collections.consents import (
     WAYS,
-    ConsentRecord,
     Records,
     needed_for,
 )
-from almoner.portal.collections.forms import RefusedForm, RowForm
+from almoner.portal.collections.forms import RefusedForm
 from almoner.portal.collections.queries import MOST, CollectionRow, owned, rows
 from almoner.portal.collections.shared_pages import PAGES, address, page_address, title
-from almoner.portal.consent_answers import Answer, answer
+from almoner.portal.collections.view import (
+    AnswerDone,
+    CollectionSection,
+    ConsentTable,
+    EditedRow,
+    RowConsent,
+    answer_done,
+    consent_table,
+)
+from almoner.portal.consent_answers import answers
 from almoner.portal.editing import EditConflict, SavedRow
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
 from almoner.resources._consents import consents_of
 from almoner.vocabulary import clocks
+from almoner.vocabulary.consent_words import Answer
 
-
-@dataclass(frozen=True, kw_only=True)
-class RowConsent:
-    """A consent of a row, what was recorded of it, and its form. ``waits_for``: the consent without
-    which it is not in force.
-    """
-
-    name: str
-    title: str
-    state: Answer
-    waits_for: str
-    records: Sequence[ConsentRecord]
-    form: RefusedForm
-    is_open: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class EditedRow:
-    """A row with its consents and its form; None where it cannot be changed."""
-
-    row: CollectionRow
-    consents: Sequence[RowConsent]
-    form: RowForm | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CollectionSection:
-    """The rows of a collection, and the form of a new one. ``address`` is where its forms go to,
-    each behind it.
-    """
-
-    resource: Resource
-    address: str
-    rows: Sequence[EditedRow]
-    new: RowForm | None
-    can_remove: bool
-
-    @property
-    def about(self) -> str:
-        """What rows say, in a sentence."""
-        return self.resource.about.partition(". ")[0].removesuffix(".") + "."
-
-    @property
-    def is_list(self) -> bool:
-        """Whether rows are told in a line each: there is nothing to edit in them."""
-        return not forms.changed_fields(self.resource) and not consents_of(self.resource)
-
-
-@dataclass(frozen=True)
-class ConsentTable:
-    """All consents of a page: what they are called, and the rows that have some, each with its
-    section.
-    """
-
-    columns: Sequence[str]
-    rows: Sequence[tuple[CollectionSection, EditedRow]]
+_TOO_LATE: Final = (
+    "This cannot be taken back any more: somebody has answered since, or an hour is over. Answer it"
+    " anew below."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionPage:
     """The page. ``details`` is the patient's own row, None where that is edited elsewhere.
 
-    ``today`` is the day at the visitor, ``done`` what they just answered, in words."""
+    ``today`` is the day at the visitor, ``done`` what they just answered, None of nothing;
+    ``problem`` is why it could not be taken back."""
 
     patient: Patient
     title: str
@@ -107,7 +66,8 @@ class CollectionPage:
     details: CollectionSection | None
     consents: ConsentTable
     today: date
-    done: str = ""
+    done: AnswerDone | None = None
+    problem: str = ""
     most: int = MOST
     ways: tuple[tuple[str, str], ...] = WAYS
 
@@ -186,6 +146,21 @@ async def consent(
     return await _page(resource, visit, connection, patient, refused)
 
 
+async def undo(
+    resource: Resource, visit: Visit, connection: Connection, patient: Patient
+) -> Response:
+    """Takes an answer back that the visitor has just given, with what ended by it."""
+    row_id = await _row_id(resource, visit, connection, patient)
+    numbers = (await visit.form()).texts("record")
+    record_ids = [number for text in numbers if (number := parsing.whole(text)) is not None]
+    is_undone = await consents.undo(
+        visit, connection, patient, resource, row_id=row_id, record_ids=record_ids
+    )
+    if is_undone:
+        return visit.go(f"{page_address(resource, patient.id)}?undone={row_id}")
+    return await _page(resource, visit, connection, patient, problem=_TOO_LATE)
+
+
 def _saved(
     resource: Resource, visit: Visit, patient: Patient, result: SavedRow | EditConflict, form: Form
 ) -> Response:
@@ -226,6 +201,7 @@ async def _page(
     connection: Connection,
     patient: Patient,
     refused: RefusedForm | None = None,
+    problem: str = "",
 ) -> Response:
     sections = [
         await _section(visit, connection, shared, patient, refused or RefusedForm())
@@ -238,37 +214,13 @@ async def _page(
         address=page_address(resource, patient.id),
         sections=[section for section in sections if section is not own],
         details=own,
-        consents=_consents(sections),
+        consents=consent_table(sections),
         today=clocks.today(visit.worker.timezone),
-        done="" if refused else _answered(sections, visit.query("answered")),
+        done=None if refused or problem else answer_done(sections, visit),
+        problem=problem,
     )
-    return visit.page("portal/collections/page.html", page, 400 if refused else 200)
-
-
-def _consents(sections: Sequence[CollectionSection]) -> ConsentTable:
-    """The consents of all rows in the order of their forms: a column for each that some row has."""
-    rows = [(part, entry) for part in sections for entry in part.rows if entry.consents]
-    titles = (consent.title for _, entry in rows for consent in entry.consents)
-    return ConsentTable(tuple(dict.fromkeys(titles)), rows)
-
-
-def _answered(sections: Sequence[CollectionSection], form_id: str) -> str:
-    """What the answer of this form came to, with what was answered by it too; blank of none."""
-    for section, entry in _consents(sections).rows:
-        for done in entry.consents:
-            if done.form.id != form_id or not done.records:
-                continue
-            at = done.records[0].recorded_at
-            too = [
-                f" {other.title} was set to No too."
-                for other in entry.consents
-                if needed_for(section.resource, other.name) == done.name
-                and other.state == "no"
-                and other.records
-                and other.records[0].recorded_at >= at
-            ]
-            return f"{done.title} of {entry.row.name}: {done.state}.{''.join(too)}"
-    return ""
+    status = 400 if refused else 409 if problem else 200
+    return visit.page("portal/collections/page.html", page, status)
 
 
 async def _section(
@@ -279,7 +231,7 @@ async def _section(
     names = tuple(consents_of(resource))
     row_ids = [row.id for row in patient_rows] if names else []
     records = await consents.records_of(connection, visit.environment_id, row_ids)
-    answered = await consents.answered(connection, visit.environment_id, patient.id, row_ids)
+    of_rows = await answers(connection, visit.environment_id, patient.id, resource, row_ids)
     return CollectionSection(
         resource=resource,
         address=f"/patients/{patient.id}{address(resource)}",
@@ -287,7 +239,7 @@ async def _section(
             EditedRow(
                 row=row,
                 consents=[
-                    _consent(resource, row, name, (records, answered), refused) for name in names
+                    _consent(resource, row, name, (records, of_rows), refused) for name in names
                 ],
                 form=await forms.row_form(visit, connection, fields, row, refused),
             )
@@ -304,10 +256,10 @@ def _consent(
     resource: Resource,
     row: CollectionRow,
     name: str,
-    known: tuple[Records, set[tuple[str, str]]],
+    known: tuple[Records, Mapping[tuple[str, str], Answer]],
     refused: RefusedForm,
 ) -> RowConsent:
-    records, answered = known
+    records, of_rows = known
     titles, needed, form_id = consents_of(resource), needed_for(resource, name), f"{row.id}-{name}"
     is_granted, is_refused = row.values[name], refused.id == form_id
     drawn = RefusedForm(
@@ -316,7 +268,7 @@ def _consent(
     return RowConsent(
         name=name,
         title=titles[name],
-        state=answer(is_granted, (row.id, name) in answered),
+        state=of_rows[row.id, name],
         waits_for=titles[needed] if is_granted and needed and not row.values[needed] else "",
         records=records.get((row.id, name), ()),
         form=refused if is_refused else drawn,
@@ -350,6 +302,7 @@ def _handlers(
         yield "/{row}/remove", remove
     if consents_of(resource):
         yield "/{row}/{consent}", consent
+        yield "/{row}/{consent}/undo", undo
 
 
 ROUTES = tuple(route for page, together in PAGES.items() for route in _routes(page, together))

@@ -11,17 +11,17 @@ from typing import Any, Final
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.collections import consents
 from almoner.portal.collections.consents import needed_for
 from almoner.portal.collections.forms import changed_fields
 from almoner.portal.collections.queries import CollectionRow, rows
 from almoner.portal.collections.shared_pages import PAGES, address, page_address
-from almoner.portal.consent_answers import answer
+from almoner.portal.consent_answers import answers
 from almoner.portal.panels import Card, Panel
 from almoner.portal.patient import Patient
 from almoner.portal.values import Fact, in_sentence
 from almoner.resources._consents import consents_of
 from almoner.resources.patients import patients
+from almoner.vocabulary.consent_words import Answer
 
 _TOGETHER: Final[Mapping[str, Sequence[Resource]]] = {
     resource.card: [other for other in together if other.card == resource.card]
@@ -79,10 +79,12 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
             continue
         listed += [(resource, row) for row in of_patient[:_FEW]]
         more = more or len(of_patient) > _FEW
-    asked_for = [row.id for resource, row in listed if consents_of(resource)]
-    answered = await consents.answered(connection, visit.environment_id, patient.id, asked_for)
+    of_rows: dict[tuple[str, str], Answer] = {}
+    for resource in together:
+        row_ids = [row.id for of_row, row in listed if of_row is resource]
+        of_rows |= await answers(connection, visit.environment_id, patient.id, resource, row_ids)
     context = CollectionCard(
-        rows=[_row(resource, patient, row, answered) for resource, row in listed],
+        rows=[_row(resource, patient, row, of_rows) for resource, row in listed],
         more=more,
         postal=_postal(own.values) if own else (),
         facts=_facts(own) if own else (),
@@ -101,10 +103,13 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
 
 
 def _row(
-    resource: Resource, patient: Patient, row: CollectionRow, answered: set[tuple[str, str]]
+    resource: Resource,
+    patient: Patient,
+    row: CollectionRow,
+    of_rows: Mapping[tuple[str, str], Answer],
 ) -> CardRow:
     states = [
-        (in_sentence(title), answer(row.values[name], (row.id, name) in answered))
+        (in_sentence(title), of_rows[row.id, name])
         for name, title in consents_of(resource).items()
         if not needed_for(resource, name)
     ]

@@ -8,48 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from almoner.database import Connection
-
-_PHONES: Final = """
-SELECT n.user_id::text AS patient_id, n.phone_number AS address, n.friendly_name,
-    n.opted_in_to_sms AS consented, n.phone_number AS same FROM phone_numbers n
-WHERE n.environment_id = $1 AND n.user_id = ANY ($2::uuid[])
-ORDER BY n.user_id, n.created_at, n.id
-"""
-_CALLED: Final = _PHONES.replace("opted_in_to_sms", "opted_in_to_phone")
-_EMAILS: Final = """
-SELECT n.user_id::text AS patient_id, n.email AS address, n.friendly_name,
-    n.opted_in_to_email AS consented, lower(n.email) AS same FROM email_addresses n
-WHERE n.environment_id = $1 AND n.user_id = ANY ($2::uuid[])
-ORDER BY n.user_id, n.created_at, n.id
-"""
-
-
-@dataclass(frozen=True)
-class _Channel:
-    addresses: str
-    name: str
-    noun: str
-
-
-# The types of conversation that need a consent.
-_CHANNELS: Final[Mapping[str, _Channel]] = {
-    "phone": _Channel(_PHONES, "SMS", "phone number"),
-    "email": _Channel(_EMAILS, "e-mail", "e-mail address"),
-}
-_CALLS: Final = _Channel(_CALLED, "calls", "phone number")
+from almoner.portal.consent_answers import answer_sql
+from almoner.resources._contact_channels import (
+    CONTACT_CHANNELS,
+    OF_CONVERSATIONS,
+    ContactChannel,
+)
+from almoner.vocabulary.consent_words import Answer, agreement
 
 
 @dataclass(frozen=True)
 class Address:
-    """A number or an address of the patient with what they call it; ``state`` says in words whether
-    it is opted in.
+    """A number or an address of the patient with what they call it, and the answer there;
+    ``state`` says that in words.
     """
 
     words: str
-    consented: bool
+    answer: Answer
     state: str
 
 
@@ -66,7 +44,7 @@ class ChannelConsent:
     @property
     def usable(self) -> tuple[Address, ...]:
         """Those that may be written to or called."""
-        return tuple(address for address in self.addresses if address.consented)
+        return tuple(address for address in self.addresses if address.answer == "yes")
 
 
 async def consent(
@@ -92,7 +70,7 @@ async def consents_of(
     hold: bool = False,
 ) -> Mapping[str, ChannelConsent]:
     """The same of each of these patients."""
-    channel = _CHANNELS.get(conversation_type or "")
+    channel = OF_CONVERSATIONS.get(conversation_type or "")
     if channel is None:
         return dict.fromkeys(patient_ids, ChannelConsent())
     return await _consents(connection, environment_id, patient_ids, channel, hold)
@@ -100,18 +78,22 @@ async def consents_of(
 
 async def to_calls(connection: Connection, environment_id: int, patient_id: str) -> ChannelConsent:
     """The consent to be called at each phone number of the patient."""
-    return (await _consents(connection, environment_id, [patient_id], _CALLS))[patient_id]
+    return (await _consents(connection, environment_id, [patient_id], CONTACT_CHANNELS["calls"]))[
+        patient_id
+    ]
 
 
 async def _consents(
     connection: Connection,
     environment_id: int,
     patient_ids: Sequence[str],
-    channel: _Channel,
+    channel: ContactChannel,
     hold: bool = False,
 ) -> dict[str, ChannelConsent]:
     rows = await connection.fetch(
-        channel.addresses + ("FOR SHARE" if hold else ""), environment_id, list(patient_ids)
+        _addresses_sql(channel) + ("FOR SHARE OF n" if hold else ""),
+        environment_id,
+        list(patient_ids),
     )
     of_each: dict[str, list[Mapping[str, Any]]] = {each: [] for each in patient_ids}
     for row in rows:
@@ -119,28 +101,37 @@ async def _consents(
     return {each: _consent(of_patient, channel) for each, of_patient in of_each.items()}
 
 
-def _consent(rows: Sequence[Mapping[str, Any]], channel: _Channel) -> ChannelConsent:
+def _addresses_sql(channel: ContactChannel) -> str:
+    return f"""
+SELECT n.user_id::text AS patient_id, n.{channel.resource.named} AS address, n.friendly_name,
+  {answer_sql("n", "n.user_id", channel.consent)} AS answer, {channel.same.format(row="n")} AS same
+FROM {channel.resource.name} n WHERE n.environment_id = $1 AND n.user_id = ANY ($2::uuid[])
+ORDER BY n.user_id, n.created_at, n.id
+"""
+
+
+def _consent(rows: Sequence[Mapping[str, Any]], channel: ContactChannel) -> ChannelConsent:
     if not rows:
-        refusal = f"The patient has no {channel.noun}, so none is opted in to {channel.name}."
-        return ChannelConsent((), refusal, f"no {channel.noun}")
-    refused = {row["same"] for row in rows if not row["consented"]}
-    known = tuple(dict.fromkeys(_address(row, row["same"] not in refused, channel) for row in rows))
-    if any(address.consented for address in known):
+        return ChannelConsent((), f"The patient has no {channel.noun}.", f"no {channel.noun}")
+    of_address: dict[str, set[Answer]] = {}
+    for row in rows:
+        of_address.setdefault(row["same"], set()).add(row["answer"])
+    known = tuple(
+        dict.fromkeys(_address(row, _strictest(of_address[row["same"]]), channel) for row in rows)
+    )
+    if any(address.answer == "yes" for address in known):
         return ChannelConsent(known)
-    are = "is" if len(known) == 1 else "are"
-    return ChannelConsent(
-        known,
-        f"{_joined([address.words for address in known])} {are} not opted in to {channel.name}.",
-        f"not opted in to {channel.name}",
-    )
+    at_each = "; ".join(f"{address.words}: {address.state}" for address in known)
+    all_in_all = _strictest({address.answer for address in known})
+    return ChannelConsent(known, f"{at_each}.", agreement(all_in_all, channel.within))
 
 
-def _address(row: Mapping[str, Any], consented: bool, channel: _Channel) -> Address:
+def _strictest(answers: set[Answer]) -> Answer:
+    """What of several answers counts: a refusal before that nobody asked, and that before a yes."""
+    order: Sequence[Answer] = ("no", "never asked", "yes")
+    return next(answer for answer in order if answer in answers)
+
+
+def _address(row: Mapping[str, Any], answer: Answer, channel: ContactChannel) -> Address:
     words = f"{row['address']} ({row['friendly_name']})" if row["friendly_name"] else row["address"]
-    return Address(
-        words, consented, f"{'opted in' if consented else 'not opted in'} to {channel.name}"
-    )
-
-
-def _joined(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return Address(words, answer, agreement(answer, channel.within))

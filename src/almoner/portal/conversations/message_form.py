@@ -21,7 +21,7 @@ from almoner.portal.conversations.consents import ChannelConsent
 from almoner.portal.conversations.queries import Conversation
 from almoner.portal.patient import Patient
 from almoner.portal.workers import to_choose
-from almoner.resources.conversations import conversations
+from almoner.resources.conversations import CHANNELS, conversations
 from almoner.resources.messages import messages
 from almoner.vocabulary.names import full_name
 from almoner.vocabulary.times import iso
@@ -135,7 +135,7 @@ async def record(
         errors["contents"] = _CONTENTS
     elif message.direction == OUTBOUND and (left := unfilled(message.contents)):
         errors["contents"] = f"Fill in what still stands in braces first: {', '.join(left)}."
-    if of is None and message.type not in queries.TYPES:
+    if of is None and message.type not in CHANNELS:
         errors["type"] = "Choose a channel."
     if message.direction == OUTBOUND and "type" not in errors:
         kind = message.type if of is None else of.type

@@ -23,6 +23,7 @@ from almoner.portal.patient import Patient
 from almoner.portal.profile.timeline_words import day_in_words
 from almoner.portal.value_words import Zones
 from almoner.resources import BY_NAME
+from almoner.resources.conversations import CHANNELS
 from almoner.resources.messages import UNREAD
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
@@ -31,12 +32,6 @@ from almoner.vocabulary.names import full_name_sql
 PAGE: Final = 30
 # What became of a message that was written here: the portal itself sends none.
 RECORDED: Final = "Recorded. Nothing was sent."
-TYPES: Final[Mapping[str, str]] = {
-    "phone": "SMS",
-    "email": "E-mail",
-    "app": "App",
-    "third_party_app": "Another app",
-}
 
 # What a message says beside what its bubble lays out, and a conversation beside its messages.
 OWN: Final = OwnFields(BY_NAME["messages"])
@@ -204,7 +199,7 @@ async def mark_read(
 
 def _conversation(row: Any, patient: Patient, is_dated: bool) -> Conversation:
     title, begun = (
-        TYPES.get(row["conversation_type"] or "", "Messages"),
+        CHANNELS.get(row["conversation_type"] or "", "Messages"),
         clocks.local(row["created_at"], patient.timezone),
     )
     if is_dated:

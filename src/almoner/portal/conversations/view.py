@@ -17,7 +17,6 @@ from almoner.portal.conversations.message_form import MessageForm
 from almoner.portal.conversations.queries import (
     OWN,
     OWN_OF_CONVERSATION,
-    TYPES,
     Conversation,
     Talk,
     chosen,
@@ -26,6 +25,7 @@ from almoner.portal.conversations.queries import (
 )
 from almoner.portal.own_fields import Facts
 from almoner.portal.patient import Patient
+from almoner.resources.conversations import CHANNELS
 from almoner.vocabulary import clocks
 
 # The type of a new conversation that is offered first.
@@ -116,7 +116,7 @@ async def view(
         stays=card and bool(known) and (of is None or of.id != known[0].id),
         their_zone=zone_in_words(patient.timezone) if apart else "",
         your_zone=zone_in_words(visit.worker.timezone) if apart else "",
-        types=TYPES,
+        types=CHANNELS,
         own=await _own(visit, connection, of, message),
         facts=facts,
     )

@@ -34,16 +34,10 @@ from almoner.portal.inbox.rows import (
 from almoner.portal.inbox.task_wording import TaskWording
 from almoner.portal.inbox.today import CalendarDay
 from almoner.portal.tasks.news import TaskNews
+from almoner.resources.conversations import CHANNELS
 from almoner.resources.worker_tasks import COMMENTED
 from almoner.vocabulary import clocks
 
-CHANNELS: Final[Mapping[str | None, str]] = {
-    "phone": "SMS",
-    "email": "E-mail",
-    "app": "App",
-    "third_party_app": "Other app",
-    None: "Message",
-}
 SOON: Final = timedelta(hours=1)
 
 
@@ -227,7 +221,7 @@ class Wording:
         return InboxReason(
             text=f"“{' '.join(unread.contents.split())}”{more}",
             chip=DueChip(
-                f"{CHANNELS.get(unread.kind, 'Message')} {when}",
+                f"{CHANNELS.get(unread.kind or '', 'Message')} {when}",
                 "info",
                 unread.at,
                 self._exact(unread.at, unread.patient),

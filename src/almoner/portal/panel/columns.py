@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from almoner.database import Connection
 from almoner.figures import rows
 from almoner.figures.rows import score_of, value_of
 from almoner.pages.visit import Visit
+from almoner.portal.consent_answers import agrees_sql, answer_of_patient_sql
 from almoner.portal.profile.published_designs import designs
 from almoner.portal.workers import Worker
+from almoner.resources._contact_channels import CONTACT_CHANNELS
 from almoner.resources.patients import NAME_ORDER, patients
 from almoner.vocabulary.choices import Choice
+from almoner.vocabulary.consent_words import Answer, agreement
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Boolean, Text
@@ -60,11 +63,6 @@ TESTS: Final[Mapping[Sort, Mapping[str, str]]] = {
     },
 }
 WITHOUT_VALUE: Final = ("any", "none")
-_CONSENT: Final = {
-    "sms": ("phone_numbers", "opted_in_to_sms", "SMS"),
-    "calls": ("phone_numbers", "opted_in_to_phone", "Calls"),
-    "email": ("email_addresses", "opted_in_to_email", "E-mail"),
-}
 _NEWEST_ANSWER: Final = """
 (SELECT r.model ->> '{field}' FROM assessment_responses r WHERE r.environment_id = $1
 AND r.user_id = p.id AND r.spec_id = '{assessment}' ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
@@ -77,7 +75,8 @@ class PanelColumn:
 
     It is a figure (``figures.rows``), of which ``part`` is looked at, or else ``sql`` says it of a
     patient ``p``. ``keys`` are what it is sorted by, where that is no figure; ``choices`` are the
-    values that it can have, with their words. ``in_table`` is false for what is only filtered by.
+    values that it can have, with their words, and ``quick`` the SQL of those that are asked
+    for more cheaply than which of them it is. ``in_table`` is false for what is only filtered by.
     """
 
     key: str
@@ -89,6 +88,7 @@ class PanelColumn:
     sql: str = ""
     keys: tuple[str, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()
+    quick: tuple[tuple[str, str], ...] = ()
     in_table: bool = True
 
     @property
@@ -251,17 +251,17 @@ def _of_details() -> Iterator[PanelColumn]:
 
 
 def _of_consents() -> Iterator[PanelColumn]:
-    for name, (table, field, title) in _CONSENT.items():
+    for name, channel in CONTACT_CHANNELS.items():
         yield PanelColumn(
             key=f"consent.{name}",
-            title=f"Consent: {title}",
+            title=f"Consent: {channel.title}",
             group="Consents",
             sort="choice",
-            sql=(
-                f"EXISTS (SELECT FROM {table} t WHERE t.environment_id = $1 AND t.user_id = p.id"
-                f" AND t.{field})::text"
+            sql=answer_of_patient_sql(channel, "p.id"),
+            quick=(("yes", agrees_sql(channel, "p.id")),),
+            choices=tuple(
+                (answer, agreement(answer, channel.within)) for answer in get_args(Answer)
             ),
-            choices=_YES_NO,
         )
 
 

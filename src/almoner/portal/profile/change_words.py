@@ -10,6 +10,7 @@ from typing import Any, Final
 from almoner.access.actors import through
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
+from almoner.portal.consent_answers import UNDONE
 from almoner.portal.profile.differences import (
     NOTHING,
     Design,
@@ -207,6 +208,8 @@ def _received(change: Mapping[str, Any]) -> str:
     received = change["received"]
     if not received:
         return ""
+    if received["how"] == UNDONE:
+        return "Taken back"
     how = _HOW.get(received["how"], received["how"])
     note = f" · {received['note']}" if received["note"] else ""
     return f"Received {how} on {day(date.fromisoformat(received['received_on']))}{note}"

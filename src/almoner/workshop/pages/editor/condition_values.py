@@ -9,6 +9,7 @@ from typing import Final
 
 from almoner.pages.visit import Form
 from almoner.resources import BY_NAME
+from almoner.resources._contact_channels import CONTACT_CHANNELS
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.kinds import Boolean, Kind
 from almoner.vocabulary.numbers import Integer, Number
@@ -19,8 +20,6 @@ from almoner.workshop.pages.editor.form import under
 from almoner.workshop.pages.editor.sources import Option, Sources, label
 from almoner.workshop.process_checks import PATIENT_DATES, PATIENT_FIELDS
 from almoner.workshop.process_design import CONSENTS
-
-_CONSENTS: Final = {"sms": "SMS", "calls": "Calls", "email": "E-mail"}
 
 
 def condition_values(design: ProgramDesign) -> Sources:
@@ -57,7 +56,7 @@ def trigger_values(design: ProgramDesign) -> Sources:
         for field in data_type.fields
         if field.kind == "date"
     ]
-    consents = (Option(name, _CONSENTS[name]) for name in CONSENTS)
+    consents = (Option(name, CONTACT_CHANNELS[name].title) for name in CONSENTS)
     return {"Trigger.field": tuple(dates), "Trigger.consent": (Option("", "Any"), *consents)}
 
 
@@ -70,7 +69,7 @@ def _values(design: ProgramDesign) -> Iterator[tuple[str, tuple[Option, ...]]]:
             yield f"band/{assessment.id}/", (Option("choice", ""), *bands)
     for data_type in design.custom_data_types:
         yield from _fields(f"record/{data_type.name}", data_type.fields)
-    yield "consent/", tuple(Option(name, _CONSENTS[name]) for name in CONSENTS)
+    yield "consent/", tuple(Option(name, CONTACT_CHANNELS[name].title) for name in CONSENTS)
     for name in CONSENTS:
         yield f"consent//{name}", (Option("truth", ""), *_YES_OR_NO)
     yield "patient/", tuple(Option(name, label(name)) for name in PATIENT_FIELDS)

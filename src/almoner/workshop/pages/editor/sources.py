@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from almoner.resources.conversations import CHANNELS
 from almoner.workshop.assessment_design import FieldDesign
 from almoner.workshop.design import CustomDataType, ProgramDesign, SidebarModule, roles
 from almoner.workshop.field_kinds import FIELD_KINDS, kind_title
@@ -104,7 +105,8 @@ def label(value: str) -> str:
 
 def options_of(struct: type[Struct], member: Member, known: Sources) -> tuple[Option, ...]:
     if member.choices:
-        return tuple(Option(choice, label(choice)) for choice in member.choices)
+        titles = CHANNELS if member.key == "channel" else {}
+        return tuple(Option(choice, titles.get(choice, label(choice))) for choice in member.choices)
     return (
         known.get(member.names, ())
         if member.names

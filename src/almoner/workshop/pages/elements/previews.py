@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from almoner.pages.forms.controls import FieldView
 from almoner.resources import RESOURCES
+from almoner.resources.conversations import CHANNELS
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import CALL_OUTCOMES, color_number
 from almoner.workshop import process_words
@@ -226,7 +227,7 @@ def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) ->
     return {
         "pieces": filled_in,
         "length": sum(len(piece.text) for piece in filled_in),
-        "channel": "Any conversation" if template.channel == "any" else label(template.channel),
+        "channel": "Any conversation" if template.channel == "any" else CHANNELS[template.channel],
     }
 
 

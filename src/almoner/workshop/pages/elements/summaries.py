@@ -9,6 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from almoner.pages.filters import counted
+from almoner.resources.conversations import CHANNELS
 from almoner.workshop import process_words
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import (
@@ -91,7 +92,7 @@ def _care_flow(flow: CareFlowTemplate) -> str:
 
 def _message(template: MessageTemplate) -> str:
     return (
-        f"{'any conversation' if template.channel == 'any' else label(template.channel)}:"
+        f"{'any conversation' if template.channel == 'any' else CHANNELS[template.channel]}:"
         f" {template.body}"
     )
 
