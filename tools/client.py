@@ -303,13 +303,17 @@ _BATCH = '''
         self,
         *,
 {rows}        atomic: bool = True,
+        minimal: bool = False,
         idempotency_key: str | None = None,
     ) -> list[BatchResult[{row}]]:
         """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.{more}
-        Raises InvalidRequest with every path, such as ``.{verb}[3].user_id``.
+        Results have no ``row`` where they are to be ``minimal``, which is faster. Raises
+        InvalidRequest with every path, such as ``.{verb}[3].user_id``.
         """
         options = {{{options}"atomic": atomic}}
-        return await self._batch({create}, {update}, options, idempotency_key)
+        return await self._batch(
+            {create}, {update}, options, idempotency_key, minimal=minimal
+        )
 '''
 _METHODS: Final = (
     (Verb.GET, _GET),

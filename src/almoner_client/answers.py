@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from almoner_client.errors import NotAnAnswer, Problem, problem_of
 
 Row = TypeVar("Row")
+Answer = TypeVar("Answer")
 JsonRow = dict[str, Any]
 NULL = msgspec.Raw(b"null")
 
@@ -107,24 +108,43 @@ class BatchResult(Generic[Row]):
     """What became of one row of a batch: ``outcome`` is ``created``, ``updated``, ``kept`` or
     ``unchanged``; ``refused`` where it was not taken, and ``problems`` say why.
 
+    ``row`` is None where it was refused, or rows were not asked for; ``id`` where it was refused.
     ``ignored_fields`` are those that an Update does not take."""
 
     outcome: str
     row: Row | None
     problems: tuple[Problem, ...] = ()
     ignored_fields: tuple[str, ...] = ()
+    id: str | None = None
+
+
+class RowId(msgspec.Struct):
+    """The id of a row, whatever else it has."""
+
+    id: str
 
 
 class _BatchItem(msgspec.Struct):
     status: int
     outcome: str = "refused"
-    row: msgspec.Raw = NULL
     errors: list[dict[str, Any]] = []
     ignored_fields: list[str] = []
 
 
+class _WithRow(_BatchItem):
+    row: msgspec.Raw = NULL
+
+
+class _WithId(_BatchItem):
+    row: RowId | None = None
+
+
 class _Batch(msgspec.Struct):
-    data: list[_BatchItem]
+    data: list[_WithRow]
+
+
+class _MinimalBatch(msgspec.Struct):
+    data: list[_WithId]
 
 
 class _Body(msgspec.Struct):
@@ -140,7 +160,11 @@ class _DigestBody(msgspec.Struct):
 _page = msgspec.json.Decoder(_Body | list[_Body])
 _digest = msgspec.json.Decoder(_DigestBody)
 _feed = msgspec.json.Decoder(FeedPage)
+# What ``sent`` leaves alone without a further look.
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), msgspec.Raw})
 _batch = msgspec.json.Decoder(_Batch)
+_minimal_batch = msgspec.json.Decoder(_MinimalBatch)
+_row_id = msgspec.json.Decoder(RowId)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -190,19 +214,37 @@ def digest_of(body: bytes) -> Digest:
 
 def batch_results(kind: type[Row], body: bytes) -> list[BatchResult[Row]]:
     """What became of the rows of a batch, in their order. Raises NotAnAnswer."""
+    return [
+        _result(item, None, None)
+        if item.row == NULL
+        else _result(item, _row_id.decode(item.row).id, row_of(kind, item.row))
+        for item in _decoded(_batch, body).data
+    ]
+
+
+def minimal_results(body: bytes) -> list[BatchResult[Any]]:
+    """The same without the rows, whether the answer has them or not. Raises NotAnAnswer."""
+    return [
+        _result(item, None if item.row is None else item.row.id, None)
+        for item in _decoded(_minimal_batch, body).data
+    ]
+
+
+def _decoded(decoder: msgspec.json.Decoder[Answer], body: bytes) -> Answer:
     try:
-        items = _batch.decode(body).data
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NotAnAnswer(f"The results of a batch were expected: {error}") from None
-    return [
-        BatchResult(
-            outcome=item.outcome,
-            row=None if item.row == NULL else row_of(kind, item.row),
-            problems=tuple(problem_of(value, item.status) for value in item.errors),
-            ignored_fields=tuple(item.ignored_fields),
-        )
-        for item in items
-    ]
+
+
+def _result(item: _BatchItem, row_id: str | None, row: Row | None) -> BatchResult[Row]:
+    return BatchResult(
+        outcome=item.outcome,
+        row=row,
+        problems=tuple(problem_of(value, item.status) for value in item.errors),
+        ignored_fields=tuple(item.ignored_fields),
+        id=row_id,
+    )
 
 
 def bare(body: bytes) -> bytes | msgspec.Raw:
@@ -253,6 +295,8 @@ _NAMES = {
 
 def sent(value: Any) -> Any:
     """A value as JSON has it. A moment without a zone is in UTC."""
+    if type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, datetime):
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return moment.isoformat(timespec="microseconds")

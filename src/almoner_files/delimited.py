@@ -91,10 +91,11 @@ def _row(line: int, names: list[str], cells: list[str]) -> SourceRow:
     broken = ""
     if len(cells) > len(names):
         broken = f"it has {len(cells)} cells where the header has {len(names)}"
-    elif any(_NUL in cell for cell in cells):
+    elif _NUL in "".join(cells):
         broken = "it has a NUL in it: save the file as CSV in UTF-8"
-    filled = [*cells, *[""] * (len(names) - len(cells))]
-    return SourceRow(line, dict(zip(names, filled, strict=False)), broken)
+    if len(cells) < len(names):
+        cells = [*cells, *[""] * (len(names) - len(cells))]
+    return SourceRow(line, dict(zip(names, cells, strict=False)), broken)
 
 
 def _unreadable(error: csv.Error) -> str:

@@ -16,6 +16,8 @@ from almoner_files.errors import FileError
 
 # What a line was that is no JSON object.
 TEXT: Final = "almoner_text"
+# What files of ours have beside the columns of the file that they came from.
+_OWN: Final = frozenset({ERRORS, LINE, TEXT})
 KINDS: Final = ".csv, .tsv, .ndjson, .jsonl, .xlsx or .parquet"
 # A sheet unpacks to some ten times its file; what unpacks to far more was made to fill the memory.
 _MOST_UNPACKED: Final = 100
@@ -36,10 +38,11 @@ def rows_of(file: BinaryIO, name: str) -> Iterator[SourceRow]:
     if reader is None:
         raise FileError(f"{name} is of no kind that is known. Name it {KINDS}")
     for row in reader(file, name):
-        values = {
-            k: v for k, v in row.values.items() if k not in (ERRORS, LINE, TEXT) or row.broken
-        }
-        yield SourceRow(row.line, values, row.broken)
+        if row.broken or _OWN.isdisjoint(row.values):
+            yield row
+        else:
+            values = {name: cell for name, cell in row.values.items() if name not in _OWN}
+            yield SourceRow(row.line, values)
 
 
 def _lines_of_json(file: BinaryIO, _: str) -> Iterator[SourceRow]:

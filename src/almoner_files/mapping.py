@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ class Mapping:
     dates: str = ISO
     constants: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def identified_by(self) -> str | None:
         """The column that tells the ids of the rows."""
         return next(

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from almoner_files.delimited import SourceRow
-from almoner_files.fields import Fields, value_of
+from almoner_files.fields import Fields, reader
 from almoner_files.mapping import EXTERNAL_ID, Mapping, Target
 
 
@@ -26,32 +26,62 @@ class RowError:
 LookUp = Callable[[Target, str], str]
 
 
-def body_of(
-    source: SourceRow, mapping: Mapping, fields: Fields, look_up: LookUp
-) -> tuple[dict[str, Any], list[RowError]]:
-    """The body of a Create, and everything that keeps it from being one. An empty cell names
-    nothing.
-    """
-    if source.broken:
-        return {}, [RowError(source.line, "", source.broken)]
-    errors: list[RowError] = []
-    body = dict(mapping.constants)
-    for column, target in mapping.columns.items():
-        cell = source.values.get(column)
-        if target is None or target.field == EXTERNAL_ID or cell is None or cell == "":
-            continue
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column that goes into a body: what its cells become, and where that belongs."""
+
+    name: str
+    value: Callable[[Any], Any]
+    parents: tuple[str, ...]
+    member: str
+
+
+class Bodies:
+    """Makes rows of a file the bodies of Creates, by a mapping."""
+
+    def __init__(self, mapping: Mapping, fields: Fields, look_up: LookUp) -> None:
+        self._constants = mapping.constants
+        self._columns = [
+            _column(column, target, mapping.dates, fields, look_up)
+            for column, target in mapping.columns.items()
+            if target is not None and target.field != EXTERNAL_ID
+        ]
+
+    def of(self, source: SourceRow) -> tuple[dict[str, Any], list[RowError]]:
+        """The body of a row, and everything that keeps it from being one. An empty cell names
+        nothing.
+        """
+        if source.broken:
+            return {}, [RowError(source.line, "", source.broken)]
+        errors: list[RowError] = []
+        body = dict(self._constants)
+        for column in self._columns:
+            cell = source.values.get(column.name)
+            if cell is None or cell == "":
+                continue
+            try:
+                value = column.value(cell)
+            except ValueError as error:
+                errors.append(RowError(source.line, column.name, str(error)))
+                continue
+            into = body
+            for parent in column.parents:
+                into = into.setdefault(parent, {})
+            into[column.member] = value
+        return body, errors
+
+
+def _column(name: str, target: Target, dates: str, fields: Fields, look_up: LookUp) -> _Column:
+    *parents, member = target.field.split(".")
+    if target.namespace is None:
         field = fields.get(target.field)
         assert field is not None
-        try:
-            if target.namespace is None:
-                value = value_of(field, cell, mapping.dates)
-            else:
-                value = look_up(target, str(cell).strip())
-        except ValueError as error:
-            errors.append(RowError(source.line, column, str(error)))
-            continue
-        _put(body, target.field, value)
-    return body, errors
+        return _Column(name, reader(field, dates), tuple(parents), member)
+
+    def known(cell: Any) -> str:
+        return look_up(target, str(cell).strip())
+
+    return _Column(name, known, tuple(parents), member)
 
 
 def id_of(source: SourceRow, mapping: Mapping) -> str:
@@ -67,10 +97,3 @@ def is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _put(body: dict[str, Any], path: str, value: Any) -> None:
-    *parents, name = path.split(".")
-    for parent in parents:
-        body = body.setdefault(parent, {})
-    body[name] = value

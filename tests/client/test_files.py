@@ -19,7 +19,7 @@ from almoner_files import files, kinds
 from almoner_files.bad_rows import BadRowsText
 from almoner_files.delimited import SourceRow
 from almoner_files.errors import FileError
-from almoner_files.fields import ISO, CreateField, value_of
+from almoner_files.fields import ISO, CreateField, reader
 from tests.cases import every_case
 
 HEADER = ["id", "name", "street", "note"]
@@ -186,9 +186,9 @@ def test_a_table_of_columns_is_read_with_its_types(tmp_path: Path) -> None:
 
 
 def test_a_cell_is_what_its_field_takes_or_says_what_is_expected() -> None:
-    def taken(kind: str, cell: Any) -> Any:
+    def taken(kind: str, cell: Any, dates: str = "%d.%m.%Y") -> Any:
         try:
-            return value_of(CreateField("x", kind), cell, "%d.%m.%Y")
+            return reader(CreateField("x", kind), dates)(cell)
         except ValueError:
             return ValueError
 
@@ -210,3 +210,13 @@ def test_a_cell_is_what_its_field_takes_or_says_what_is_expected() -> None:
             with each.case(kind, cell):
                 assert taken(kind, cell) == expected
     assert ISO == "%Y-%m-%d"
+    # Days as most files write them are read by another way; what that would take besides is none.
+    for cell, day in (
+        ("1990-01-31", "1990-01-31"),
+        ("1990-1-31", "1990-01-31"),
+        ("1990-01-31 0:00", "1990-01-31"),
+        ("1990-02-30", ValueError),
+        ("19900131", ValueError),
+        ("1990-W05-3", ValueError),
+    ):
+        assert taken(kinds.DATE, cell, ISO) == day, cell

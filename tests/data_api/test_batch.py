@@ -348,3 +348,61 @@ async def test_a_batch_that_is_none_is_refused(api: Api) -> None:
     assert (await api.get("/v1/patients/batch")).headers["allow"] == "POST"
     assert (await batch(api, "calendars", create=[{}])).status_code == 405
     assert (await batch(api, "messages", update=[{"id": NOBODY}])).status_code == 400
+
+
+async def test_who_prefers_a_minimal_return_gets_the_ids_of_what_is_written_as_ever(
+    api: Api, elsewhere: Api, connection: Any
+) -> None:
+    prefer = {"Prefer": 'respond-async, RETURN="minimal"; a=b'}
+
+    async def minimal(caller: Api = api, **body: Any) -> httpx.Response:
+        return await caller.post("/v1/patients/batch", json=body, headers=prefer)
+
+    answer = await minimal(
+        create=[mapped("A"), mapped("B", phase="none"), mapped("C")], atomic=False
+    )
+    assert answer.headers["preference-applied"] == "return=minimal"
+    first, refused, last = answer.json()["data"]
+    assert [entry["outcome"] for entry in (first, last)] == ["created", "created"]
+    assert first["row"].keys() == last["row"].keys() == {"id"}
+    assert refused["status"] == 400
+    assert "row" not in refused
+    # Each row and its line of the change log is there as after any other batch.
+    ids = [first["row"]["id"], last["row"]["id"]]
+    rows = [only_row(await api.get(f"/v1/patients/{row_id}")) for row_id in ids]
+    assert [row["last_name"] for row in rows] == ["Hopper", "Hopper"]
+    logged = await connection.fetch(
+        "SELECT patient_id::text FROM changes WHERE resource = 'patients' AND kind = 'create'"
+        " AND environment_id = $1",
+        api.environment_id,
+    )
+    assert sorted(row[0] for row in logged) == sorted(ids)
+    # What was there already, and a batch of changes, of which one is none.
+    again = await minimal(create=[mapped("A"), mapped("D")], on_existing="keep")
+    before, new = again.json()["data"]
+    assert (before["outcome"], before["row"]) == ("kept", {"id": ids[0]})
+    assert new["outcome"] == "created"
+    changes = [{"id": ids[0], "city": "Yale", "created_at": "x"}, {"id": ids[1]}]
+    changed, unchanged = (await minimal(update=changes)).json()["data"]
+    assert changed["row"] == {"id": ids[0]}
+    assert changed["ignored_fields"] == ["created_at"]
+    assert (unchanged["outcome"], unchanged["row"]) == ("unchanged", {"id": ids[1]})
+    assert only_row(await api.get(f"/v1/patients/{ids[0]}"))["city"] == "Yale"
+    assert await count(elsewhere, connection) == 0
+
+
+async def test_a_key_tells_a_batch_with_rows_from_one_without(api: Api) -> None:
+    key, body = {"Idempotency-Key": '"load-3"'}, {"create": [person(1), person(2)]}
+    prefer = {"Prefer": "return=minimal"}
+    answers = [
+        await api.post("/v1/patients/batch", json=body, headers=key | prefer) for _ in range(2)
+    ]
+    assert answers[0].content == answers[1].content
+    assert {len(entry["row"]) for entry in answers[1].json()["data"]} == {1}
+    other = await api.post("/v1/patients/batch", json=body, headers=key)
+    assert errors(other, 422) == [("idempotency_key_reused", None)]
+    whole = await api.post(
+        "/v1/patients/batch", json=body, headers={"Prefer": "return=representation, return=minimal"}
+    )
+    assert "preference-applied" not in whole.headers
+    assert all(entry["row"]["last_name"] for entry in whole.json()["data"])

@@ -24,13 +24,15 @@ class BatchRequest:
     Update with its ``id``.
 
     ``atomic``: all are written or none. ``on_existing``: what becomes of a new row one of whose
-    external ids is taken already: ``REFUSE``, ``KEEP``, ``UPDATE``."""
+    external ids is taken already: ``REFUSE``, ``KEEP``, ``UPDATE``. ``minimal``: what came of them
+    is enough, so that the rows are not read back."""
 
     verb: Verb
     rows: Sequence[Row]
     shape: Shape
     atomic: bool = True
     on_existing: str = REFUSE
+    minimal: bool = False
 
     @property
     def name(self) -> str:

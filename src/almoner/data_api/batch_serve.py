@@ -26,9 +26,9 @@ _GUID: Final = Guid()
 _encode = msgspec.json.Encoder().encode
 
 
-def parse(resource: Resource, body: Row, shape: Shape) -> BatchRequest:
-    """What a body asks for. Raises ApiError with everything in it that does not fit, but for the
-    rows' own fields.
+def parse(resource: Resource, body: Row, shape: Shape, minimal: bool = False) -> BatchRequest:
+    """What a body asks for; ``minimal`` answers are enough where the headers say so. Raises
+    ApiError with everything in it that does not fit, but for the rows' own fields.
     """
     problems: Problems = []
     offered = {name: verb for name, verb in _LISTS.items() if verb in resource.verbs}
@@ -57,6 +57,7 @@ def parse(resource: Resource, body: Row, shape: Shape) -> BatchRequest:
         shape=shape,
         atomic=body.get("atomic", True),
         on_existing=on_existing,
+        minimal=minimal,
     )
 
 
@@ -88,25 +89,27 @@ def written_along(resource: Resource, request: BatchRequest, known: Iterable[Res
     }
 
 
-def answer(resource: Resource, access: Access, batch: Sequence[BatchRow]) -> bytes:
-    """What came of each row, in their order; under a token that may not read the collection, of
-    those that are there the id alone.
+def answer(resource: Resource, access: Access, minimal: bool, batch: Sequence[BatchRow]) -> bytes:
+    """What came of each row, in their order. Of those that are there the id alone where ``minimal``
+    is enough, or under a token that may not read the collection.
     """
-    each = partial(_answer_of, resource, access.spelling, sees(access, resource.name))
+    whole = not minimal and sees(access, resource.name)
+    each = partial(_answer_of, resource, access.spelling, whole)
     return b'{"data":[' + b",".join(map(each, batch)) + b"]}"
 
 
-def _answer_of(resource: Resource, shape: Shape, readable: bool, each: BatchRow) -> bytes:
+def _answer_of(resource: Resource, shape: Shape, whole: bool, each: BatchRow) -> bytes:
     if each.written is None:
         refused = ApiError([moved(problem, each.place) for problem in each.problems])
         return _encode({"status": refused.status, "errors": problem_objects(refused)})
-    row = each.written.body if readable else b'{"id":"' + each.written.id.encode() + b'"}'
+    row = each.written.body if whole else b'{"id":"' + each.written.id.encode() + b'"}'
     entry: dict[str, Any] = {"status": 200, "outcome": each.outcome, "row": msgspec.Raw(row)}
     if each.ignored:
         names = (
             ignored.differing(resource, shape, replace(each.written, ignored=each.ignored))
-            if readable
-            else list(each.ignored)
+            if whole
+            # The id of an Update names the row.
+            else [name for name, value in each.ignored.items() if value != each.written.id]
         )
         entry |= {"ignored_fields": names} if names else {}
     return _encode(entry)

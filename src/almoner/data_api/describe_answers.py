@@ -47,6 +47,11 @@ _HEADERS: dict[str, tuple[str, Schema, Any]] = {
         TEXT,
         '<https://.../next>; rel="next"',
     ),
+    "Preference-Applied": (
+        "Which preference the answer is by (RFC 7240). Absent where there was none.",
+        TEXT,
+        "return=minimal",
+    ),
     "WWW-Authenticate": ("How to authenticate.", TEXT, 'Bearer realm="almoner"'),
     "Retry-After": (
         "Seconds to wait before the next attempt.",

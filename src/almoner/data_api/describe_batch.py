@@ -21,8 +21,19 @@ _ABOUT = (
     " collection (beside patients' and where a Create has them, that needs `external_ids.write`)."
     " `on_existing` says what becomes of one that has an external id of a row that is there: it is"
     " refused (`refuse`), left as it is (`keep`) or changed (`update`), so that a load can be"
-    " repeated."
+    " repeated. Who prefers a minimal return has the `id` of each row in place of the row, and"
+    " spares the server to read it back."
 )
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": (
+        "`return=minimal` (RFC 7240): `row` has the `id` alone, and `ignored_fields` names what was"
+        " said of fields that are not set, whatever they are."
+    ),
+    "schema": {"type": "string"},
+    "example": "return=minimal",
+}
 
 
 def batch(described: Described, resource: Resource) -> Operation:
@@ -46,11 +57,14 @@ def batch(described: Described, resource: Resource) -> Operation:
         "summary": f"Write many {resource.title.lower()}",
         "description": _ABOUT,
         "security": [{"bearer": [f"{resource.name}.write"]}],
-        "parameters": [IDEMPOTENCY_KEY],
+        "parameters": [IDEMPOTENCY_KEY, _PREFER],
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": {
             "200": success(
-                "What came of each row, in their order.", schemas.ref(f"{name}Written"), answered
+                "What came of each row, in their order.",
+                schemas.ref(f"{name}Written"),
+                answered,
+                "Preference-Applied",
             ),
             **refusals(400, 401, 403, 404, 422),
         },

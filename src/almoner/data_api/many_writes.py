@@ -53,8 +53,13 @@ class _Batch:
 
     @property
     def shape(self) -> Shape:
-        """How their bodies and their answers are spelled."""
+        """How their bodies are spelled."""
         return self.request.shape
+
+    @property
+    def answered(self) -> Shape | None:
+        """How their answers are; None where there is to be nothing of the rows in them."""
+        return None if self.request.minimal else self.request.shape
 
 
 class ManyWrites(RowWrites):
@@ -245,7 +250,8 @@ class ManyWrites(RowWrites):
         for row in values:
             if any(question.asked(row) for question in resource.questions):
                 await rules.ask(connection, by.environment_id, resource, row, row)
-        records = await self._insert_set(connection, by, resource, values, batch.shape)
+        statement = set_statements.load(resource, batch.answered)
+        records = await self._insert_set(connection, by, resource, values, statement)
         by_id = {str(record["id"]): record for record in records}
         for each in rows:
             record = by_id[each.row_id]
@@ -258,7 +264,8 @@ class ManyWrites(RowWrites):
             for related in each.related:
                 along[related.resource].append(related.values | {"id": new_id()})
         for name, others in along.items():
-            await self._insert_set(connection, by, self._resources[name], others, None)
+            of = self._resources[name]
+            await self._insert_set(connection, by, of, others, set_statements.load_silently(of))
         await self._end(connection, by, resource, values)
 
     async def _insert_alone(self, connection: Connection, batch: _Batch, each: BatchRow) -> None:
@@ -272,14 +279,15 @@ class ManyWrites(RowWrites):
         by: Actor,
         resource: Resource,
         rows: Sequence[Row],
-        shape: Shape | None,
+        statement: str,
     ) -> Any:
-        """Raises what a constraint or a rule refuses, of whichever row."""
+        """What ``statement`` answers with. Raises what a constraint or a rule refuses, of whichever
+        row.
+        """
         claimed = await self._refusals.claimed(connection, by.environment_id, resource, rows)
         if claimed:
             raise ApiError([problem for _, problem in claimed])
         await self._refusals.any_references(connection, by.environment_id, resource, rows)
-        statement = set_statements.load(resource, shape)
         return await connection.fetch(
             statement, by.environment_id, *columns(resource, rows), *by.stamp
         )
@@ -346,7 +354,7 @@ class ManyWrites(RowWrites):
                 values = [value and msgspec.json.encode(value).decode() for value in values]
             arrays.append(values)
         records = await connection.fetch(
-            set_statements.update_each(batch.resource, batch.shape, names),
+            set_statements.update_each(batch.resource, batch.answered, names),
             batch.by.environment_id,
             [each.row_id for each in rows],
             *arrays,
@@ -369,7 +377,7 @@ class ManyWrites(RowWrites):
     ) -> None:
         """Gives rows that are not written what they are."""
         records = await connection.fetch(
-            statements.rows(batch.resource, batch.shape),
+            statements.rows(batch.resource, batch.answered),
             batch.by.environment_id,
             [each.row_id for each in rows],
         )

@@ -25,6 +25,7 @@ from almoner.data_api import (
     idempotency,
     ignored,
     nested,
+    preferences,
     shapes,
     statements,
 )
@@ -166,15 +167,19 @@ class DataApi:
         may(access.can_write(resource.name), f"{resource.name}.write")
         _no_query(request)
         raw = await request.body()
-        batch = batch_serve.parse(resource, decode.json_object(raw), access.spelling)
+        minimal = preferences.minimal(request.headers)
+        batch = batch_serve.parse(resource, decode.json_object(raw), access.spelling, minimal)
         for name in batch_serve.written_along(resource, batch, self._resources.values()):
             may(access.can_write(name), f"{name}.write")
-        rendered = partial(batch_serve.answer, resource, access)
-        by = _actor(access, request, raw)
+        rendered = partial(batch_serve.answer, resource, access, minimal)
+        # With rows and without them are two answers, so they are two requests to a key.
+        preference = (preferences.MINIMAL_APPLIED[1],) if minimal else ()
+        by = _actor(access, request, raw, *preference)
         written = await self._store.write_many(by, resource, batch, rendered)
         if written.patients:
             self._audit.note(access, request.request_id, "find", resource.name, written.patients)
-        return ApiAnswer(200, written.body, operation=f"{resource.name}.batch")
+        headers = [preferences.MINIMAL_APPLIED] if minimal else []
+        return ApiAnswer(200, written.body, headers, f"{resource.name}.batch")
 
     async def _on_collection(
         self, request: ApiRequest, access: Access, resource: Resource
@@ -373,7 +378,7 @@ def _no_query(request: ApiRequest) -> None:
         raise problem("parse_exception", "This operation takes no query parameters.", path=".")
 
 
-def _actor(access: Access, request: ApiRequest, body: bytes) -> Actor:
+def _actor(access: Access, request: ApiRequest, *body: bytes) -> Actor:
     """Who writes; where the request has an idempotency key, under that, and what it came with."""
     header = request.headers.get(idempotency.HEADER)
     once = None
@@ -382,7 +387,7 @@ def _actor(access: Access, request: ApiRequest, body: bytes) -> Actor:
             request.method.encode(),
             request.path.rstrip("/").lower().encode(),
             request.headers.get(b"if-match", b""),
-            body,
+            *body,
         )
         once = idempotency.parse(access.client_id, header, *parts)
     return Actor(access.environment_id, access.actor, "api", request.request_id, once=once)

@@ -13,13 +13,27 @@ from almoner.vocabulary.kinds import Ref, Texts
 
 
 @cache
-def load(resource: Resource, shape: Shape | None = None) -> str:
+def load(resource: Resource, shape: Shape | None) -> str:
     """Many rows at once. Parameters: environment, ids, an array for each writable column, the
-    ``created_at``s, the actor's three. Answers with the rows in this shape, without one with how
-    many there are.
+    ``created_at``s, the actor's three. Answers with the rows in this shape, without one with all
+    but their JSON.
 
     An array of arrays cannot be taken apart by row, so lists of strings come as JSON.
     """
+    return _load(resource, answer(resource, shape, "written", "id"), "*")
+
+
+@cache
+def load_silently(resource: Resource) -> str:
+    """The same, answering with how many rows there are."""
+    about = resource.any_reference or (
+        () if resource.patient in (None, "id") else (resource.patient,)
+    )
+    needed = ", ".join((*about, "environment_id", "id", "updated_at"))
+    return _load(resource, "SELECT count(*) FROM written", needed)
+
+
+def _load(resource: Resource, rows: str, returned: str) -> str:
     columns = resource.writable
     names = ", ".join(["environment_id", "id", *(f.name for f in columns), "created_at"])
     types = [
@@ -33,15 +47,10 @@ def load(resource: Resource, shape: Shape | None = None) -> str:
         ["c0", *(_picked(f, f"c{1 + n}") for n, f in enumerate(columns)), f"c{len(columns) + 1}"]
     )
     log = log_cte(resource, "create", "written", 2 + len(types))
-    about = resource.any_reference or (
-        () if resource.patient in (None, "id") else (resource.patient,)
-    )
-    needed = ", ".join((*about, "environment_id", "id", "updated_at"))
-    rows = answer(resource, shape, "written", "id") if shape else "SELECT count(*) FROM written"
     return (
         f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM"
         f" unnest({arrays}) WITH ORDINALITY AS loaded({aliases}, place){_looked_up(columns)} ORDER"
-        f" BY place RETURNING {'*' if shape else needed}), log AS ({log}) {rows}"
+        f" BY place RETURNING {returned}), log AS ({log}) {rows}"
     )
 
 
@@ -73,7 +82,7 @@ def _looked_up(columns: Iterable[Field]) -> str:
 
 
 @cache
-def update_each(resource: Resource, shape: Shape, fields: tuple[str, ...]) -> str:
+def update_each(resource: Resource, shape: Shape | None, fields: tuple[str, ...]) -> str:
     """The same fields of many rows, each to values of its own. Parameters: environment, ids, an
     array for each of ``fields``, the actor's three, and the names of the fields for the change log.
     Answers with the rows, and what the ``updated_at`` of each was."""

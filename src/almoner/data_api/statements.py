@@ -16,8 +16,10 @@ from almoner.vocabulary.fields import NOW, Field, Shape
 from almoner.vocabulary.kinds import Ref
 
 
-def body(resource: Resource, shape: Shape, source: str) -> str:
-    """The column ``body``: a row as JSON, in UTF-8."""
+def body(resource: Resource, shape: Shape | None, source: str) -> str:
+    """The column ``body``: a row as JSON, in UTF-8; nothing where it has no shape."""
+    if shape is None:
+        return "''::bytea AS body"
     return f"convert_to({rendered(resource, shape, source)}::text, 'UTF8') AS body"
 
 
@@ -48,7 +50,7 @@ def _about_each(resource: Resource, source: str) -> str:
     )
 
 
-def answer(resource: Resource, shape: Shape, source: str, more: str = "") -> str:
+def answer(resource: Resource, shape: Shape | None, source: str, more: str = "") -> str:
     """Rows of ``source`` as what is written answers with them. ``more``: columns of it that are
     answered with as they are.
     """
@@ -74,7 +76,7 @@ def unchanged(resource: Resource, shape: Shape) -> str:
 
 
 @cache
-def rows(resource: Resource, shape: Shape) -> str:
+def rows(resource: Resource, shape: Shape | None) -> str:
     """Parameters: environment, ids. The rows of these ids as JSON, each with its id, its
     ``updated_at`` and its patient.
     """

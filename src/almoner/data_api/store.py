@@ -115,7 +115,10 @@ class Store(ManyWrites):
                     )
                 )
                 await connection.execute(
-                    set_statements.load(resource), by.environment_id, *batch.columns, *by.stamp
+                    set_statements.load_silently(resource),
+                    by.environment_id,
+                    *batch.columns,
+                    *by.stamp,
                 )
                 await self._insert_related(connection, by, batch.related)
                 await self._end(connection, by, resource, rows)

@@ -24,7 +24,7 @@ from almoner.vocabulary.kinds import Problems, Ref
 from almoner_files.delimited import SourceRow
 from almoner_files.mapping import EXTERNAL_ID, Target
 from almoner_files.mapping import Mapping as Columns
-from almoner_files.prepare import body_of, id_of, is_id
+from almoner_files.prepare import Bodies, id_of, is_id
 
 EXISTING: Final = "existing"
 _MAPPED: Final = """
@@ -69,10 +69,10 @@ async def prepare(
             raise ValueError(f"nothing has this id in {target.namespace}")
         return known.get((target.field, value), value)
 
-    fields = fields_of(resource)
+    bodies = Bodies(columns, fields_of(resource), look_up)
     prepared: list[Prepared] = []
     for source in sources:
-        body, errors = body_of(source, columns, fields, look_up)
+        body, errors = bodies.of(source)
         problems = tuple(RowProblem(each.line, each.column, each.reason) for each in errors)
         own = id_of(source, columns)
         if own and resource is not external_ids:

@@ -59,12 +59,16 @@ class AsyncCalendarEvents(AsyncCollection[CalendarEvent]):
         update: Sequence[CalendarEventUpdateRow] | None = None,
         on_existing: Literal["refuse", "keep", "update"] | None = None,
         atomic: bool = True,
+        minimal: bool = False,
         idempotency_key: str | None = None,
     ) -> list[BatchResult[CalendarEvent]]:
         """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.
         ``on_existing`` tells what is done where one of its ``external_ids`` is known.
         Each row of ``update`` has its ``id``.
-        Raises InvalidRequest with every path, such as ``.create[3].user_id``.
+        Results have no ``row`` where they are to be ``minimal``, which is faster. Raises
+        InvalidRequest with every path, such as ``.create[3].user_id``.
         """
         options = {"on_existing": on_existing, "atomic": atomic}
-        return await self._batch(cast(Any, create), cast(Any, update), options, idempotency_key)
+        return await self._batch(
+            cast(Any, create), cast(Any, update), options, idempotency_key, minimal=minimal
+        )

@@ -12,10 +12,12 @@ from almoner_client.answers import (
     BatchResult,
     JsonRow,
     Row,
+    RowId,
     RowPage,
     bare,
     batch_results,
     line_page,
+    minimal_results,
     parameters,
     row_of,
     row_page,
@@ -95,17 +97,21 @@ class AsyncCollection(Generic[Row]):
 
     async def _batch(
         self,
-        create: Sequence[Mapping[str, Any]] | None,
-        update: Sequence[Mapping[str, Any]] | None,
+        create: Sequence[Mapping[str, Any] | msgspec.Raw] | None,
+        update: Sequence[Mapping[str, Any] | msgspec.Raw] | None,
         options: Mapping[str, Any],
         key: str | None,
+        *,
+        minimal: bool,
     ) -> list[BatchResult[Row]]:
         if (create is None) == (update is None):
             raise ValueError("Give one of create and update.")
         rows = {"create": create} if update is None else {"update": update}
         body = {**rows, **{name: value for name, value in options.items() if value is not None}}
         path = f"/v1/{self.name}/batch"
-        return batch_results(self._kind, await self._transport.write("POST", path, body, key))
+        prefer = "return=minimal" if minimal else None
+        answer = await self._transport.write("POST", path, body, key, prefer=prefer)
+        return minimal_results(answer) if minimal else batch_results(self._kind, answer)
 
     def _read(self, body: bytes) -> Row:
         return row_of(self._kind, bare(body))
@@ -161,21 +167,19 @@ class AsyncRows(AsyncCollection[JsonRow]):
     async def batch(
         self,
         *,
-        create: Sequence[Mapping[str, Any]] | None = None,
-        update: Sequence[Mapping[str, Any]] | None = None,
+        create: Sequence[Mapping[str, Any] | msgspec.Raw] | None = None,
+        update: Sequence[Mapping[str, Any] | msgspec.Raw] | None = None,
         on_existing: Literal["refuse", "keep", "update"] | None = None,
         atomic: bool = True,
+        minimal: bool = False,
         idempotency_key: str | None = None,
     ) -> list[BatchResult[JsonRow]]:
         """Up to 1,000 creates or updates, all or nothing unless not ``atomic``. Raises
-        InvalidRequest with every path.
+        InvalidRequest with every path. Results have no rows where they are to be ``minimal``. A row
+        that is JSON already is sent as it is.
         """
         options = {"on_existing": on_existing, "atomic": atomic}
-        return await self._batch(create, update, options, idempotency_key)
+        return await self._batch(create, update, options, idempotency_key, minimal=minimal)
 
 
-class _RowId(msgspec.Struct):
-    id: str
-
-
-_id = msgspec.json.Decoder(_RowId)
+_id = msgspec.json.Decoder(RowId)

@@ -79,11 +79,15 @@ class AsyncTransport:
         body: Any = None,
         idempotency_key: str | None = None,
         if_match: str | None = None,
+        *,
+        prefer: str | None = None,
     ) -> bytes:
-        """The body of a write, which is done once however often it is sent. Raises as ``read``
-        does.
+        """The body of a write, which is done once however often it is sent. ``prefer`` is by RFC
+        7240. Raises as ``read`` does.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        if prefer is not None:
+            headers["Prefer"] = prefer
         if if_match is not None:
             headers["If-Match"] = if_match
         return (await self.request(method, path, body=body, headers=headers)).content

@@ -58,12 +58,16 @@ class ExternalIds(Collection[ExternalId]):
         update: Sequence[ExternalIdUpdateRow] | None = None,
         on_existing: Literal["refuse", "keep", "update"] | None = None,
         atomic: bool = True,
+        minimal: bool = False,
         idempotency_key: str | None = None,
     ) -> list[BatchResult[ExternalId]]:
         """Up to 1,000 at once, all or nothing; each by itself where not ``atomic``.
         ``on_existing`` tells what is done where one of its ``external_ids`` is known.
         Each row of ``update`` has its ``id``.
-        Raises InvalidRequest with every path, such as ``.create[3].user_id``.
+        Results have no ``row`` where they are to be ``minimal``, which is faster. Raises
+        InvalidRequest with every path, such as ``.create[3].user_id``.
         """
         options = {"on_existing": on_existing, "atomic": atomic}
-        return self._batch(cast(Any, create), cast(Any, update), options, idempotency_key)
+        return self._batch(
+            cast(Any, create), cast(Any, update), options, idempotency_key, minimal=minimal
+        )

@@ -23,7 +23,7 @@ from almoner_files.bad_rows import BadRows
 from almoner_files.delimited import SourceRow
 from almoner_files.fields import Fields
 from almoner_files.mapping import EXTERNAL_ID, Mapping, Target
-from almoner_files.prepare import RowError, body_of, id_of, is_id
+from almoner_files.prepare import Bodies, RowError, id_of, is_id
 
 OnExisting = Literal["update", "keep", "refuse"]
 # A batch may have 1,000 rows and, by default, a megabyte.
@@ -50,12 +50,12 @@ class LoadReport:
 
 @dataclass
 class Prepared:
-    """A row of the file as the API takes it."""
+    """A row of the file as the API takes it, and as JSON."""
 
     source: SourceRow
     body: dict[str, Any]
+    json: msgspec.Raw
     own_id: str = ""
-    size: int = 0
 
 
 class RowOutcome(NamedTuple):
@@ -87,6 +87,7 @@ class Import:
         self._on_existing: OnExisting = on_existing
         self._dry_run = dry_run
         self._rows = client.collection(mapping.collection)
+        self._bodies = Bodies(mapping, fields, self._by_external_id)
         self._known: dict[str, dict[str, str]] = {}
         self._counts: dict[str, int] = {}
         self._bad = BadRows(path)
@@ -139,17 +140,17 @@ class Import:
             if source.line <= done_until:
                 self._count("done before")
                 continue
-            if batch and (len(batch) == _ROWS or size + prepared.size > _BYTES):
+            if batch and (len(batch) == _ROWS or size + len(prepared.json) > _BYTES):
                 yield batch
                 batch, size = [], 0
             batch.append(prepared)
-            size += prepared.size
+            size += len(prepared.json)
         if batch:
             yield batch
 
     def _prepared(self, source: SourceRow) -> Prepared | None:
         """The row as the API takes it; None where it is bad already."""
-        body, errors = body_of(source, self._mapping, self._fields, self._by_external_id)
+        body, errors = self._bodies.of(source)
         if errors:
             self._refuse(source, errors)
             return None
@@ -158,7 +159,7 @@ class Import:
             own_id = self._own_id(source, body)
             mapped = {"namespace": self._mapping.namespace, "external_id": own_id}
             body["external_ids"] = [*body.get("external_ids", []), mapped]
-        return Prepared(source, body, own_id, len(msgspec.json.encode(body)))
+        return Prepared(source, body, msgspec.Raw(msgspec.json.encode(body)), own_id)
 
     def _own_id(self, source: SourceRow, body: dict[str, Any]) -> str:
         """The id of the row in its own system: that of its column, or one made of what is in it, so
@@ -187,9 +188,10 @@ class Import:
 
     def _written(self, batch: Sequence[Prepared]) -> list[RowOutcome]:
         results = self._rows.batch(
-            create=[p.body for p in batch],
+            create=[p.json for p in batch],
             on_existing=self._on_existing,
             atomic=False,
+            minimal=True,
         )
         return [RowOutcome(result.outcome, result.problems) for result in results]
 
