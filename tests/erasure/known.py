@@ -216,6 +216,25 @@ class Known:
             " WHERE w.environment_id = $1 AND p.environment_id = $1 AND p.id = $2 LIMIT 1",
             *(owner, patient, f"{word} of the panel"),
         )
+        # Messages to many that name them by both names, and by the last where they were to have it.
+        for names, is_recipient in (
+            ("p.first_name || ' ' || p.last_name", False),
+            ("p.last_name", True),
+        ):
+            bulk = new_id()
+            await execute(
+                "INSERT INTO bulk_messages (environment_id, id, worker_id, channel, contents,"
+                f" request_id) SELECT $1, $3, w.id, 'phone', 'Ask ' || {names} || '.', 'x'"
+                " FROM workers w, patients p WHERE w.environment_id = $1 AND p.environment_id = $1"
+                " AND p.id = $2 LIMIT 1",
+                *(owner, patient, bulk),
+            )
+            await execute(
+                "INSERT INTO bulk_recipients (environment_id, bulk_message_id, patient_id, part,"
+                " state) SELECT $1, $2, id, 0, 'waiting' FROM patients WHERE environment_id = $1"
+                " AND (id = $3) = $4 ORDER BY created_at LIMIT 1",
+                *(owner, bulk, patient, is_recipient),
+            )
         await execute(
             "INSERT INTO integration_tasks (environment_id, id, status, job_id, task_name, errors)"
             " VALUES ($1, $2, 'failed', 'x', 'x', $3)",

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from playwright.async_api import expect
 
@@ -122,6 +123,54 @@ async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
     early = await lead.get("/supervisor?day=2001-01-01")
     assert early.status_code == 400
     assert Document(early).field("day").error
+
+
+async def test_what_was_due_and_in_which_band_is_that_of_the_day_whatever_has_changed_since(
+    practice: Practice, lead: Person, database: Database
+) -> None:
+    still, done, tasked, worse = [await practice.patient(name) for name in ("Al", "Bo", "Cy", "Di")]
+    for patient in (still, done):
+        await practice.flow(patient, days=-9)
+    day = (datetime.now(UTC) - timedelta(days=5)).date().isoformat()
+    about = {"title": "Ring them", "due_date": day}
+    task = await practice.chart.make("worker_tasks", patient_id=tasked, **about)
+    for patient in (still, worse):
+        await practice.pain(patient, 1)
+    two_days_ago = datetime.now(UTC) - timedelta(days=2)
+    async with database.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        for table in ("patients", "care_flows", "worker_tasks", "assessment_responses"):
+            await connection.execute(
+                f"UPDATE {table} SET created_at = $2, updated_at = $2 WHERE environment_id = $1",
+                practice.chart.environment,
+                two_days_ago,
+            )
+        await connection.execute(
+            "UPDATE changes SET changed_at = $2 WHERE environment_id = $1",
+            practice.chart.environment,
+            two_days_ago,
+        )
+        await connection.execute("RESET session_replication_role")
+    # Since then one flow and the task were done, another flow is new, and one is in more pain.
+    flow = (await practice.chart.rows("care_flows", done))[0]
+    now = iso(datetime.now(UTC))
+    body = msgspec.json.decode(flow["care_flow"])
+    for goal in body["goals"]:
+        for step in goal["interventions"]:
+            step["completed_at"] = now
+    by = Actor(practice.chart.environment, "test", "cli", "test", whole=True)
+    change = practice.chart.store.update
+    await change(by, BY_NAME["care_flows"], str(flow["id"]), {"care_flow": body}, None)
+    await change(by, BY_NAME["worker_tasks"], task, {"completed_at": now}, None)
+    await practice.flow(worse, days=-1)
+    await practice.pain(worse, 9)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    then, today = await numbers(lead, f"?day={yesterday}"), await numbers(lead)
+    lines = ["8 to 28 days late", "3 to 7 days late", "1 to 2 days late"]
+    assert [then["Overdue", line] for line in lines] == [2, 1, 0]
+    assert [today["Overdue", line] for line in lines] == [1, 0, 1]
+    assert (then["Pain check", "mild"], then["Pain check", "strong"]) == (2, 0)
+    assert (today["Pain check", "mild"], today["Pain check", "strong"]) == (1, 1)
 
 
 async def test_answers_and_missed_appointments_of_four_weeks_are_counted(

@@ -38,6 +38,7 @@ BLANKED: Final = {
     ("import_parts", "problems_sealed"),
     ("import_results", "note"),
     ("panel_views", "view"),
+    ("bulk_messages", "contents"),
 }
 # What stays although it names the record: ids, which say that there was somebody and not who.
 IDS: Final = {

@@ -6,7 +6,6 @@ that speaks of the person is not looked for: that is for who wrote it."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -71,6 +70,22 @@ _VIEWS: Final = """
 DELETE FROM panel_views WHERE environment_id = $1
   AND (title || ' ' || view::text ~* ANY ($2::text[]) OR view::text ~* ANY ($3::text[]))
 """
+# The text of a message to many is of nobody. Where it names the person, or their last name and they
+# were to have it, it goes, and nobody gets it any more.
+_MESSAGES_TO_MANY: Final = """
+WITH about AS (
+  SELECT id FROM bulk_messages b WHERE environment_id = $1 AND contents <> ''
+    AND (contents ~* ANY ($2::text[]) OR contents ~* ANY ($3::text[]) AND EXISTS (
+      SELECT FROM bulk_recipients r WHERE r.environment_id = $1 AND r.bulk_message_id = b.id
+        AND r.patient_id = ANY ($4::uuid[])))
+), called_off AS (
+  UPDATE bulk_recipients SET state = 'not sent', settled_at = clock_timestamp(),
+    reason = 'the text named somebody who was erased'
+  WHERE environment_id = $1 AND bulk_message_id IN (SELECT id FROM about) AND state = 'waiting'
+)
+UPDATE bulk_messages SET contents = '' WHERE environment_id = $1
+  AND id IN (SELECT id FROM about)
+"""
 _EDGE: Final = "[^[:alnum:]]"
 _PAUSES: Final = (
     "DELETE FROM process_pauses WHERE environment_id = $1 AND kind = 'patient'"
@@ -115,6 +130,12 @@ async def erase(
     counts: Counter[str] = Counter()
     touched = await _touched(connection, owner, records)
     counts["consent_records"] = len(touched["consent_records"])
+    counts["bulk_messages"] = _number(
+        await connection.execute(
+            _MESSAGES_TO_MANY,
+            *(owner, known.in_prose, _words(known.last_names), records),
+        )
+    )
     firings = await _house_rows(connection, owner, records, counts)
     gone, mappings, since = await _rows(connection, by, records, counts)
     await _work(connection, by, records=records, firings=firings, known=known, counts=counts)
@@ -271,14 +292,12 @@ def views_of(known: Terms) -> tuple[str, list[str], list[str]]:
     """The statement that deletes the saved views of a person, whose first parameter is the
     environment, and the others.
     """
-    names = [tuple(re.escape(name.strip('"')) for name in pair) for pair in known.pairs]
-    both = [
-        f"(^|{_EDGE}){before}{_EDGE}(.*{_EDGE})?{after}($|{_EDGE})"
-        for first, last in names
-        for before, after in ((first, last), (last, first))
-    ]
-    asked = [rf'"value": ?"([^"]*{_EDGE})?{last}({_EDGE}[^"]*)?"' for _, last in names]
-    return _VIEWS, [*known.patterns, *both], asked
+    asked = [rf'"value": ?"([^"]*{_EDGE})?{last}({_EDGE}[^"]*)?"' for last in known.last_names]
+    return _VIEWS, known.in_prose, asked
+
+
+def _words(patterns: Sequence[str]) -> list[str]:
+    return [f"(^|{_EDGE}){pattern}($|{_EDGE})" for pattern in patterns]
 
 
 def _number(tag: str) -> int:

@@ -64,6 +64,25 @@ class Terms:
         """As ``mentions`` takes them."""
         return self.patterns, [pair[0] for pair in self.pairs], [pair[1] for pair in self.pairs]
 
+    @property
+    def in_prose(self) -> list[str]:
+        """Regular expressions of what people wrote about the person: what only they have, or both
+        names, in whichever order and case.
+        """
+        edge = "[^[:alnum:]]"
+        names = [tuple(re.escape(name.strip('"')) for name in pair) for pair in self.pairs]
+        both = [
+            f"(^|{edge}){before}{edge}(.*{edge})?{after}($|{edge})"
+            for first, last in names
+            for before, after in ((first, last), (last, first))
+        ]
+        return [*self.patterns, *both]
+
+    @property
+    def last_names(self) -> list[str]:
+        """Each as a regular expression."""
+        return [re.escape(last.strip('"')) for _, last in self.pairs]
+
     def are_in(self, text: str) -> bool:
         """Whether a text is about the person."""
         return any(

@@ -122,8 +122,7 @@ async def _counted(
     shared for a minute by all who look.
     """
     environment_id, hidden = visit.environment_id, visit.rights.hidden_assessments
-    if day.day is None:
-        await catch_up(visit.parts.database, environment_id)
+    await catch_up(visit.parts.database, environment_id)
     specs = [spec for name, spec in visit.program.newest_specs.items() if name not in hidden]
     async with visit.connection() as connection:
         keys = [("assessment", spec.id, spec.version) for spec in specs]
