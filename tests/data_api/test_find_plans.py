@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import asyncpg
 
 from almoner.access import environments
-from almoner.data_api import set_statements, statements
+from almoner.access.policy import ALL
+from almoner.access.tokens import Access
+from almoner.data_api import digest, digest_sql, find, set_statements, statements
+from almoner.database import Database
 from almoner.database.dialing import SESSION
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Shape
@@ -80,3 +84,42 @@ async def test_rows_are_known_by_their_external_ids_without_reading_their_namesp
         assert sum(map(int, removed)) < 100, plan
     finally:
         await connection.close()
+
+
+async def test_a_digest_of_a_whole_collection_is_computed_by_several_processors(
+    own_dsn: str,
+) -> None:
+    """Of rows that fill a few pages, where PostgreSQL is told that several processes cost nothing."""
+    owner = await asyncpg.connect(own_dsn)
+    name: str = await owner.fetchval("SELECT current_database()")
+    for setting in ("min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"):
+        await owner.execute(f"ALTER DATABASE {name} SET {setting} = 0")
+    environment = await environments.create(owner, "plans")
+    await owner.execute(_NOISE, environment)
+    await owner.execute("VACUUM ANALYZE patients")
+    access = Access(environment, "client", "documented", frozenset({ALL}), "client:client", 0)
+    patients = BY_NAME["patients"]
+    whole = find.parse_find(patients, [], access.spelling)
+    asked = digest.DigestQuery(resource=patients, prefix=None, by_json=False, find=whole)
+    database = await Database.connect(own_dsn, size=1)
+    try:
+        async with database.connection() as connection:
+            plan = await connection.fetch(
+                f"EXPLAIN {digest_sql.total(asked.of(access.spelling))}", environment
+            )
+            assert "Workers Planned" in "\n".join(row[0] for row in plan), plan
+            answered, _ = await digest.compute(connection, access, asked)
+            assert answered["count"] == 12_000
+            # Since PostgreSQL 18 it counts what was to be started.
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+        launched = (
+            "SELECT to_json(s)->>'parallel_workers_to_launch' FROM pg_stat_database AS s"
+            " WHERE datname = $1"
+        )
+        version = owner.get_server_version().major
+        async with asyncio.timeout(60):
+            while version >= 18 and not int(await owner.fetchval(launched, name)):
+                await owner.execute("SELECT pg_stat_clear_snapshot()")
+    finally:
+        await database.close()
+        await owner.close()

@@ -21,7 +21,7 @@ from almoner.data_api.declare import Resource
 from almoner.data_api.serve import ApiAnswer, ApiRequest, may
 from almoner.database import Connection, Database
 from almoner.errors import ApiError, Problem, parse_problem, problem
-from almoner.vocabulary.fields import add_unknown, missing_field, printable
+from almoner.vocabulary.fields import Shape, add_unknown, missing_field, printable
 from almoner.vocabulary.kinds import Problems
 from almoner.vocabulary.times import iso
 
@@ -46,17 +46,28 @@ class DigestQuery:
     by_json: bool
     find: find.FindQuery
 
+    @property
+    def is_spanned(self) -> bool:
+        """Whether it is of rows that were changed in some time alone."""
+        return self.find.start > find.BEGINNING or self.find.to is not None
+
+    def of(self, shape: Shape) -> digest_sql.DigestOf:
+        """What the statements are about."""
+        filters = tuple(finder for finder, _ in self.find.filters)
+        return digest_sql.DigestOf(
+            resource=self.resource,
+            shape=shape,
+            by_json=self.by_json,
+            filters=filters,
+            spanned=self.is_spanned,
+            prefixed=bool(self.prefix),
+        )
+
     def arguments(self, environment_id: int) -> tuple[Any, ...]:
         """The parameters of the statements."""
-        beginning = self.prefix or ""
-        return (
-            environment_id,
-            self.find.start,
-            self.find.to or find.FOREVER,
-            beginning.ljust(_DIGITS, "0"),
-            beginning.ljust(_DIGITS, "f"),
-            *(value for _, value in self.find.filters),
-        )
+        span = (self.find.start, self.find.to or find.FOREVER) if self.is_spanned else ()
+        ends = [self.prefix.ljust(_DIGITS, digit) for digit in "0f"] if self.prefix else ()
+        return (environment_id, *span, *ends, *(value for _, value in self.find.filters))
 
 
 class DigestApi:
@@ -90,7 +101,7 @@ class DigestApi:
         # Read before the rows are: what is promised complete now is visible to every later look.
         complete_until = await self._completeness.until()
         async with self._turn, self._database.connection() as connection:
-            digest, patients = await _digest(connection, access, asked)
+            digest, patients = await compute(connection, access, asked)
         self._audit.note(access, request.request_id, "find", name, patients)
         current = {
             find.FROM: iso(asked.find.start),
@@ -137,21 +148,21 @@ class DigestApi:
         )
 
 
-async def _digest(
+async def compute(
     connection: Connection, access: Access, asked: DigestQuery
 ) -> tuple[dict[str, Any], bytes]:
     """What is answered, and the packed ids of the patients whose rows are told of one by one."""
     arguments = asked.arguments(access.environment_id)
-    filters = tuple(finder for finder, _ in asked.find.filters)
-    of = (asked.resource, access.spelling, asked.by_json, filters)
+    of = asked.of(access.spelling)
     named = {"resource": asked.resource.name, "by": JSON if asked.by_json else VERSION}
     if asked.prefix is None:
-        count, total = await connection.fetchrow(digest_sql.total(*of), *arguments)
+        # With ``fetchrow``, which asks for a row and no more, PostgreSQL takes no second processor.
+        [(count, total)] = await connection.fetch(digest_sql.total(of), *arguments)
         return named | {"count": count, "digest": hexadecimal(int(total))}, b""
     named |= {"prefix": asked.prefix}
-    first, last = await connection.fetchrow(digest_sql.ends(asked.resource, filters), *arguments)
+    first, last = await connection.fetchrow(digest_sql.ends(of), *arguments)
     octets = min(max(_common(first, last), len(asked.prefix)) // 2 + 1, _OCTETS)
-    groups = await connection.fetch(digest_sql.children(*of, octets), *arguments)
+    groups = await connection.fetch(digest_sql.children(of, octets), *arguments)
     count, total = sum(group[1] for group in groups), sum(int(group[2]) for group in groups)
     if count > MOST_ROWS:
         children = [
@@ -159,7 +170,7 @@ async def _digest(
             for prefix, number, part in groups
         ]
         return named | {"count": count, "digest": hexadecimal(total), "children": children}, b""
-    records = await connection.fetch(digest_sql.rows(*of), *arguments)
+    records = await connection.fetch(digest_sql.rows(of), *arguments)
     rows = [{"id": row_id, "digest": hexadecimal(value)} for row_id, value, _ in records]
     total = sum(record[1] for record in records)
     patients = b"".join(patient for _, _, patient in records)

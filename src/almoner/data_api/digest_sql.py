@@ -2,74 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 from almoner.data_api.declare import Filter, Resource
 from almoner.data_api.statements import conditions, patient_of, rendered
 from almoner.vocabulary.fields import Shape
 
-# Those of every statement here: environment, the span of ``updated_at`` and that of the ids, each
-# with both ends, then the values of the filters.
-_FIRST_FILTER = 6
 
+@dataclass(frozen=True, slots=True)
+class DigestOf:
+    """What the statements here are about. Their parameters: environment; where it is ``spanned``,
+    both ends of ``updated_at``; where it is ``prefixed``, both ends of the ids; the values of the
+    filters.
 
-def _hash(resource: Resource, shape: Shape, by_json: bool) -> str:
-    """The first eight bytes of a SHA-256 as a number; PostgreSQL has them with a sign, which makes
-    no difference to a sum modulo 2**64.
+    A bound that holds all is left out: a plan that is made for any bounds expects few rows between
+    them, and reads them one by one, in one process.
     """
-    hashed = (
-        f"convert_to({rendered(resource, shape, resource.name)}::text, 'UTF8')"
-        if by_json
-        else "uuid_send(id) || timestamptz_send(updated_at)"
-    )
-    return f"('x' || encode(substr(sha256({hashed}), 1, 8), 'hex'))::bit(64)::bigint"
 
+    resource: Resource
+    shape: Shape
+    by_json: bool
+    filters: tuple[Filter, ...]
+    spanned: bool
+    prefixed: bool
 
-def _where(resource: Resource, filters: tuple[Filter, ...]) -> str:
-    parts = (
-        "environment_id = $1",
-        "updated_at >= $2::timestamptz",
-        "updated_at <= $3::timestamptz",
-        "id >= $4::uuid",
-        "id <= $5::uuid",
-        *conditions(filters, _FIRST_FILTER),
-    )
-    return f"FROM {resource.name} WHERE {' AND '.join(parts)}"
+    @property
+    def hashed(self) -> str:
+        """The first eight bytes of a SHA-256 as a number; PostgreSQL has them with a sign, which
+        makes no difference to a sum modulo 2**64.
+        """
+        hashed = (
+            f"convert_to({rendered(self.resource, self.shape, self.resource.name)}::text, 'UTF8')"
+            if self.by_json
+            else "uuid_send(id) || timestamptz_send(updated_at)"
+        )
+        return f"('x' || encode(substr(sha256({hashed}), 1, 8), 'hex'))::bit(64)::bigint"
+
+    @property
+    def rows(self) -> str:
+        """From where, and which."""
+        parts = ["environment_id = $1"]
+        for column, kind, bounded in (
+            ("updated_at", "timestamptz", self.spanned),
+            ("id", "uuid", self.prefixed),
+        ):
+            if bounded:
+                first = 2 * len(parts)
+                parts.append(f"{column} >= ${first}::{kind} AND {column} <= ${first + 1}::{kind}")
+        parts += conditions(self.filters, 2 * len(parts))
+        return f"FROM {self.resource.name} WHERE {' AND '.join(parts)}"
 
 
 @cache
-def total(resource: Resource, shape: Shape, by_json: bool, filters: tuple[Filter, ...]) -> str:
+def total(of: DigestOf) -> str:
     """How many rows there are, and the sum of their hashes."""
-    return (
-        f"SELECT count(*), coalesce(sum({_hash(resource, shape, by_json)}), 0)"
-        f" {_where(resource, filters)}"
-    )
+    return f"SELECT count(*), coalesce(sum({of.hashed}), 0) {of.rows}"
 
 
 @cache
-def ends(resource: Resource, filters: tuple[Filter, ...]) -> str:
+def ends(of: DigestOf) -> str:
     """The first and the last of the ids, null where there is no row."""
-    first = f"SELECT id {_where(resource, filters)} ORDER BY id"
+    first = f"SELECT id {of.rows} ORDER BY id"
     return f"SELECT ({first} LIMIT 1)::text, ({first} DESC LIMIT 1)::text"
 
 
 @cache
-def children(
-    resource: Resource, shape: Shape, by_json: bool, filters: tuple[Filter, ...], octets: int
-) -> str:
+def children(of: DigestOf, octets: int) -> str:
     """The same as ``total`` for each beginning of so many bytes that ids have, in order."""
     beginning = f"substr(uuid_send(id), 1, {octets}) AS beginning"
     return (
         f"SELECT encode(beginning, 'hex'), count, sum FROM (SELECT {beginning}, count(*),"
-        f" sum({_hash(resource, shape, by_json)}) {_where(resource, filters)} GROUP BY 1) AS parts"
-        " ORDER BY beginning"
+        f" sum({of.hashed}) {of.rows} GROUP BY 1) AS parts ORDER BY beginning"
     )
 
 
 @cache
-def rows(resource: Resource, shape: Shape, by_json: bool, filters: tuple[Filter, ...]) -> str:
+def rows(of: DigestOf) -> str:
     """The hash of each row, and whom it is about, in the order of the ids."""
-    return (
-        f"SELECT id::text, {_hash(resource, shape, by_json)}, {patient_of(resource, resource.name)}"
-        f" {_where(resource, filters)} ORDER BY id"
-    )
+    patient = patient_of(of.resource, of.resource.name)
+    return f"SELECT id::text, {of.hashed}, {patient} {of.rows} ORDER BY id"
