@@ -57,12 +57,12 @@ from almoner.outbound.http import trusting
 from almoner.pages import serve as page_serving
 from almoner.pages.folders import page_routes
 from almoner.pages.navigation import ROOMS
+from almoner.pages.page_parts import PageParts
 from almoner.pages.render import Renderer
 from almoner.pages.security import Cookies
 from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
-from almoner.pages.visit import PageParts
 from almoner.processes import hooks as process_hooks
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.sandbox.serve import Sandbox

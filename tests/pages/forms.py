@@ -23,10 +23,12 @@ class _Forms(HTMLParser):
         self._select = ""
         self._first = False
         self._area: tuple[str, str] | None = None
+        self._by_id: dict[str, SentForm] = {}
+        self._elsewhere: list[tuple[dict[str, str], SentForm | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         of = {name: value or "" for name, value in attrs}
-        if "hx-post" in of:
+        if of.get("hx-post"):
             self.forms.append(SentForm(of["hx-post"]))
         if tag == "form":
             self._open = (
@@ -34,6 +36,10 @@ class _Forms(HTMLParser):
             )
             if self._open is not None:
                 self.forms.append(self._open)
+                self._by_id[of.get("id", "")] = self._open
+        if tag == "button" and ("form" in of or "formaction" in of):
+            self._elsewhere.append((of, self._open))
+            return
         if self._open is None:
             return
         name, kind = of.get("name", ""), of.get("type", "text" if tag == "input" else "submit")
@@ -53,6 +59,18 @@ class _Forms(HTMLParser):
         elif tag == "textarea" and name:
             self._area = (name, "")
 
+    def close(self) -> None:
+        """Buttons that stand outside of their form, and those that lead elsewhere than it."""
+        super().close()
+        for of, around in self._elsewhere:
+            form = self._by_id.get(of["form"]) if "form" in of else around
+            name, value = of.get("name", ""), of.get("value", "")
+            if "formaction" in of:
+                pairs = [*(form.values if form else []), *([(name, value)] if name else [])]
+                self.forms.append(SentForm(of["formaction"], pairs))
+            elif form and name:
+                form.buttons.append((name, value))
+
     def handle_data(self, data: str) -> None:
         if self._area is not None:
             self._area = (self._area[0], self._area[1] + data)
@@ -71,4 +89,5 @@ def forms_of(page: str) -> list[SentForm]:
     """The forms that a page or a part of it sends by POST."""
     parser = _Forms()
     parser.feed(page)
+    parser.close()
     return parser.forms

@@ -208,6 +208,10 @@ async def test_a_call_leads_back_to_the_list_that_it_was_begun_from(
 ) -> None:
     page = Document(await coach.get(f"{sheet(grace)}?back=/inbox?tab=next"))
     assert page.field("back").value == "/inbox?tab=next"
+    # A link of the inbox says the list once, for a script and for a browser.
+    beside = f"{sheet(grace)}?list=/inbox%3Fof%3Dall&row=3"
+    assert Document(await coach.get(beside)).field("back").value == "/inbox?of=all"
+    assert Document(await coach.fragment(beside)).field("back").value == ""
     call = {"do": "save", "call_type": "outbound", "outcome": "reached", "back": "/inbox?tab=next"}
     assert (await coach.send_form(sheet(grace), **call)).headers["location"] == "/inbox?tab=next"
     away = call | {"back": "https://elsewhere.example.org/"}

@@ -193,8 +193,8 @@ async def test_several_are_done_only_as_they_were_on_the_page(clinic: Clinic) ->
     done = await clinic.me.send_form("/inbox/several/done", *chosen, *marks, htmx=True)
     assert Document(done).status("Done: 2 rows. 2 rows stayed")
     assert names(done.text) == ["Quiet Hopper"]
-    undo = [("undo", text) for text in values(done.text, "undo")]
-    back = await clinic.me.send_form("/inbox/several/undo", *undo, htmx=True)
+    undo = form_of(done.text, "/inbox/several/undo")
+    back = await clinic.me.send_form("/inbox/several/undo", htmx=True, **undo)
     assert Document(back).status("Taken back: 2 rows.")
     assert names(back.text) == ["Ada Hopper", "Cleo Hopper", "Quiet Hopper"]
     nonsense = await clinic.me.send_form("/inbox/several/undo", ("undo", "[]"), htmx=True)
@@ -215,8 +215,7 @@ async def test_patients_are_handed_over_and_given_back(clinic: Clinic) -> None:
     theirs = (await clinic.other.get("/inbox")).text
     assert sorted(names(theirs)) == ["Ada Hopper", "Bea Hopper"]
     assert "Mind. - “Hello?”" in Document(theirs).row("Handover: Ada Hopper")
-    back = await clinic.me.send_form(
-        "/inbox/hand-over/undo", *[("was", text) for text in values(answer.text, "was")], htmx=True
-    )
+    undo = form_of(answer.text, "/inbox/hand-over/undo")
+    back = await clinic.me.send_form("/inbox/hand-over/undo", htmx=True, **undo)
     assert Document(back).status("Given back: 2 patients.")
     assert names((await clinic.me.get("/inbox")).text)[0] == "Ada Hopper"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from almoner.access.sessions import csrf
 from almoner.pages import filters, moment_fields, notation
 from almoner.pages.options import options, suggestions
 from almoner.pages.row_heights import row_height
-from almoner.pages.security import masked
 from almoner.pages.sent_forms import TOKEN, new_token
 from almoner.pages.static_files import StaticFiles
 from almoner.vocabulary.consent_words import agreement
@@ -23,6 +22,8 @@ from almoner.vocabulary.definitions import Rights
 from almoner.vocabulary.names import full_name, isolated
 
 _ROOT = Path(__file__).parent.parent
+# In pixels, as buttons.css has it.
+_ICON_SIZE: Final = 16
 
 
 class Visitor(Protocol):
@@ -31,8 +32,8 @@ class Visitor(Protocol):
     """
 
     @property
-    def token(self) -> str:
-        """The token of the session; empty where nobody has signed in."""
+    def csrf_token(self) -> str:
+        """What shows that a form comes from this page; empty where nobody has signed in."""
 
     @property
     def here(self) -> str:
@@ -63,6 +64,7 @@ class Renderer:
         self, static: StaticFiles, rooms: tuple[Room, ...], reloading: bool = False
     ) -> None:
         self._rooms = rooms
+        self._icons = static.path("icons.svg")
         self._environment = Environment(
             loader=FileSystemLoader(_ROOT),
             autoescape=True,
@@ -76,7 +78,7 @@ class Renderer:
         self._environment.globals.update(
             static=static.path,
             csrf=_csrf,
-            csrf_token=_csrf_token,
+            drawn_icon=self._icon,
             rooms=self.rooms_of,
             clock_hours=_clock_hours,
             first_weekday=_first_weekday,
@@ -124,6 +126,9 @@ class Renderer:
         """
         return self._environment.get_template(template).render(values)
 
+    def _icon(self, name: str, size: int = _ICON_SIZE) -> Markup:
+        return _icon(self._icons, name, size)
+
     def rooms_of(self, visit: Visitor) -> list[tuple[Room, bool]]:
         """The rooms that the visitor may enter, each with whether they are in it; of several of one
         title the first.
@@ -153,28 +158,25 @@ def _isolated(value: Any) -> Any:
     """What a template writes out: no text of others turns the words of the page round. What is HTML
     already is made of such.
     """
-    return isolated(value) if type(value) is str else value
+    return value if type(value) is not str or value.isascii() else isolated(value)
 
 
-def csrf_token(visit: Visitor) -> str:
-    """What shows that a request comes from a page of this session; empty where nobody has signed
-    in.
-    """
-    return masked(csrf(visit.token)) if visit.token else ""
-
-
-@pass_context
-def _csrf_token(context: Context) -> str:
-    """The same in a template."""
-    return csrf_token(context["visit"])
+@cache
+def _icon(sheet: str, name: str, size: int) -> Markup:
+    """One of tools/icons. Most are of the size that the style sheet gives them."""
+    sized = "" if size == _ICON_SIZE else f' width="{size}" height="{size}"'
+    use = f'<use href="{sheet}#{name}"/>'
+    return Markup(f'<svg class="icon"{sized} aria-hidden="true">{use}</svg>')  # noqa: S704
 
 
 @pass_context
 def _csrf(context: Context) -> Markup:
     """The hidden fields that show that a form is our own, and that tell it from every other one."""
-    return Markup(
-        '<input type="hidden" name="csrf" value="{}"><input type="hidden" name="{}" value="{}">'
-    ).format(_csrf_token(context), TOKEN, new_token())
+    proof, token = context["visit"].csrf_token, new_token()
+    return Markup(  # noqa: S704  # both are our own, of letters and digits
+        f'<input type="hidden" name="csrf" value="{proof}">'
+        f'<input type="hidden" name="{TOKEN}" value="{token}">'
+    )
 
 
 @pass_context

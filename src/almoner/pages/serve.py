@@ -25,6 +25,7 @@ from almoner.errors import Answerable, ApiError, problem, render
 from almoner.operations.logs import fault
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.notation import Notation, read_in
+from almoner.pages.page_parts import PageParts
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import (
     HEADERS,
@@ -35,7 +36,7 @@ from almoner.pages.security import (
     unmasked,
 )
 from almoner.pages.sent_forms import SentOutcome
-from almoner.pages.visit import PageParts, TemplateResponse, Visit
+from almoner.pages.visit import TemplateResponse, Visit
 from almoner.vocabulary.definitions import Program
 
 SESSION = "session"

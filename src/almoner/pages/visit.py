@@ -4,78 +4,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
-from ssl import SSLContext
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from almoner.access.audit import AuditReader, ReadAudit
-from almoner.access.oidc import Oidc
-from almoner.access.passwords import Passwords
-from almoner.access.secrets import SecretBox
-from almoner.access.sessions import Session, Sessions
-from almoner.access.sign_in import SignIn
+from almoner.access.audit import AuditReader
+from almoner.access.sessions import Session, csrf
 from almoner.access.worker_events import By
-from almoner.changes.watch import Watch
-from almoner.data_api.store import Store
-from almoner.data_api.writes import Actor, Programs
-from almoner.database import Connection, Database, guard_wait
-from almoner.database.query_cache import QueryCache
+from almoner.data_api.writes import Actor
+from almoner.database import Connection, guard_wait
 from almoner.errors import problem
-from almoner.pages.health_looks import Health
 from almoner.pages.moment_fields import canonical
-from almoner.pages.render import Renderer
-from almoner.pages.security import HEADERS, Cookies, packed
-from almoner.pages.sent_forms import TOKEN, SentForm, SentForms
+from almoner.pages.page_parts import PageParts
+from almoner.pages.security import HEADERS, masked, packed
+from almoner.pages.sent_forms import TOKEN, SentForm
 from almoner.pages.shown_patients import FilePart, Reads
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.names import unisolated
 
 _MOST_FIELDS: Final = 20_000
-# What a form has besides a file, in bytes.
-_BESIDE_A_FILE: Final = 16_384
 NO_RIGHTS = Rights(frozenset(), False, frozenset(), frozenset(), False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageParts:
-    """What pages work with. ``url`` is the public address of the server, without a final slash.
-
-    ``private_targets``: whether notifications may go to private addresses and without TLS;
-    ``trusted``: the certificates that their receivers may have. ``oidc`` is None where workers sign
-    in with a password only. ``inactive_days``: after so many without anything happening a patient
-    comes up in the inbox. ``health`` looks at the installation."""
-
-    database: Database
-    store: Store
-    programs: Programs
-    box: SecretBox
-    sessions: Sessions
-    renderer: Renderer
-    cookies: Cookies
-    url: str
-    body_limit: int
-    import_rows: int
-    audit: ReadAudit
-    private_targets: bool
-    trusted: SSLContext
-    passwords: Passwords
-    sign_in: SignIn
-    oidc: Oidc | None
-    watch: Watch
-    query_cache: QueryCache
-    inactive_days: int
-    sent_forms: SentForms
-    health: Health
-
-    @property
-    def import_bytes(self) -> int:
-        """The longest file that a form takes along, in bytes: as base64 it is a third longer."""
-        return (self.body_limit - _BESIDE_A_FILE) * 3 // 4
 
 
 class Form:
@@ -207,6 +159,13 @@ class Visit:
     def rights(self) -> Rights:
         """What the worker's roles open; nothing where nobody has signed in."""
         return self.program.rights(self.session.roles) if self.session else NO_RIGHTS
+
+    @cached_property
+    def csrf_token(self) -> str:
+        """What shows that a form comes from a page of this session: another in each answer, and
+        the same in all of its forms. Empty where nobody has signed in.
+        """
+        return masked(csrf(self.token)) if self.token else ""
 
     @property
     def request_id(self) -> str:

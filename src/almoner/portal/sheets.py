@@ -67,6 +67,18 @@ def list_beside(text: Callable[[str], str]) -> ListBeside | None:
     return ListBeside(path, str(row or 0)) if is_list else None
 
 
+def leads_to(visit: Visit, patient: Patient, text: Callable[[str], str]) -> str:
+    """The page that a sheet leads back to: the list that it was asked for from, or the profile,
+    where it is a page of its own; blank where it stands beside something.
+    """
+    if back := text("back"):
+        return back
+    if visit.is_fragment:
+        return ""
+    beside = list_beside(text)
+    return beside.path if beside else f"/patients/{patient.id}"
+
+
 def _entered(form: Form) -> Entered:
     """What was typed on a sheet, by control."""
     return [(name, value) for name, value in form.pairs if name not in _APART]

@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from almoner.pages.render import csrf_token
 from almoner.pages.route import ANYONE, SIGNED_IN, PageRoute
 from almoner.pages.security import HEADERS
 from almoner.pages.serve import PageProblem
@@ -37,7 +36,7 @@ async def go_on(visit: Visit) -> Response:
     if visit.query("worker") != visit.worker.worker_id:
         return visit.fragment("pages/templates/problem_notice.html", _SOMEBODY_ELSE, 409)
     return Response(
-        msgspec.json.encode({"csrf": csrf_token(visit)}),
+        msgspec.json.encode({"csrf": visit.csrf_token}),
         headers=dict(HEADERS),
         media_type="application/json",
     )

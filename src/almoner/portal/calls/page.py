@@ -210,16 +210,14 @@ def _sheet(
     entry: CallForm,
     form: Form | None = None,
 ) -> CallSheet:
-    # A page of its own leads back to the profile, where nothing else is said.
-    alone = "" if visit.is_fragment else f"/patients/{patient.id}"
-    back = form.text("back") if form else visit.query("back") or alone
+    text = form.text if form else visit.query
     return CallSheet(
         patient=patient,
         entry=entry,
         choices=choices,
         zone=zone_in_words(visit.worker.timezone),
-        back=back,
-        beside=sheets.list_beside(form.text if form else visit.query),
+        back=sheets.leads_to(visit, patient, text),
+        beside=sheets.list_beside(text),
     )
 
 

@@ -11,6 +11,7 @@ from almoner.database import Connection
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live
+from almoner.portal.inbox.rows import ACT, action_fields
 from almoner.portal.inbox.services import Gone
 from almoner.portal.inbox.view import MOST_ROWS, InboxActionResult, gather, view_of
 
@@ -27,7 +28,7 @@ async def answer(
 
     ``changed`` are the collections that were written, for what else on the page shows them. A
     Response of ``do`` is a question first."""
-    form = await visit.form()
+    form = _pressed(await visit.form())
     view = view_of(visit, form.text)
     try:
         async with visit.connection() as connection:
@@ -43,3 +44,9 @@ async def answer(
     if not visit.is_fragment:
         return visit.page(f"{_FOLDER}/inbox.html", inbox, status)
     return visit.fragment(f"{_FOLDER}/list.html", inbox, status, live.trigger(*changed))
+
+
+def _pressed(form: Form) -> Form:
+    """The form with what its button says, as fields of its own."""
+    rest = (pair for pair in form.pairs if pair[0] != ACT)
+    return Form((*rest, *action_fields(form.text(ACT))))

@@ -14,6 +14,8 @@ from almoner.portal.tasks.news import TaskNews
 from almoner.portal.tasks.queries import OpenTask
 
 SNOOZED: Final = "snoozed"
+# What a button that does something is called by; its value is that of ``Action``.
+ACT: Final = "act"
 # How the key of a task begins: what a row about no patient is called by.
 TASK: Final = "task-"
 # In the order in which they are to be done; each patient is in the first that they have a reason
@@ -40,6 +42,19 @@ class Action:
     path: str
     letter: str = ""
     fields: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def value(self) -> str:
+        """The fields as the value of the one button that sends them, a line each: all buttons of
+        the list share a form. No field has several lines.
+        """
+        return "\n".join(f"{name}={text}" for name, text in self.fields or ())
+
+
+def action_fields(value: str) -> tuple[tuple[str, str], ...]:
+    """The fields of an ``Action`` out of the value of its button."""
+    pairs = (line.partition("=") for line in value.split("\n") if line)
+    return tuple((name, text) for name, _, text in pairs)
 
 
 @dataclass(frozen=True)

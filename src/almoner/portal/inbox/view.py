@@ -55,21 +55,36 @@ class InboxView:
 
     def path(self, **changed: Any) -> str:
         """The address of this view, with something changed."""
-        values = dict(self.fields) | {name: str(value) for name, value in changed.items()}
-        usual = dict(InboxView().fields)
-        changed = {name: value for name, value in values.items() if value != usual[name]}
-        return f"/inbox?{urlencode(changed)}" if changed else "/inbox"
+        values = {name: str(value) for name, value in changed.items()}
+        fields = _unusual(self._values | values)
+        return f"/inbox?{urlencode(fields)}" if fields else "/inbox"
+
+    def path_to(self, what: str) -> str:
+        """Where something about this view is asked for; what is asked is added to it."""
+        query = urlencode(self.fields)
+        return f"/inbox/{what}?{query}{query and '&'}"
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """The same as fields of a form."""
-        of = "all" if self.everybody else ""
-        return (
-            ("section", self.section),
-            ("phase", self.phase),
-            ("of", of),
-            ("rows", str(self.rows)),
-        )
+        return _unusual(self._values)
+
+    @property
+    def _values(self) -> dict[str, str]:
+        return {
+            "section": self.section,
+            "phase": self.phase,
+            "of": "all" if self.everybody else "",
+            "rows": str(self.rows),
+        }
+
+
+def _unusual(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What of a view is not as it is at first."""
+    return tuple((name, value) for name, value in values.items() if value != _USUAL[name])
+
+
+_USUAL: Final = InboxView()._values
 
 
 @dataclass(frozen=True)

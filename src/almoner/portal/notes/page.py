@@ -230,7 +230,7 @@ async def _sheet(
         entry=entry,
         types=_types(visit),
         adds_to=adds_to,
-        back=text("back") or ("" if visit.is_fragment else f"/patients/{patient.id}"),
+        back=sheets.leads_to(visit, patient, text),
         beside=sheets.list_beside(text),
     )
 

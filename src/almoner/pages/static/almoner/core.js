@@ -11,7 +11,10 @@ const almoner = window.almoner = {
 const { tell } = almoner;
 const editable = (element) => element.closest?.("input, textarea, select, [contenteditable]");
 
+/* hx-get and hx-post without an address of their own: the one that the browser itself would go to, that of the button first. */
 document.addEventListener("htmx:config:request", (event) => {
+  const { sourceElement: from, request } = event.detail.ctx;
+  request.action ||= request.submitter?.getAttribute("formaction") ?? from.getAttribute("href") ?? from.getAttribute("action") ?? "";
   const token = document.querySelector('meta[name="csrf-token"]')?.content;
-  if (token) event.detail.ctx.request.headers["X-CSRF-Token"] = token;
+  if (token) request.headers["X-CSRF-Token"] = token;
 });
