@@ -36,7 +36,7 @@ def progress(*values: tuple[int, float], **target: Any) -> Progress:
     reader = GoalReader(
         timezone="UTC",
         today=date(2026, 11, 20),
-        titles={HBA1C: "Lab result: hba1c"},
+        titles={HBA1C: "Lab result: HbA1c"},
         measured={HBA1C: measured},
         rows={HBA1C: "/rows"},
     )
@@ -159,7 +159,7 @@ async def test_a_template_gives_its_number_and_the_profile_and_the_flow_show_it(
     who = {"assignee.coach": "nobody", "assignee.nurse": "nobody"}
     start = datetime.now(UTC).date().isoformat()
     offered = Document(await coach.get(f"{here}/new?template={name.replace(' ', '+')}"))
-    assert "Measured by Lab result: hba1c to 7 or below by" in offered.testid("goal-number")
+    assert "Measured by Lab result: HbA1c to 7 or below by" in offered.testid("goal-number")
     began = await coach.send_form(f"{here}/new", ("take", "0.0"), **form, **who, start=start)
     assert began.status_code == 303, began.text
     flow = began.headers["location"].rpartition("/")[2]
@@ -236,10 +236,19 @@ async def test_a_goal_is_given_a_number_another_one_and_none(
         "by": "2027-02-28",
     }
     page = await coach.get(f"{here}?open=rename:0")
+    # Words for a day are as good, and days that are often meant are beside it.
+    today = datetime.now(ZoneInfo("America/Los_Angeles")).date()
+    in_words = right | {"by": "in 2 weeks"}
+    again = {"was.care_flow": base(page)}
+    await coach.send_form(here, htmx=True, **again, **in_words, do="rename:0")
+    assert (await stored())["target"]["by"] == (today + timedelta(days=14)).isoformat()
+    assert 'data-inserts="by"' in page.text
+    assert page.text.count("in 3 months</button>") == 1
+    page = await coach.get(f"{here}?open=rename:0")
     assert Document(page).field("measure").value == key
     assert Document(page).field("begins").value == "5.5"
     timeline = await coach.get(f"/patients/{grace.id}?show=changes")
-    assert "hours_of_sleep up to 7" in Document(timeline).main()
+    assert "Hours of sleep in a usual night up to 7" in Document(timeline).main()
     none = right | {"measure": ""}
     await coach.send_form(here, htmx=True, **{"was.care_flow": base(page)}, **none, do="rename:0")
     assert list(await stored()) == ["title", "interventions"]

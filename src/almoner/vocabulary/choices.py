@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -20,6 +22,29 @@ STATES: Final = (
     "AA", "AE", "AP",
 )
 # fmt: on
+
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+# What care writes in a way of its own, by the names that it has in programs.
+_WRITTEN: Final = {
+    "hba1c": "HbA1c",
+    **{name: name.upper() for name in ("bmi", "bnp", "hdl", "inr", "ldl", "tsh")},
+    "egfr": "eGFR",
+}
+
+
+def name_in_words(name: str) -> str:
+    """``Fasting glucose`` of ``fasting_glucose``, ``HbA1c`` of ``hba1c``."""
+    words = " ".join(_WRITTEN.get(word, word) for word in name.split("_"))
+    return words[:1].upper() + words[1:]
+
+
+def are_names(values: Iterable[str]) -> bool:
+    """Whether values are names of programs, which people do not read as they are."""
+    listed = list(values)
+    return all(map(_NAME.fullmatch, listed)) and any(
+        "_" in value or value in _WRITTEN for value in listed
+    )
 
 
 @dataclass(frozen=True)
@@ -55,11 +80,8 @@ class Choice(Kind):
         return Respelled(self.values, self.respelled) if self.respelled else self
 
     def in_words(self, value: str) -> str:
-        """The words of a value for people; without any of its own, the value with a capital and
-        spaces.
-        """
-        words = value.replace("_", " ")
-        return dict(self.words).get(value, words[:1].upper() + words[1:])
+        """The words of a value for people; without any of its own, those of a name."""
+        return dict(self.words).get(value, name_in_words(value))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
 
-from almoner.vocabulary.choices import Choice, Several, State
+from almoner.vocabulary.choices import Choice, Several, State, are_names, name_in_words
 from almoner.vocabulary.contact_kinds import Phone, ZipCode
 from almoner.vocabulary.fields import Field, Object
 from almoner.vocabulary.kinds import Boolean, Email, Kind, LongText, Schema, Text
@@ -65,8 +65,11 @@ def _integer(field: FieldDesign) -> Kind:
 
 
 def _choice(field: FieldDesign) -> Kind:
-    # Their words are the designer's own.
-    return Choice(field.choices, words=tuple((choice, choice) for choice in field.choices))
+    # The designer's own words, but for names that others' systems have for them.
+    in_words = name_in_words if are_names(field.choices) else str
+    return Choice(
+        field.choices, words=tuple((choice, in_words(choice)) for choice in field.choices)
+    )
 
 
 def _scale(field: FieldDesign) -> Kind:

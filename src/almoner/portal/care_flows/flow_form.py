@@ -57,8 +57,8 @@ _TITLES: Final = {
 class OpenFlowForm:
     """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or
     ``about``, at a place of ``base``. ``workers`` are those to choose from, ``measures`` what a
-    goal can be measured by, ``own`` the controls of what a site has added, and ``own_base`` what
-    those were made from.
+    goal can be measured by, ``soon`` days that it is often due on, ``own`` the controls of what a
+    site has added, and ``own_base`` what those were made from.
     """
 
     what: str
@@ -68,6 +68,7 @@ class OpenFlowForm:
     errors: Mapping[str, str] = field(default_factory=dict)
     workers: Sequence[Worker] = ()
     measures: Sequence[tuple[str, str]] = ()
+    soon: Sequence[tuple[str, str]] = ()
     own: Sequence[FieldView] = ()
     own_base: Sequence[tuple[str, str]] = ()
 
@@ -144,6 +145,7 @@ def open_form(text: str, whole: Part, timezone: str) -> OpenFlowForm | None:
     """
     what, _, place = text.partition(":")
     at, base = At.read(place), msgspec.json.encode(whole).decode()
+    soon = goal_form.soon(clocks.today(timezone)) if what in _OF_GOALS else ()
     if what == "about":
         return OpenFlowForm(
             what,
@@ -152,12 +154,12 @@ def open_form(text: str, whole: Part, timezone: str) -> OpenFlowForm | None:
             base,
         )
     if what == "goal":
-        return OpenFlowForm(what, "", goal_form.BLANK, base)
+        return OpenFlowForm(what, "", goal_form.BLANK, base, soon=soon)
     if what not in ("step", "new", "rename") or at is None or at.goal >= len(whole["goals"]):
         return None
     goal = whole["goals"][at.goal]
     if what == "rename":
-        return OpenFlowForm(what, place, goal_form.texts_of(goal), base)
+        return OpenFlowForm(what, place, goal_form.texts_of(goal), base, soon=soon)
     if what == "new":
         return OpenFlowForm(what, place, _BLANK, base)
     if at.step is None or at.step >= len(goal["interventions"]):
@@ -185,7 +187,11 @@ def read(form: Form, timezone: str, worker_id: str, now: datetime) -> FlowComman
     at = At.read(place)
     what = _SAVES.get(name)
     if what is not None and (at is not None or what in ("goal", "about")):
-        opened = OpenFlowForm(what, place, _texts(what, form), form.text("was.care_flow"))
+        texts, today = _texts(what, form), clocks.day_of(now, timezone)
+        if what in _OF_GOALS:
+            texts = goal_form.with_day(texts, today)
+        soon = goal_form.soon(today)
+        opened = OpenFlowForm(what, place, texts, form.text("was.care_flow"), soon=soon)
         return FlowCommand(
             change=_saving(opened, at or At(0), timezone),
             opened=opened,

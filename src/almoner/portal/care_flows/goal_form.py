@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from almoner.pages import parsing
 from almoner.pages.forms.controls import number
+from almoner.portal import moment_words
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.measures.measure import Measure
 
 # What the form sends of a goal.
 NAMES: Final = ("title", "measure", "begins", "target", "direction", "by")
 BLANK: Final[Mapping[str, str]] = dict.fromkeys(NAMES, "")
+_SOON: Final = ("in 1 month", "in 3 months", "in 6 months", "in 1 year")
 _DIRECTIONS: Final = ("down", "up")
 
 
@@ -47,8 +49,8 @@ def wrong(values: Mapping[str, str], measures: Iterable[tuple[str, str]]) -> dic
         errors["target"] = "Write the number at which the goal is reached."
     if _direction(values) not in _DIRECTIONS:
         errors["direction"] = "Say on which side of the target the goal is reached."
-    if values["by"].strip() and parsing.day(values["by"], 1901, 2199) is None:
-        errors["by"] = "Choose a day, or leave it blank."
+    if values["by"].strip() and _by(values) is None:
+        errors["by"] = "Choose a day, write when it is, as in 3 months, or leave it blank."
     return errors
 
 
@@ -56,7 +58,7 @@ def over(values: Mapping[str, str], today: date) -> dict[str, str]:
     """What is wrong with when a new goal is to be reached: a day before ``today``, which is where
     the patient lives.
     """
-    day = parsing.day(values["by"], 1901, 2199) if values["measure"] else None
+    day = _by(values) if values["measure"] else None
     return {"by": "Choose a day that is not over."} if day is not None and day < today else {}
 
 
@@ -65,7 +67,7 @@ def target_of(values: Mapping[str, str]) -> Part | None:
     if not values["measure"]:
         return None
     measure = Measure.of_key(values["measure"])
-    day = parsing.day(values["by"], 1901, 2199)
+    day = _by(values)
     return {
         "of": measure.of,
         "field": measure.field or None,
@@ -75,6 +77,27 @@ def target_of(values: Mapping[str, str]) -> Part | None:
         "direction": _direction(values),
         "by": None if day is None else day.isoformat(),
     }
+
+
+def with_day(values: Mapping[str, str], today: date) -> dict[str, str]:
+    """What was typed, with the day that its words mean (``in 3 months``) where they do; ``today``
+    is where the patient lives.
+    """
+    meant = moment_words.meant(values["by"], datetime.combine(today, time(), UTC))
+    if meant is None or _by(values) is not None:
+        return dict(values)
+    return {**values, "by": meant.day.isoformat()}
+
+
+def soon(today: date) -> list[tuple[str, str]]:
+    """Days that goals are often due on: in ISO 8601, and in words."""
+    days = ((text, with_day({"by": text}, today)["by"]) for text in _SOON)
+    return [(day, text) for text, day in days]
+
+
+def _by(values: Mapping[str, str]) -> date | None:
+    """The day by which a goal is to be reached; None where there is none."""
+    return parsing.day(values["by"], 1901, 2199)
 
 
 def _direction(values: Mapping[str, str]) -> str:

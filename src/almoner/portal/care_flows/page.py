@@ -250,7 +250,9 @@ async def _new(
         form=parsed,
         roles=tuple(replace(role, chosen=parsed.assignees.get(role.role, "")) for role in roles),
         goals=goals,
-        measures={goal.number[0]: title(visit, goal.number[0]) for goal in goals if goal.number},
+        measures={
+            goal.number[0]: title(visit.program, goal.number[0]) for goal in goals if goal.number
+        },
         own=await OWN_OF_NEW.controls(
             visit, connection, own, parsed.errors if is_refused else {}, new=True
         ),
@@ -305,7 +307,7 @@ async def _measures(
     measures = await choices(visit, connection)
     key = opened.was_measured_by
     if key and key not in dict(measures):
-        measures.append((key, title(visit, Measure.of_key(key))))
+        measures.append((key, title(visit.program, Measure.of_key(key))))
     return measures
 
 

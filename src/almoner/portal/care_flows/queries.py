@@ -113,7 +113,7 @@ async def _goals(
     return GoalReader(
         timezone=patient.timezone,
         today=clocks.today(patient.timezone),
-        titles={measure: title(visit, measure) for measure in measures},
+        titles={measure: title(visit.program, measure) for measure in measures},
         measured=await readings.read(visit, connection, patient, measures),
         rows={measure: f"{here}{rows(visit, measure)}" for measure in measures},
     )

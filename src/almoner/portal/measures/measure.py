@@ -16,7 +16,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.profile.published_designs import designs
 from almoner.resources.patients import patients
 from almoner.vocabulary.choices import Choice
-from almoner.vocabulary.definitions import DataType
+from almoner.vocabulary.definitions import DataType, Program
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.numbers import Integer, Number
 from almoner.workshop.assessment_design import Assessment
@@ -60,10 +60,8 @@ def is_readable(visit: Visit, measure: Measure) -> bool:
     return measure.of not in rights.hidden_assessments and measure.of not in rights.hidden_data
 
 
-def title(visit: Visit, measure: Measure) -> str:
+def title(program: Program, measure: Measure) -> str:
     """What people read for a measure; its name where the program has it no more."""
-    program = visit.program
-    choice = f" {measure.choice}" if measure.choice else ""
     if measure.of == PATIENT:
         return _titled(patients.fields, measure.field)
     if measure.of in program.newest_specs:
@@ -72,11 +70,19 @@ def title(visit: Visit, measure: Measure) -> str:
         return f"{spec.name}: {field}"
     if measure.of in program.custom_data_types:
         data_type = program.custom_data_types[measure.of]
+        choice = _choice_in_words(data_type, measure.choice)
         if choice and len(list(numbers(data_type.body.fields))) == 1:
-            return f"{data_type.title or data_type.name}:{choice}"
+            return f"{data_type.title or data_type.name}: {choice}"
         field = _titled(data_type.body.fields, measure.field)
-        return f"{data_type.title or data_type.name}:{choice} {field}"
-    return f"{measure.of}{choice} {measure.field}".strip()
+        words = " ".join(filter(None, (choice, field)))
+        return f"{data_type.title or data_type.name}: {words}"
+    return " ".join(filter(None, (measure.of, measure.choice, measure.field)))
+
+
+def _choice_in_words(data_type: DataType, choice: str) -> str:
+    coded_by = choosing(data_type)
+    kind = coded_by.kind if coded_by else None
+    return kind.in_words(choice) if isinstance(kind, Choice) and choice else choice
 
 
 def rows(visit: Visit, measure: Measure) -> str:
@@ -106,7 +112,7 @@ def choosing(data_type: DataType) -> Field | None:
 async def choices(visit: Visit, connection: Connection) -> list[tuple[str, str]]:
     """All that the visitor can measure by: as a form sends it, and in words."""
     return [
-        (measure.key, title(visit, measure))
+        (measure.key, title(visit.program, measure))
         for measure in [
             *(await _of_assessments(visit, connection)),
             *_of_records(visit),

@@ -63,7 +63,7 @@ def differences(
     ]
     if "care_flow.goals" in raw:
         was, now = (goals or [] for goals in raw["care_flow.goals"])
-        within = flow_changes(was, now, speaking.names, speaking.zones.patient)
+        within = flow_changes(was, now, speaking)
         changed += [FieldDifference("care_flow.goals", *inside) for inside in within]
     return tuple(changed)
 

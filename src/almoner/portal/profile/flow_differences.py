@@ -11,19 +11,20 @@ from typing import Any
 from almoner.merging.pairing import pair
 from almoner.pages.forms.controls import number
 from almoner.portal.care_flows.changes import Part
+from almoner.portal.measures.measure import Measure, title
 from almoner.portal.value_words import day
+from almoner.portal.values import Speaking
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.times import IsoDateTime
 
 # The title of a difference and both values, blank where the title tells all.
 Change = tuple[str, str, str]
 
 
-def flow_changes(
-    was: Sequence[Part], now: Sequence[Part], names: Mapping[str, str], zone: str
-) -> Iterator[Change]:
-    """The differences between the goals of a flow before and after. ``zone`` is the IANA name that
-    days are told in.
+def flow_changes(was: Sequence[Part], now: Sequence[Part], speaking: Speaking) -> Iterator[Change]:
+    """The differences between the goals of a flow before and after. Days are told where the patient
+    lives.
     """
     for before, after in _paired(was, now):
         if before is None or after is None:
@@ -39,11 +40,11 @@ def flow_changes(
         if before.get("target") != after.get("target"):
             yield (
                 f"Target of “{after['title']}”",
-                _target(before.get("target")),
-                _target(after.get("target")),
+                _target(before.get("target"), speaking.program),
+                _target(after.get("target"), speaking.program),
             )
         for earlier, later in _paired(before["interventions"], after["interventions"]):
-            yield from _step(earlier, later, names, zone)
+            yield from _step(earlier, later, speaking.names, speaking.zones.patient)
 
 
 def flow_workers(goals: Sequence[Part]) -> Iterator[str]:
@@ -99,10 +100,10 @@ def _paired(was: Sequence[Part], now: Sequence[Part]) -> Iterator[tuple[Part | N
     yield from ((part, None) for part, match in zip(was, after, strict=True) if match is None)
 
 
-def _target(target: Part | None) -> str:
+def _target(target: Part | None, program: Program) -> str:
     if target is None:
         return "none"
-    of = target.get("choice") or target.get("field") or target["of"]
+    of = title(program, Measure.of_target(target))
     by = target.get("by")
     return (
         f"{of} {target['direction']} to {number(target['value'])}"
