@@ -171,7 +171,23 @@ async def test_a_consent_is_the_same_where_it_is_filtered_by_and_where_a_message
             is_there = name != "Cleo" and agreed_to[name] == answer
             assert (f": {sentence}." in form) == is_there, (name, answer)
         of_patient = (await panel(coach, "?columns=consent.sms")).row(f"{name} Hopper")
-        assert name == "Dora" or sentences.get(agreed_to[name] or "", "agreed to SMS") in of_patient
+        assert (agreed_to[name] or "Hopper").replace("%20", " ") in of_patient
+
+
+async def test_a_button_that_lacks_a_choice_says_what_to_do(
+    practice: Practice, coach: Person
+) -> None:
+    patient = await practice.patient("Ada")
+    nothing = await coach.get("/panel?columns=phase&filter=")
+    assert nothing.status_code == 400
+    assert "Choose what to filter by" in Document(nothing).alert()
+    assert ids(nothing.text) == [patient]
+    unnamed = await coach.send_form("/panel/save?columns=phase", title=" ", do="new")
+    assert unnamed.status_code == 400
+    assert "what the view is called" in Document(unnamed).alert()
+    acts = list(Document(nothing).field("act").options.values())
+    assert acts.index("Message…") < acts.index("me" if "me" in acts else "nobody")
+    assert "intake" in acts[-1].lower()
 
 
 async def test_what_is_written_shows_at_once_and_what_is_taken_away_too(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -72,7 +73,12 @@ async def test_each_number_is_counted_and_leads_to_those_behind_it(
     assert counted["Overdue", "1 to 2 days late"] == 1
     assert counted["Overdue", "29 days late or more"] == 1
     assert (counted["Pain check", "mild"], counted["Pain check", "strong"]) == (1, 1)
-    page = Document(await lead.get("/supervisor"))
+    drawn = await lead.get("/supervisor")
+    page = Document(drawn)
+    # Two patients at most: the scale ends where its half is a number too.
+    scale = re.search(r'class="bar-scale">(.*?)</div>', drawn.text)
+    assert scale
+    assert re.findall(r"\d+", scale[1]) == ["0", "1", "2"]
     for line, behind in (
         ("Ann Lee", mine),
         ("nobody", [free]),

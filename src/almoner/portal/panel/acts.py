@@ -88,7 +88,9 @@ class ActPreview:
 
 @dataclass(frozen=True)
 class ActsOffered:
-    """What can be done, in groups of titles."""
+    """What can be done, in groups of titles: what is done most first, and what changes most for a
+    patient last.
+    """
 
     groups: Sequence[tuple[str, Sequence[PanelAct]]]
 
@@ -112,14 +114,14 @@ async def offered(visit: Visit, connection: Connection, coaches: Sequence[Worker
     named = [*(coach.choice for coach in coaches), (NOBODY, "nobody")]
     return ActsOffered(
         [
-            ("Move to phase", [_act("phase", *each, "move to", "now in") for each in phases]),
-            ("Give to coach", [_act("coach", *each, "give to", "now with") for each in named]),
+            ("Write to them", [_act("message", "", "Message…", "", "")]),
+            ("Give task", [_act("task", *each, "give the task", "now have") for each in tasks]),
             (
                 "Start care flow",
                 [_act("flow", flow.name, flow.name, "start", "now have") for flow in flows],
             ),
-            ("Give task", [_act("task", *each, "give the task", "now have") for each in tasks]),
-            ("Write to them", [_act("message", "", "Message…", "", "")]),
+            ("Give to coach", [_act("coach", *each, "give to", "now with") for each in named]),
+            ("Move to phase", [_act("phase", *each, "move to", "now in") for each in phases]),
         ]
     )
 

@@ -18,7 +18,7 @@ from almoner.portal.workers import Worker
 from almoner.resources._contact_channels import CONTACT_CHANNELS
 from almoner.resources.patients import NAME_ORDER, patients
 from almoner.vocabulary.choices import Choice
-from almoner.vocabulary.consent_words import Answer, agreement
+from almoner.vocabulary.consent_words import Answer
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Boolean, Text
@@ -259,9 +259,7 @@ def _of_consents() -> Iterator[PanelColumn]:
             sort="choice",
             sql=answer_of_patient_sql(channel, "p.id"),
             quick=(("yes", agrees_sql(channel, "p.id")),),
-            choices=tuple(
-                (answer, agreement(answer, channel.within)) for answer in get_args(Answer)
-            ),
+            choices=tuple((answer, answer) for answer in get_args(Answer)),
         )
 
 

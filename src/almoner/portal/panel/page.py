@@ -40,6 +40,8 @@ async def show(visit: Visit) -> Response:
         added = replace(view, columns=(*view.columns, visit.query("show")))
         return visit.go(added.fitting(looked_at.about.columns).address(looked_at.tab.id))
     adding = _adding(visit, looked_at)
+    if adding is None and visit.queries("filter"):
+        return await draw(visit, looked_at, problem="Choose what to filter by, then press Filter.")
     if adding is not None and adding.test and not adding.problem:
         new = PanelFilter(adding.column.key, adding.test, adding.value)
         return visit.go(view.beside(adding.how, new).address(looked_at.tab.id))
@@ -80,7 +82,11 @@ async def save(visit: Visit) -> Response:
     title, worker_id = form.text("title").strip(), visit.worker.worker_id
     tab, is_new = looked_at.tab, form.text("do") == "new"
     if is_new and not title:
-        return await draw(visit, looked_at, problem="Type what the view is called.")
+        return await draw(
+            visit,
+            looked_at,
+            problem="Nothing was saved: type under View what the view is called.",
+        )
     if len(title) > LONGEST_TITLE:
         return await draw(
             visit, looked_at, problem=f"A name has {LONGEST_TITLE} characters at most."

@@ -33,12 +33,13 @@ class ChartBar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """A chart. ``about`` says what is counted."""
+    """A chart. ``about`` says what is counted, ``most`` how many a bar over the whole width is."""
 
     name: str
     title: str
     about: str
     bars: Sequence[ChartBar]
+    most: int
 
     @property
     def drawn(self) -> Sequence[ChartBar]:
@@ -146,7 +147,7 @@ def _bands(design: Assessment, numbers: SupervisorNumbers) -> BarChart:
 
 def _chart(name: str, title: str, about: str, lines: Iterable[_Line]) -> BarChart:
     listed = list(lines)
-    most = max((number for _, number, _, _ in listed), default=0) or 1
+    most = _rounded_up(max((number for _, number, _, _ in listed), default=0))
     return BarChart(
         name,
         title,
@@ -155,7 +156,14 @@ def _chart(name: str, title: str, about: str, lines: Iterable[_Line]) -> BarChar
             ChartBar(title, number, round(WIDTH * number / most, 1), _rows(filters), note)
             for title, number, filters, note in listed
         ],
+        most,
     )
+
+
+def _rounded_up(number: int) -> int:
+    """The end of a scale for numbers up to this one: its half is a number too."""
+    tens = int("1".ljust(len(str(number)), "0"))
+    return next(end for end in (2 * tens, 4 * tens, 10 * tens) if end >= number)
 
 
 def _rows(filters: Sequence[tuple[str, str]]) -> str:
