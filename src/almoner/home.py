@@ -4,6 +4,7 @@ credentials. Its owner's alone.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,3 +41,12 @@ def is_private(home: Path) -> bool:
     Raises OSError.
     """
     return stat.S_IMODE(home.stat().st_mode) & _OTHERS_READ_OR_WRITE == 0
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes what was renamed or removed in a folder last over a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

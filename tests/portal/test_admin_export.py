@@ -23,11 +23,13 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 
-from almoner.access.sessions import csrf
+from almoner.access.sessions import Session, csrf
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.pages.page_parts import PageParts
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export import formats, parquet, sending
 from almoner.portal.admin_export.parquet import Holds, ParquetColumn, ParquetFile
@@ -332,18 +334,11 @@ async def test_a_third_export_at_once_is_told_to_wait(
 
 def visitor(person: Person, database: Database) -> Visit:
     """Somebody who exports without a browser, so that the answer is read when the test says so."""
-    worker = SimpleNamespace(worker_id=person.worker_id)
-    parts = SimpleNamespace(database=database)
-    return cast(
-        Visit,
-        SimpleNamespace(
-            environment_id=person.environment_id,
-            worker=worker,
-            parts=parts,
-            connection=database.connection,
-            request_id="r",
-        ),
+    worker = SimpleNamespace(
+        environment_id=person.environment_id, worker_id=person.worker_id, roles=("admin",)
     )
+    parts, asked = SimpleNamespace(database=database), Request({"type": "http", "request_id": "r"})
+    return Visit(cast(PageParts, parts), asked, cast(Session, worker), "", None)
 
 
 def export_of_all() -> sending.Export:

@@ -15,6 +15,7 @@ from typing import IO, Final, Protocol
 
 from almoner.backups.sealing import BackupError
 from almoner.embedded.record import open_private
+from almoner.home import sync_folder
 
 _UNFINISHED: Final = ".unfinished"
 
@@ -126,12 +127,3 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes what was renamed or removed in a folder last over a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -30,7 +30,7 @@ from almoner.imports.rows import (
 from almoner.imports.sources import IMPORTED
 from almoner.vocabulary.fields import Shape
 from almoner.work import backoff
-from almoner.work.step import DONE, FAILED, READY, Outcome, Step, StepRun
+from almoner.work.step import DONE, FAILED, READY, Outcome, PlainHandler, Step, StepRun
 from almoner_files import mapping
 from almoner_files.mapping import Mapping as Columns
 
@@ -41,7 +41,7 @@ _LATER: Final = 3600.0
 _OUTCOMES: Final = {"kept": "unchanged"}
 
 
-class ImportHandler:
+class ImportHandler(PlainHandler):
     """Does the imports of every environment."""
 
     queue = QUEUE
@@ -51,16 +51,6 @@ class ImportHandler:
         self._database = database
         self._store = store
         self._box = box
-
-    async def claimed(
-        self, connection: Connection, environment_id: int, steps: Sequence[Step]
-    ) -> None:
-        """An import is under way from when its phase began."""
-
-    async def released(
-        self, connection: Connection, environment_id: int, step_ids: Sequence[str]
-    ) -> None:
-        """A part is done from when it has ended."""
 
     async def settled(
         self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]

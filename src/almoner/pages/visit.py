@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from almoner.access import worker_events
 from almoner.access.audit import AuditReader
 from almoner.access.sessions import Session, csrf
 from almoner.access.worker_events import By
@@ -192,6 +193,17 @@ class Visit:
         open.
         """
         return By.worker(self.worker.worker_id, self.request_id, self.rights)
+
+    async def record_event(
+        self, connection: Connection, event: worker_events.Kind, detail: str, worker_id: str = ""
+    ) -> None:
+        """Notes what the visitor does, in the transaction of what it tells of; ``worker_id``: to
+        whom it happens, where that is another worker.
+        """
+        whose = worker_id or self.worker.worker_id
+        await worker_events.record(
+            connection, self.environment_id, whose, event, by=self.by, detail=detail
+        )
 
     @property
     def address(self) -> str:

@@ -21,7 +21,7 @@ from almoner.processes.programs import process_in
 from almoner.processes.reader import ACTOR, FAULT, now
 from almoner.processes.webhooks import CALL, WebhookCaller
 from almoner.work import backoff
-from almoner.work.step import DONE, FAILED, REFUSED, Outcome, Step, StepRun
+from almoner.work.step import DONE, FAILED, REFUSED, Outcome, PlainHandler, Step, StepRun
 from almoner.workshop import published_programs
 from almoner.workshop.process_design import Process
 from almoner.workshop.published_programs import Outline
@@ -36,7 +36,7 @@ FROM patients p WHERE p.environment_id = $1 AND p.id = $2 FOR KEY SHARE
 """
 
 
-class ProcessHandler:
+class ProcessHandler(PlainHandler):
     """Acts on the firings of every environment. ``clock`` tells the time, in UTC; ``caller`` calls
     what a process calls.
     """
@@ -55,16 +55,6 @@ class ProcessHandler:
         self._database = database
         self._store = store
         self._clock = clock
-
-    async def claimed(
-        self, connection: Connection, environment_id: int, steps: Sequence[Step]
-    ) -> None:
-        """A firing is open until it has acted."""
-
-    async def released(
-        self, connection: Connection, environment_id: int, step_ids: Sequence[str]
-    ) -> None:
-        """A firing is open until it has acted."""
 
     async def settled(
         self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]

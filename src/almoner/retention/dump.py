@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from almoner.errors import SettingError
+from almoner.home import sync_folder
 
 
 async def write(
@@ -48,9 +49,7 @@ async def write(
         if there != rows:
             raise SettingError(f"{partial} holds {there:,} rows instead of {rows:,}: nothing went.")
         partial.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise SettingError(f"{path} cannot be written ({error.strerror}): nothing went.") from error
     return path

@@ -154,3 +154,19 @@ class Handler(Protocol):
         self, connection: Connection, environment_id: int, step_ids: Sequence[str]
     ) -> None:
         """Who ran these steps is gone; they are ready again."""
+
+
+class PlainHandler:
+    """What a ``Handler`` does of whose steps nothing is written as they are taken or given back:
+    what they are of is under way from elsewhere on.
+    """
+
+    async def claimed(
+        self, connection: Connection, environment_id: int, steps: Sequence[Step]
+    ) -> None:
+        """Nothing is written of steps that are about to run."""
+
+    async def released(
+        self, connection: Connection, environment_id: int, step_ids: Sequence[str]
+    ) -> None:
+        """Nothing is written of steps that are ready again."""

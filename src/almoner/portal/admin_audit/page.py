@@ -10,10 +10,9 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
-from almoner.access import audit_search, worker_events
+from almoner.access import audit_search
 from almoner.access.actors import through
 from almoner.access.audit_search import AuditEntry, AuditPage
-from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.route import PageRoute
@@ -181,17 +180,9 @@ async def export(visit: Visit) -> Response:
         return visit.file_is_ready()
     as_json = form.text("format") == "ndjson"
     narrowed = ", ".join(name for name, _ in asked.pairs) or "nothing"
-    by = By.worker(visit.worker.worker_id, visit.request_id)
     async with visit.connection() as connection:
         detail = f"as {'NDJSON' if as_json else 'CSV'}, narrowed by {narrowed}"
-        await worker_events.record(
-            connection,
-            visit.environment_id,
-            worker_id=visit.worker.worker_id,
-            event="audit trail exported",
-            by=by,
-            detail=detail,
-        )
+        await visit.record_event(connection, "audit trail exported", detail)
     now = datetime.now(UTC)
     name = f"audit-{visit.worker.environment}-{now:%Y%m%dT%H%M%SZ}.{'ndjson' if as_json else 'csv'}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final, cast
 
-from almoner.access import worker_events
-from almoner.access.worker_events import By
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.data_api.find import FOREVER, last_key, somebody
@@ -108,8 +106,7 @@ async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
     all has been taken.
     """
     counts: dict[str, int] = {}
-    by = By.worker(visit.worker.worker_id, visit.request_id)
-    async with _snapshot(visit, export, by) as snapshot:
+    async with _snapshot(visit, export) as snapshot:
         file = (
             _SingleFile(export.format.begin(export.resources[0]))
             if export.is_single_file
@@ -124,14 +121,7 @@ async def stream(visit: Visit, export: Export) -> AsyncIterator[FilePart]:
         yield FilePart(file.close(_about(visit, export, snapshot.at, counts)))
     async with visit.connection() as connection:
         detail = f"{sum(counts.values()):,} rows: {export.words}"
-        await worker_events.record(
-            connection,
-            visit.environment_id,
-            worker_id=visit.worker.worker_id,
-            event="data exported",
-            by=by,
-            detail=detail,
-        )
+        await visit.record_event(connection, "data exported", detail)
 
 
 def _about(visit: Visit, export: Export, at: datetime, counts: Mapping[str, int]) -> bytes:
@@ -212,18 +202,11 @@ class _Snapshot:
 
 
 @asynccontextmanager
-async def _snapshot(visit: Visit, export: Export, by: By) -> AsyncIterator[_Snapshot]:
+async def _snapshot(visit: Visit, export: Export) -> AsyncIterator[_Snapshot]:
     # Apart from those that requests share: it is kept while whoever takes the file is waited for.
     async with visit.parts.database.apart() as connection, _place(connection):
         environment_id = visit.environment_id
-        await worker_events.record(
-            connection,
-            environment_id,
-            worker_id=visit.worker.worker_id,
-            event="data export begun",
-            by=by,
-            detail=export.words,
-        )
+        await visit.record_event(connection, "data export begun", export.words)
         async with _at_a_moment(connection, environment_id, export) as snapshot:
             yield snapshot
 

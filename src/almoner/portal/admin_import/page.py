@@ -14,7 +14,6 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.access import worker_events
-from almoner.access.worker_events import By
 from almoner.data_api.declare import Resource
 from almoner.errors import ApiError, problem
 from almoner.imports import checking, rows, sources
@@ -169,13 +168,8 @@ async def _begin(
     async with visit.transaction() as connection:
         begun = await rows.begin(connection, visit.environment_id, row.id, step, choices=choices)
         if begun:
-            await worker_events.record(
-                connection,
-                visit.environment_id,
-                worker_id=visit.worker.worker_id,
-                event=event,
-                by=By.worker(visit.worker.worker_id, visit.request_id),
-                detail=f"{row.rows:,} rows into {row.collection}, import {row.id}",
+            await visit.record_event(
+                connection, event, f"{row.rows:,} rows into {row.collection}, import {row.id}"
             )
 
 

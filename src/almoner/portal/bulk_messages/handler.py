@@ -19,7 +19,7 @@ from almoner.resources.conversations import conversations
 from almoner.resources.messages import messages
 from almoner.vocabulary.times import TIMEZONES
 from almoner.work import backoff
-from almoner.work.step import DONE, FAILED, Outcome, Step, StepRun
+from almoner.work.step import DONE, FAILED, Outcome, PlainHandler, Step, StepRun
 
 ATTEMPTS: Final = 5
 _GONE: Final = "not there any more"
@@ -27,7 +27,7 @@ _CLOSED: Final = "who wrote it may not sign in any more"
 _FAILED: Final = "it failed several times; send it again by hand"
 
 
-class BulkMessageHandler:
+class BulkMessageHandler(PlainHandler):
     """Sends the messages to many of every environment."""
 
     queue = QUEUE
@@ -37,16 +37,6 @@ class BulkMessageHandler:
         self._database = database
         self._store = store
         self._programs = programs
-
-    async def claimed(
-        self, connection: Connection, environment_id: int, steps: Sequence[Step]
-    ) -> None:
-        """A message is under way from when it was put into the queue."""
-
-    async def released(
-        self, connection: Connection, environment_id: int, step_ids: Sequence[str]
-    ) -> None:
-        """A part is sent from when it has ended."""
 
     async def settled(
         self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]

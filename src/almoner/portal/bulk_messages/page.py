@@ -12,7 +12,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
 from almoner.database import Connection
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
@@ -121,7 +120,7 @@ class BulkList:
 
 async def compose(visit: Visit, ids: Sequence[str]) -> Response:
     """The form of a message to these patients."""
-    return await _form(visit, ids, BulkText("phone", ""))
+    return _form(visit, await _templates(visit), ids, BulkText("phone", ""))
 
 
 async def look(visit: Visit) -> Response:
@@ -129,11 +128,11 @@ async def look(visit: Visit) -> Response:
     form = await visit.form()
     ids, channel, contents = _ids(form), form.text("channel"), form.text("contents").strip()
     template, errors = form.text("template"), dict[str, str]()
+    offered = await _templates(visit)
     if form.text("do") == "change":
         contents = "" if template else contents
-        return await _form(visit, _ids(form, "left_out"), BulkText(channel, contents), template)
-    offered = {each.name: each for each in await _templates(visit)}
-    chosen = offered.get(template)
+        return _form(visit, offered, _ids(form, "left_out"), BulkText(channel, contents), template)
+    chosen = next((each for each in offered if each.name == template), None)
     if channel not in CHANNELS:
         errors["channel"] = "Choose a channel."
     if chosen is not None and chosen.channel not in ("any", channel):
@@ -144,7 +143,7 @@ async def look(visit: Visit) -> Response:
     if not errors and (wrong := _wrong_with(text)):
         errors["contents"] = wrong
     if errors or not 0 < len(ids) <= MOST:
-        return await _form(visit, ids, BulkText(channel, contents), template, errors)
+        return _form(visit, offered, ids, BulkText(channel, contents), template, errors=errors)
     message = BulkText(channel, text)
     async with visit.connection() as connection:
         judged = await recipients(connection, _basis(visit), message, ids)
@@ -192,7 +191,8 @@ async def send(visit: Visit) -> Response:
     if not bulk_id or message.channel not in CHANNELS or not 0 < len(ids) <= MOST:
         return visit.go(_back(visit))
     if wrong := _wrong_with(message.contents):
-        return await _form(visit, ids, message, errors={"contents": wrong})
+        offered = await _templates(visit)
+        return _form(visit, offered, ids, message, errors={"contents": wrong})
     worker_id, environment_id = visit.worker.worker_id, visit.environment_id
     async with visit.transaction() as connection:
         new = (bulk_id, worker_id, message, visit.request_id)
@@ -200,7 +200,7 @@ async def send(visit: Visit) -> Response:
             judged = await recipients(connection, _basis(visit), message, ids)
             waiting = await queries.queue(connection, environment_id, bulk_id, judged)
             channel = CHANNELS[message.channel]
-            await _note(visit, connection, "messages queued", f"{waiting:,} by {channel}")
+            await visit.record_event(connection, "messages queued", f"{waiting:,} by {channel}")
     return visit.go(_PATH.format(bulk=bulk_id))
 
 
@@ -227,7 +227,7 @@ async def take_back(visit: Visit) -> Response:
         number = await queries.take_back(connection, visit.environment_id, bulk.id)
         if number:
             detail = f"{number:,} by {CHANNELS[bulk.channel]}"
-            await _note(visit, connection, "messages taken back", detail)
+            await visit.record_event(connection, "messages taken back", detail)
     return visit.go(_PATH.format(bulk=bulk.id))
 
 
@@ -245,19 +245,6 @@ async def _bulk(visit: Visit, connection: Connection) -> BulkMessage:
 
 def _whose(visit: Visit) -> str | None:
     return None if _OF_ALL & visit.rights.may else visit.worker.worker_id
-
-
-async def _note(
-    visit: Visit, connection: Connection, event: worker_events.Kind, detail: str
-) -> None:
-    await worker_events.record(
-        connection,
-        visit.environment_id,
-        worker_id=visit.worker.worker_id,
-        event=event,
-        by=visit.by,
-        detail=detail,
-    )
 
 
 def _basis(visit: Visit) -> RecipientBasis:
@@ -279,14 +266,16 @@ async def _templates(visit: Visit) -> Sequence[MessageTemplate]:
     return outline.message_templates if outline is not None else ()
 
 
-async def _form(
+def _form(
     visit: Visit,
+    offered: Sequence[MessageTemplate],
     ids: Sequence[str],
     message: BulkText,
     template: str = "",
+    *,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
-    names = [each.name for each in await _templates(visit)]
+    names = [each.name for each in offered]
     form = BulkForm(
         ids=ids,
         channels=list(CHANNELS.items()),

@@ -7,8 +7,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
-from almoner.access.worker_events import By
 from almoner.data_api.writes import new_id
 from almoner.errors import problem
 from almoner.pages import parsing
@@ -58,14 +56,8 @@ async def add(visit: Visit) -> Response:
             absence.reason,
             absence.cover or None,
         )
-        by = By.worker(visit.worker.worker_id, visit.request_id)
-        await worker_events.record(
-            connection,
-            visit.environment_id,
-            worker_id=worker.id,
-            event="absence set",
-            by=by,
-            detail=_in_words(span.start, span.end),
+        await visit.record_event(
+            connection, "absence set", _in_words(span.start, span.end), worker.id
         )
     return visit.go(f"/calendar/hours/{worker.id}?done=absence")
 
@@ -81,16 +73,8 @@ async def remove(visit: Visit) -> Response:
             raise problem(
                 "not_found", "There is no such absence. Somebody may have removed it already."
             )
-        by = By.worker(visit.worker.worker_id, visit.request_id)
         words = _in_words(row["from_time"], row["to_time"])
-        await worker_events.record(
-            connection,
-            visit.environment_id,
-            worker_id=worker.id,
-            event="absence removed",
-            by=by,
-            detail=words,
-        )
+        await visit.record_event(connection, "absence removed", words, worker.id)
     return visit.go(f"/calendar/hours/{worker.id}?done=removed")
 
 

@@ -11,8 +11,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
-from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages import parsing
@@ -299,16 +297,8 @@ async def _write(
         " VALUES ($1, $2, $3, $4, $5)",
         rows,
     )
-    by = By.worker(visit.worker.worker_id, visit.request_id)
     words = "; ".join(f"{WEEKDAYS[day]} {_written(spans)}" for day, spans in week.items() if spans)
-    await worker_events.record(
-        connection,
-        visit.environment_id,
-        worker_id=worker.id,
-        event="working hours set",
-        by=by,
-        detail=words or "none",
-    )
+    await visit.record_event(connection, "working hours set", words or "none", worker.id)
 
 
 async def _absences(visit: Visit, connection: Connection, worker: CalendarWorker) -> list[Away]:

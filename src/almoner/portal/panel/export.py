@@ -7,8 +7,6 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.access import worker_events
-from almoner.access.worker_events import By
 from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.visit import Visit
 from almoner.portal.panel import listing
@@ -51,13 +49,8 @@ async def _parts(visit: Visit, looked_at: PanelAsked) -> AsyncIterator[FilePart]
         number, has_more = number + len(ids), page.has_after
         after = ids[-1] if ids else ""
     async with visit.connection() as connection:
-        await worker_events.record(
-            connection,
-            visit.environment_id,
-            worker_id=visit.worker.worker_id,
-            event="data exported",
-            by=By.worker(visit.worker.worker_id, visit.request_id),
-            detail=f"{number:,} rows: a view of the panel as CSV",
+        await visit.record_event(
+            connection, "data exported", f"{number:,} rows: a view of the panel as CSV"
         )
 
 
