@@ -73,6 +73,14 @@ def pin_database(backend: int) -> bool:
     return True
 
 
+def on_all_cores(*pids: int) -> None:
+    """Let these processes, and all of theirs, run on whichever core is free: where one command is
+    measured, which has the machine to itself."""
+    for pid in pids:
+        for member in family(pid):
+            os.sched_setaffinity(member, range(os.cpu_count() or 1))
+
+
 def pin_all_but(session: int) -> None:
     """Move the PostgreSQL server of this session, and every process of it but the session's own, to
     the core of the server under test. One that ends meanwhile is left out."""

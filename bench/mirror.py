@@ -58,6 +58,7 @@ class Bench:
         self.url, self.rows = url, rows
         port, self._server = listening
         self._database = asyncio.run(_postmaster(url))
+        machine.on_all_cores(self._server, self._database)
         self.address = f"http://127.0.0.1:{port}"
         self.credentials = credentials
         self.environment = {

@@ -49,6 +49,11 @@ async def test_a_find_by_name_reads_who_is_called_so_and_whose_name_is_too_long_
         await connection.close()
 
 
+_RECORDS = """
+INSERT INTO custom_data_type_records (environment_id, id, body, user_id, type_name, single)
+SELECT $1, gen_random_uuid(), '{}', id, 'diary', true FROM patients WHERE environment_id = $1
+    ORDER BY id LIMIT 3000
+"""
 _MAPPINGS = """
 INSERT INTO external_ids (environment_id, id, resource, welkin_id, namespace, external_id)
 SELECT $1, gen_random_uuid(), 'patients', gen_random_uuid(), 'clinic', 'id ' || n
@@ -123,3 +128,33 @@ async def test_a_digest_of_a_whole_collection_is_computed_by_several_processors(
     finally:
         await database.close()
         await owner.close()
+
+
+async def test_what_a_patient_may_have_but_once_is_looked_for_without_reading_all_of_its_type(
+    own_dsn: str,
+) -> None:
+    """As of a first import: see above."""
+    records = BY_NAME["custom_data_type_records"]
+    connection = await asyncpg.connect(
+        own_dsn, server_settings={"plan_cache_mode": SESSION["plan_cache_mode"], "jit": "off"}
+    )
+    try:
+        environment = await environments.create(connection, "plans")
+        await connection.execute(f"ALTER TABLE {records.name} SET (autovacuum_enabled = off)")
+        await connection.execute(_NOISE, environment)
+        lookup = statements.taken(records, records.claims[0])
+        await connection.execute(f"PREPARE taken AS {lookup}")
+        patients = await connection.fetch(
+            "SELECT id FROM patients WHERE environment_id = $1 ORDER BY id LIMIT 100", environment
+        )
+        ids = "ARRAY[" + ", ".join(f"'{patient['id']}'::uuid" for patient in patients) + "]"
+        types = "array_fill('diary'::text, ARRAY[100])"
+        asked = f"EXECUTE taken ({environment}, {ids}, {types})"
+        assert await connection.fetch(asked) == []
+        await connection.execute(_RECORDS, environment)
+        assert len(await connection.fetch(asked)) == 100
+        plan = await connection.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {asked}")
+        removed = re.findall(r"Rows Removed by .*: (\d+)", "\n".join(row[0] for row in plan))
+        assert sum(map(int, removed)) < 200, plan
+    finally:
+        await connection.close()

@@ -327,11 +327,14 @@ def taken(resource: Resource, rule: Unique) -> str:
     arrays = ", ".join(f"${2 + n}::{f.kind.column}[]" for n, f in enumerate(fields))
     aliases = ", ".join(f"c{n}" for n in range(len(fields)))
     values = ", ".join(f"{current_value(f, f's.c{n}')} AS c{n}" for n, f in enumerate(fields))
-    same = " AND ".join(f"rows.{name} = claims.c{n}" for n, name in enumerate(rule.fields))
+    same = {f: f"rows.{f.name} = claims.c{n}" for n, f in enumerate(fields)}
+    # Row by row, among those that refer to the same: see ``set_statements.pointed_at``.
+    referring = " AND ".join(same[f] for f in fields if isinstance(f.kind, Ref))
+    alike = " AND ".join(same[f] for f in fields if not isinstance(f.kind, Ref))
     return (
         f"SELECT claims.place FROM (SELECT {values}, place FROM unnest({arrays}) WITH ORDINALITY AS"
-        f" s({aliases}, place)) AS claims WHERE EXISTS (SELECT 1 FROM {resource.name} AS rows WHERE"
-        f" rows.environment_id = $1 AND {same}) ORDER BY claims.place"
+        f" s({aliases}, place)) AS claims WHERE (SELECT bool_or({alike}) FROM {resource.name} AS"
+        f" rows WHERE rows.environment_id = $1 AND {referring}) ORDER BY claims.place"
     )
 
 
