@@ -20,7 +20,14 @@ pytestmark = pytest.mark.house
 
 # What is there once a database: the environments themselves, its clusters, the processes that
 # notify and work, and its key.
-OF_NO_ENVIRONMENT = {"environments", "epochs", "notifiers", "secret_keys", "work_runners"}
+OF_NO_ENVIRONMENT = {
+    "change_marks",
+    "environments",
+    "epochs",
+    "notifiers",
+    "secret_keys",
+    "work_runners",
+}
 # How a declared database can differ from a migrated one, and what the comparison then names.
 DRIFTS = {
     "column patients.nickname": "ALTER TABLE patients ADD COLUMN nickname text",

@@ -28,13 +28,23 @@ INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, ve
   patients) SELECT $1, now() - n * interval '23 hours', 'client:1', 'api', n::text, 'find',
   'patients', '' FROM generate_series(400, 1, -1) AS n
 """
+# A change every fourth day, each later in the log than the one before it.
+CHANGES = """
+INSERT INTO changes (environment_id, kind, resource, row_id, changed_at, actor, through, request_id)
+  SELECT $1, 'create', 'patients', gen_random_uuid(), now() - n * interval '4 days', 'client:1',
+  'api', '' FROM generate_series(100, 1, -1) AS n
+"""
 # The parts of months that are past, as they are there a year after the migration.
 MONTH = """
-CREATE TABLE almoner_months.audit_reads_{month:%Y_%m} (LIKE audit_reads INCLUDING DEFAULTS);
-ALTER TABLE audit_reads ATTACH PARTITION almoner_months.audit_reads_{month:%Y_%m}
+CREATE TABLE almoner_months.{log}_{month:%Y_%m} (LIKE {log} INCLUDING DEFAULTS);
+ALTER TABLE {log} ATTACH PARTITION almoner_months.{log}_{month:%Y_%m}
   FOR VALUES FROM ('{month:%Y-%m-%d} 00:00Z') TO ('{end:%Y-%m-%d} 00:00Z')
 """
-FIRST = "FOR VALUES FROM (MINVALUE) TO ('{end:%Y-%m-%d} 00:00Z')"
+FIRST = """
+ALTER TABLE {log} DETACH PARTITION almoner_months.{log}_first;
+ALTER TABLE {log} ATTACH PARTITION almoner_months.{log}_first
+  FOR VALUES FROM (MINVALUE) TO ('{end:%Y-%m-%d} 00:00Z')
+"""
 
 
 def month(ago: int) -> datetime:
@@ -46,15 +56,12 @@ def month(ago: int) -> datetime:
 
 @pytest.fixture
 async def connection(own_dsn: str) -> AsyncIterator[Any]:
-    """Of a database whose reads are in parts of the last three months and one of all before."""
+    """Of a database whose logs are in parts of the last three months and one of all before."""
     connection = await opened(own_dsn)
-    await connection.execute(
-        "ALTER TABLE audit_reads DETACH PARTITION almoner_months.audit_reads_first;"
-        " ALTER TABLE audit_reads ATTACH PARTITION almoner_months.audit_reads_first "
-        + FIRST.format(end=month(3))
-    )
-    for ago in (3, 2, 1, 0):
-        await connection.execute(MONTH.format(month=month(ago), end=month(ago - 1)))
+    for log in terms.LOGS:
+        await connection.execute(FIRST.format(log=log, end=month(3)))
+        for ago in (3, 2, 1, 0):
+            await connection.execute(MONTH.format(log=log, month=month(ago), end=month(ago - 1)))
     yield connection
     await connection.close()
 
@@ -93,11 +100,11 @@ async def counts(connection: Any, environment: int) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def parts(connection: Any) -> set[str]:
+async def parts(connection: Any, log: str = "audit_reads") -> set[str]:
     rows = await connection.fetch(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_reads'::regclass"
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::text::regclass", log
     )
-    return {row[0].removeprefix("almoner_months.audit_reads_") for row in rows}
+    return {row[0].removeprefix(f"almoner_months.{log}_") for row in rows}
 
 
 async def test_nothing_goes_by_default(connection: Any) -> None:
@@ -266,3 +273,32 @@ async def test_a_cursor_from_before_what_is_there_is_gone_and_others_go_on(
     assert len((await feed.read(connection, production, feed.BEGINNING, 10)).changes) == 1
     first = pages[other].changes[0].position
     assert len((await feed.read(connection, other, first, 10)).changes) == 2
+
+
+async def test_changes_that_nobody_keeps_go_with_their_part_and_the_feed_begins_behind_them(
+    connection: Any,
+) -> None:
+    production, other = [await environments.create(connection, name) for name in ("one", "other")]
+    cursors = {}
+    for environment in (production, other):
+        await connection.execute(CHANGES, environment)
+        await seal.seal(connection, environment, {"changes": (2**31 - 1, 0, 0)})
+        cursors[environment] = (await feed.read(connection, environment, feed.BEGINNING, 1)).last
+    before = await parts(connection, "changes")
+    async with connection.transaction():
+        await terms.set_term(connection, production, "changes", 2)
+    # While somebody keeps theirs, rows go alone.
+    assert {each.whole for each in await removal.remove(connection)} == {False}
+    assert await parts(connection, "changes") == before
+    assert len((await feed.read(connection, other, cursors[other], 100)).changes) == 99
+    async with connection.transaction():
+        await terms.set_term(connection, other, "changes", 2)
+    assert {each.whole for each in await removal.remove(connection)} == {True}
+    assert before - await parts(connection, "changes") == {"first", f"{month(3):%Y_%m}"}
+    for environment in (production, other):
+        assert (await verified(connection, environment)).faults == []
+        left = (await feed.read(connection, environment, feed.BEGINNING, 100)).changes
+        assert min(change.changed_at for change in left) >= month(2)
+        assert 100 > len(left) > 0
+        with pytest.raises(ApiError):
+            await feed.read(connection, environment, cursors[environment], 10)

@@ -1,5 +1,5 @@
-"""The reads and the attempts to deliver are in parts by month: a log that is there becomes the first
-part while others write, and parts are made ahead."""
+"""The changes, the reads and the attempts to deliver are in parts by month: a log that is there
+becomes the first part while others write, and parts are made ahead."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from almoner import embedded, schema
 from almoner.chains import seal
 from almoner.chains.verify import verify
+from almoner.commands import doctor
 from almoner.resources import RESOURCES
 from almoner.retention import months
 from almoner.schema import migrate
@@ -27,12 +28,19 @@ from tests.conftest import SERVING
 from tests.contract.catalogs import described, differences, new_database
 
 BEFORE = "2026_12_14_task_news"
-LOGS = ("audit_reads", "deliveries")
+LOGS = ("audit_reads", "changes", "deliveries")
 READ = """
 INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource,
   patients) VALUES ($1, clock_timestamp(), 'client:1', 'api', $2, 'find', 'patients', '')
 """
+CHANGE = """
+INSERT INTO changes (environment_id, kind, resource, row_id, changed_at, actor, through, request_id)
+VALUES ($1, 'create', 'patients', gen_random_uuid(), almoner_stamp(), 'client:1', 'api', $2)
+"""
 FILLED = """
+INSERT INTO changes (environment_id, kind, resource, row_id, changed_at, actor, through, request_id)
+  SELECT 1 + n % 2, 'create', 'patients', gen_random_uuid(), now() - n * interval '1 hour',
+  'client:1', 'api', 'old' FROM generate_series(1, 300) AS n;
 INSERT INTO environments (name) VALUES ('one'), ('two');
 INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource,
   patients) SELECT 1 + n % 2, now() - n * interval '1 hour', 'client:1', 'api', 'old', 'find',
@@ -52,13 +60,14 @@ SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = $1::text::reg
 
 @pytest.fixture(scope="module")
 async def filled(postgres: str) -> AsyncIterator[str]:
-    """The name of a database as it was before, with reads of two environments that are sealed."""
+    """The name of a database as it was before, with logs of two environments that are sealed."""
     name, dsn = await new_database(postgres, "unparted")
     await migrate.migrate(dsn, schema.build(RESOURCES), BEFORE)
     connection = await asyncpg.connect(dsn)
     await connection.execute(FILLED)
     for environment in (1, 2):
-        await seal.seal(connection, environment, {"audit_reads": (10_000,)})
+        bounds = {"audit_reads": (10_000,), "changes": (2**31 - 1, 0, 0)}
+        await seal.seal(connection, environment, bounds)
     await connection.close()
     yield name
     await embedded.drop_database(postgres, name)
@@ -81,7 +90,9 @@ async def writing(dsn: str, writers: int = 3) -> AsyncIterator[list[str]]:
         connection = await asyncpg.connect(dsn)
         while not stop.is_set():
             request_id = uuid.uuid4().hex
-            await connection.execute(READ, 1 + len(written) % 2, request_id)
+            async with connection.transaction():
+                await connection.execute(READ, 1 + len(written) % 2, request_id)
+                await connection.execute(CHANGE, 1 + len(written) % 2, request_id)
             written.append(request_id)
         await connection.close()
 
@@ -121,6 +132,7 @@ async def intact(connection: Any) -> None:
         await connection.fetchval("SELECT count(*) FROM audit_reads WHERE request_id = 'old'")
         == 3000
     )
+    assert await connection.fetchval("SELECT count(*) FROM changes WHERE request_id = 'old'") == 300
     assert await connection.fetchval("SELECT count(*) FROM deliveries") == 40
     for environment in (1, 2):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -137,17 +149,21 @@ async def test_a_log_becomes_the_first_part_as_it_is_while_whoever_serves_writes
 ) -> None:
     async with copy(postgres, filled) as dsn:
         connection = await asyncpg.connect(dsn)
-        await connection.execute(f"GRANT SELECT, INSERT ON audit_reads TO {SERVING}")
+        await connection.execute(
+            f"GRANT SELECT, INSERT ON audit_reads, changes, epochs TO {SERVING};"
+            f" GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {SERVING}"
+        )
         before = [
             await connection.fetchval(f"SELECT pg_relation_filenode('{log}')") for log in LOGS
         ]
         serves = serving_dsn.rpartition("/")[0] + "/" + dsn.rpartition("/")[2]
         async with writing(serves) as written:
             await migrate.migrate(dsn, schema.build(RESOURCES))
-        noted = await connection.fetch(
-            "SELECT request_id FROM audit_reads WHERE request_id <> 'old'"
-        )
-        assert sorted(row[0] for row in noted) == sorted(written)
+        for log in ("audit_reads", "changes"):
+            noted = await connection.fetch(
+                f"SELECT request_id FROM {log} WHERE request_id <> 'old'"
+            )
+            assert sorted(row[0] for row in noted) == sorted(written)
         after = [
             await connection.fetchval(f"SELECT pg_relation_filenode('almoner_months.{log}_first')")
             for log in LOGS
@@ -224,6 +240,8 @@ async def test_parts_are_made_three_months_ahead_and_what_the_net_caught_goes_in
     where = "SELECT tableoid::regclass::text FROM audit_reads ORDER BY read_at"
     net = "almoner_months.audit_reads_net"
     assert [row[0] for row in await connection.fetch(where)][1:] == [net, net]
+    assert await months.without_part(connection) == dict.fromkeys(LOGS, 0) | {"audit_reads": 2}
+    assert not (await doctor.parted(connection)).well
     added = await asyncio.gather(months.add_months(connection), months.add_months(other))
     await months.add_months(connection)
     parts = {row[0] for row in await connection.fetch(PARTS, "audit_reads")}
@@ -233,6 +251,7 @@ async def test_parts_are_made_three_months_ahead_and_what_the_net_caught_goes_in
     newest = f"almoner_months.audit_reads_{later:%Y_%m}"
     assert newest in parts
     assert [row[0] for row in await connection.fetch(where)][1:] == [newest, net]
+    assert (await months.without_part(connection))["audit_reads"] == 1
     assert await months.add_months(connection) == []
     for part in parts:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -72,7 +72,9 @@ async def _next(
         return query, []
     bounds = [] if row is None else [str(value) for value in row]
     if bounds:
-        behind = ", ".join(f"${n}::text::{kind}" for n, kind in enumerate(table.types, 1))
+        # The first is asked for apart, so that parts of a log are read in order (feed.behind).
+        first, *rest = [f"${n}::text::{kind}" for n, kind in enumerate(table.types, 1)]
+        behind = ", ".join([f"(SELECT {first})", *rest])
         query += f" AND ({', '.join(order)}) > ({behind})"
     return f"{query} ORDER BY {', '.join(order)} LIMIT {part}", bounds
 

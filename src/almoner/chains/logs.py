@@ -43,8 +43,10 @@ class ChainedLog:
 
     def bound(self, first: int) -> str:
         """The parameters of a key, of which the first has this number, cast."""
-        parameters = ", ".join(f"${first + n}::bigint" for n in range(len(self.key)))
-        return f"({parameters})"
+        return f"({', '.join(self._parameters(first))})"
+
+    def _parameters(self, first: int) -> list[str]:
+        return [f"${first + n}::bigint" for n in range(len(self.key))]
 
     def rows(self, columns: Sequence[str], chained_as: int, limit: bool = False) -> str:
         """``chained_as``: the environment's number as it is hashed. Parameters: environment, the
@@ -56,10 +58,13 @@ class ChainedLog:
             f"{chained_as}::integer" if column == "environment_id" else f'"{column}"'
             for column in columns
         )
+        leading, *rest = self._parameters(2)
+        # Where it ends by the limit, parts of a log are to be read in order (changes/feed.py).
+        after = ", ".join([f"(SELECT {leading})" if limit else leading, *rest])
         return (
             f"SELECT ARRAY[{', '.join(self.key)}]::bigint[] AS key,"
             f" substring(sha256(record_send(ROW({named}))) FOR {HASH_BYTES}) AS hash"
-            f" FROM {self.name} WHERE environment_id = $1 AND {self.keys} > {self.bound(2)}"
+            f" FROM {self.name} WHERE environment_id = $1 AND {self.keys} > ({after})"
             f" AND {self.keys} <= {self.bound(2 + len(self.key))} ORDER BY {', '.join(self.key)}"
             f"{f' LIMIT ${last}' if limit else ''}"
         )

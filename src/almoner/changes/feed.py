@@ -8,12 +8,13 @@ import re
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from almoner.changes import cursors_before, epochs
 from almoner.database import Connection
 from almoner.errors import parse_problem, problem
+from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Problems
 from almoner.vocabulary.times import iso
 
@@ -45,6 +46,49 @@ class Position:
 
 
 BEGINNING = Position()
+# Before every change.
+ALWAYS: Final = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeMark:
+    """Whatever is written in ``epoch`` under the transaction id ``xid`` or a later one is stamped
+    later than ``at`` (decision 96).
+    """
+
+    epoch: int = 0
+    xid: int = 0
+    at: datetime = ALWAYS
+
+    def since(self, after: Position, until: Position) -> datetime:
+        """The beginning of a month before which none of the changes from one position to another
+        was written: ``ALWAYS`` where the mark does not tell. A transaction from before it may write
+        in a later epoch yet, so that it speaks of its own alone.
+        """
+        if not self.epoch == after.epoch == until.epoch or self.xid > after.xid:
+            return ALWAYS
+        # Parts are months, so that a later moment leaves out no more of them; and the database
+        # may not know yet how many rows of its newest part are behind it.
+        month = clocks.in_utc(self.at).replace(day=1)
+        return month.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def behind(first: int) -> str:
+    """The SQL for what is behind a position, whose numbers are parameters from this one on.
+
+    The epoch is asked for apart, so that the database does not reckon with it: that hardly a row is
+    of a later one tells it nothing of how many are behind, and it would sort the parts of the log
+    rather than read each in order to where the page ends.
+    """
+    return f"(epoch, xid, seq) > ((SELECT ${first}::integer), ${first + 1}, ${first + 2})"
+
+
+# The last mark at a position or before it, null without any; ``{epoch}`` and ``{xid}`` are the
+# position's.
+MARKED: Final = (
+    "(SELECT ROW (m.epoch, m.xid, m.at) FROM change_marks m"
+    " WHERE m.epoch = {epoch} AND m.xid <= {xid} ORDER BY m.xid DESC LIMIT 1)"
+)
 
 
 def cursor_of(epoch: int, xid: int, seq: int) -> str:
@@ -153,26 +197,29 @@ _GONE: Final = (
     " them. Read every row anew, then go on from after=latest as it was before that."
 )
 _HORIZON = "SELECT epoch, xid FROM almoner_horizon()"
+_MARKED = f"SELECT {MARKED.format(epoch='$1::integer', xid='$2::bigint')}"
 _BEHIND = (
-    "environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4) AND (epoch, xid, seq) <= ($5, $6, $7)"
+    f"environment_id = $1 AND {behind(2)} AND (epoch, xid, seq) <= ($5, $6, $7) AND changed_at > $8"
 )
 _SETTLED = f"""
 SELECT epoch, xid, seq, kind, resource, row_id::text AS row_id, patient_id::text AS patient_id,
   changed_at, actor, through, request_id, fields
 FROM changes
-WHERE {_BEHIND} AND ($9::text[] IS NULL OR resource = ANY ($9))
+WHERE {_BEHIND} AND ($10::text[] IS NULL OR resource = ANY ($10))
 ORDER BY epoch, xid, seq
-LIMIT $8
+LIMIT $9
 """
 _FAR = (
-    f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $8"
+    f"SELECT epoch, xid, seq FROM changes WHERE {_BEHIND} ORDER BY epoch, xid, seq OFFSET $9"
     " LIMIT 1"
 )
-# With the last change of an environment that went because it was old; null where none has.
-_IS_BEGUN = """
+# With the last change of an environment that went because it was old (null where none has), and the
+# last mark before a position.
+_IS_BEGUN = f"""
 SELECT EXISTS (SELECT FROM epochs WHERE epoch = $1) AND NOT EXISTS (SELECT FROM epochs
   WHERE from_xid IS NULL AND epoch <= pg_sequence_last_value('almoner_stepped'::regclass)),
-  (SELECT max(to_key) FROM retention_removals WHERE environment_id = $2 AND log = 'changes')
+  (SELECT max(to_key) FROM retention_removals WHERE environment_id = $2 AND log = 'changes'),
+  {MARKED.format(epoch="$3", xid="$4")}
 """
 # An epoch is news to who was told of an earlier one, or whose environment has changes of an earlier
 # one.
@@ -200,17 +247,37 @@ async def end(connection: Connection) -> Position:
     """The horizon, in an epoch that has begun: a reader is told of a new one although nobody has
     written in it yet.
     """
-    return (await _span(connection, 0))[1]
+    return (await _span(connection, 0, BEGINNING)).end
 
 
-async def _span(connection: Connection, environment_id: int) -> tuple[Position, Position]:
-    """The last change of an environment that is gone (``BEGINNING`` where none is), and the end."""
+async def last_mark(connection: Connection, after: Position) -> ChangeMark:
+    """The last mark at a position or before it; one that tells nothing where there is none. It
+    stays true.
+    """
+    return ChangeMark(*await connection.fetchval(_MARKED, after.epoch, after.xid) or ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What there is behind a position, up to ``end``. ``gone``: the last change that went because
+    it was old, ``BEGINNING`` where none has. Nothing there was written at ``since`` or before.
+    """
+
+    end: Position
+    gone: Position
+    since: datetime
+
+
+async def _span(connection: Connection, environment_id: int, after: Position) -> _Span:
     settled = await horizon(connection)
-    is_begun, gone = await connection.fetchrow(_IS_BEGUN, settled.epoch, environment_id)
+    is_begun, gone, marked = await connection.fetchrow(
+        _IS_BEGUN, settled.epoch, environment_id, after.epoch, after.xid
+    )
     if not is_begun:
         await epochs.begin(connection)
         settled = await horizon(connection)
-    return Position(*gone or ()), settled
+    since = ChangeMark(*marked or ()).since(after, settled)
+    return _Span(settled, Position(*gone or ()), since)
 
 
 async def read(
@@ -223,21 +290,28 @@ async def read(
     """The settled entries behind ``after``, in order. ``resources`` narrows to changes of these
     collections; None means all. Raises ApiError (410) where changes behind ``after`` are gone.
     """
-    gone, settled = await _span(connection, environment_id)
-    if BEGINNING < after < gone:
+    span = await _span(connection, environment_id, after)
+    settled = span.end
+    if BEGINNING < after < span.gone:
         raise problem("gone", _GONE)
-    behind = (environment_id, *_numbers(after))
+    place = (environment_id, *_numbers(after))
     names = None if resources is None else list(resources)
     # Without a look ahead, a collection that hardly changes would have the whole log read for each
     # page.
     far = (
         None
         if names is None
-        else await connection.fetchrow(_FAR, *behind, *_numbers(settled), LOOKED_THROUGH - 1)
+        else await connection.fetchrow(
+            _FAR, *place, *_numbers(settled), span.since, LOOKED_THROUGH - 1
+        )
     )
     until = settled if far is None else Position(*far)
-    records = await connection.fetch(_SETTLED, *behind, *_numbers(until), limit + 1, names)
-    begun = await connection.fetch(_EPOCHS, environment_id, after.epoch, until.epoch, limit + 1)
+    records = await connection.fetch(
+        _SETTLED, *place, *_numbers(until), span.since, limit + 1, names
+    )
+    begun: list[Any] = []
+    if until.epoch > after.epoch:
+        begun = await connection.fetch(_EPOCHS, environment_id, after.epoch, until.epoch, limit + 1)
     entries: list[FeedChange | Epoch] = sorted(
         [*map(_change, records), *map(_epoch, begun)], key=lambda entry: entry.position
     )

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from almoner.changes import feed
-from almoner.changes.feed import Position
+from almoner.changes.feed import ALWAYS, Position
 from almoner.database import Connection, Database
 from almoner.errors import problem, unavailable
 from almoner.operations.logs import fault
@@ -27,6 +27,8 @@ SECONDS: Final = 0.1
 # Of one client, and of all, in one process. A waiting reader costs some ten kilobytes.
 MOST_OF_A_CLIENT: Final = 20
 MOST: Final = 2_000
+# A mark in the log is looked for with each so many looks: there is one a day.
+_MARK_LOOKS: Final = 600
 # A look goes through so many changes of an environment; where there are more, all are woken.
 _LOOKED_THROUGH: Final = 1_000
 
@@ -38,8 +40,8 @@ CROSS JOIN LATERAL (
   SELECT c.resource FROM changes c
   WHERE c.environment_id = cursors.environment_id
     AND (c.epoch, c.xid, c.seq) > (cursors.epoch, cursors.xid, cursors.seq)
-    AND (c.epoch, c.xid, c.seq) <= ($5, $6, $7)
-  ORDER BY c.epoch, c.xid, c.seq LIMIT $8
+    AND (c.epoch, c.xid, c.seq) <= ($5, $6, $7) AND c.changed_at > $8
+  ORDER BY c.epoch, c.xid, c.seq LIMIT $9
 ) AS new
 GROUP BY cursors.environment_id
 """
@@ -66,6 +68,7 @@ class WaitingReaders:
         self._of_client: Counter[str] = Counter()
         # By environment: up to where its readers have been woken.
         self._positions: dict[int, Position] = {}
+        self._looks, self._mark = 0, feed.ChangeMark()
         self._task: asyncio.Task[None] | None = None
         self._repeats = Repeats(structlog.get_logger())
 
@@ -111,6 +114,9 @@ class WaitingReaders:
     async def _look(self, connection: Connection) -> None:
         positions = dict(self._positions)
         horizon = await feed.horizon(connection)
+        if self._looks % _MARK_LOOKS == 0:
+            self._mark = await feed.last_mark(connection, horizon)
+        self._looks += 1
         arguments = (
             list(positions),
             [at.epoch for at in positions.values()],
@@ -119,6 +125,7 @@ class WaitingReaders:
             horizon.epoch,
             horizon.xid,
             horizon.seq,
+            min((self._mark.since(at, horizon) for at in positions.values()), default=ALWAYS),
             _LOOKED_THROUGH,
         )
         rows = await connection.fetch(_SETTLED, *arguments)

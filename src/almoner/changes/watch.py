@@ -64,9 +64,9 @@ WHERE c.environment_id = $1 AND c.resource = 'calendar_events' AND (epoch, xid, 
   AND (e.calendar_id = ANY ($2::uuid[]) OR 'calendar_id' = ANY (c.fields))
 ORDER BY epoch, xid, seq LIMIT $6
 """
-_IS_FAR = """
+_IS_FAR = f"""
 SELECT EXISTS (
-  SELECT FROM changes WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4)
+  SELECT FROM changes WHERE environment_id = $1 AND {feed.behind(2)}
       ORDER BY epoch, xid, seq OFFSET $5 LIMIT 1
 )
 """

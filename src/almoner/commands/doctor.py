@@ -26,6 +26,7 @@ from almoner.commands.session import AS_JSON, called, print_json, read_settings,
 from almoner.database import revisions
 from almoner.database.dialing import SESSION, Dialler, PooledError
 from almoner.errors import SettingError
+from almoner.retention import months
 from almoner.settings import Settings
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import TIMEZONES
@@ -186,6 +187,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         f"{room} free",
         "Raise max_connections, or lower ALMONER_CONNECTIONS.",
     )
+    yield await parted(connection)
     async for finding in alarms.findings(connection):
         yield finding
     if settings.backup_dir:
@@ -205,6 +207,19 @@ async def closed(connection: Any) -> Finding:
         "; ".join(words) or "none",
         f"Go on: {called()} environment move NAME --to ..., or with --undo. One that was closed:"
         f" {called()} environment open NAME",
+        WARNING,
+    )
+
+
+async def parted(connection: Any) -> Finding:
+    """Whether the logs have parts of the months that are written."""
+    rows = {log: count for log, count in (await months.without_part(connection)).items() if count}
+    return Finding(
+        "logs by month",
+        not rows,
+        "; ".join(f"{count:,} rows of {log} have no part" for log, count in rows.items())
+        or "every row has its part",
+        "A worker makes parts ahead once an hour: does one run (almoner worker)?",
         WARNING,
     )
 

@@ -6,10 +6,11 @@ reads on first (``catch_up``); a runner does in between, so that there is little
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Final
 
 from almoner.changes import feed
-from almoner.changes.feed import Position
+from almoner.changes.feed import MARKED, ChangeMark, Position
 from almoner.database import Connection, Database
 from almoner.figures.rows import renew
 from almoner.work.rounds import keep_looking
@@ -22,9 +23,11 @@ _PATIENTS: Final = 300
 _ROUNDS: Final = 3
 # One at a time in each environment. No row is locked for it, so that a look writes nothing.
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('figure_positions', $1::int))"
-_POSITION: Final = (
-    "SELECT epoch, xid, seq, filled_to::text FROM figure_positions WHERE environment_id = $1"
-)
+_POSITION: Final = f"""
+SELECT p.epoch, p.xid, p.seq, p.filled_to::text,
+  {MARKED.format(epoch="p.epoch", xid="p.xid")} AS mark
+FROM figure_positions p WHERE p.environment_id = $1
+"""
 _MOVE: Final = """
 INSERT INTO figure_positions (environment_id, epoch, xid, seq, filled_to)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (environment_id) DO UPDATE
@@ -33,11 +36,11 @@ SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq, filled_to = 
 _FIRST: Final = """
 SELECT id::text FROM patients WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
-_CHANGED: Final = """
+_CHANGED: Final = f"""
 SELECT epoch, xid, seq, patient_id::text FROM changes
-WHERE environment_id = $1 AND (epoch, xid, seq) > ($2, $3, $4)
-  AND (epoch, xid, seq) <= ($5, $6, $7)
-ORDER BY epoch, xid, seq LIMIT $8
+WHERE environment_id = $1 AND {feed.behind(2)}
+  AND (epoch, xid, seq) <= ($5, $6, $7) AND changed_at > $8
+ORDER BY epoch, xid, seq LIMIT $9
 """
 # What was ahead and is over by now, although nothing was written.
 _OVER: Final = """
@@ -95,7 +98,8 @@ async def _read_on(database: Database, environment_id: int) -> bool:
             filled_to = _BEFORE_ALL if row is None else row["filled_to"]
             return await _fill(connection, database, environment_id, after, filled_to)
         after = Position(row["epoch"], row["xid"], row["seq"])
-        return await _follow(connection, database, environment_id, after, until)
+        since = ChangeMark(*row["mark"] or ()).since(after, until)
+        return await _follow(connection, database, environment_id, after, until, since=since)
 
 
 async def _fill(
@@ -117,9 +121,13 @@ async def _follow(
     environment_id: int,
     after: Position,
     until: Position,
+    *,
+    since: datetime,
 ) -> bool:
-    """Counts those anew whom the next changes are about, and those whose time has come."""
-    span = (after.epoch, after.xid, after.seq, until.epoch, until.xid, until.seq)
+    """Counts those anew whom the next changes are about, and those whose time has come. None of
+    the changes was written at ``since`` or before.
+    """
+    span = (after.epoch, after.xid, after.seq, until.epoch, until.xid, until.seq, since)
     changes = await connection.fetch(_CHANGED, environment_id, *span, _CHANGES)
     last, ids = after, set[str]()
     for change in changes:

@@ -14,9 +14,10 @@ from almoner.migrations import locks
 
 _IS_PARTED: Final = "SELECT relkind = 'p' FROM pg_class WHERE oid = '{log}'::regclass"
 # Up to when rows go into the table that is there: a fortnight from now at least, so that no month
-# begins meanwhile.
+# begins meanwhile; from the last row, where a clock was once ahead.
 _BOUND: Final = """
-SELECT date_trunc('month', (now() AT TIME ZONE 'UTC') + interval '14 days') + interval '1 month'
+SELECT date_trunc('month', (greatest(almoner_now(), (SELECT max({at}) FROM {log}))
+  AT TIME ZONE 'UTC') + interval '14 days') + interval '1 month'
 """
 # Left by who was ended while making it.
 _INVALID: Final = """
@@ -27,20 +28,26 @@ _SWAP: Final = """
 DO $$
 DECLARE
   home text := quote_ident(current_schema());
-  last bigint := pg_sequence_last_value(pg_get_serial_sequence('{log}', 'id')::regclass);
+  counter text := (SELECT pg_get_serial_sequence('{log}', attname) FROM pg_attribute
+    WHERE attrelid = '{log}'::regclass AND attidentity <> '');
+  last bigint := pg_sequence_last_value(counter::regclass);
   part regclass := '{log}'::regclass;
   each record;
 BEGIN
-  ALTER TABLE {log} ALTER id DROP IDENTITY;
-  CREATE SEQUENCE {log}_id_seq AS bigint CACHE 1;
-  PERFORM setval('{log}_id_seq', last) WHERE last IS NOT NULL;
+  IF counter IS NOT NULL THEN
+    ALTER TABLE {log} ALTER id DROP IDENTITY;
+    CREATE SEQUENCE {log}_id_seq AS bigint CACHE 1;
+    PERFORM setval('{log}_id_seq', last) WHERE last IS NOT NULL;
+  END IF;
   ALTER TABLE {log} DROP CONSTRAINT {log}_pkey;
   ALTER TABLE {log} ADD CONSTRAINT {log}_pkey PRIMARY KEY USING INDEX {log}_parts_key;
   ALTER TABLE {log} SET SCHEMA almoner_months;
   ALTER TABLE almoner_months.{log} RENAME TO {log}_first;
   CREATE TABLE {log} (LIKE almoner_months.{log}_first INCLUDING DEFAULTS) PARTITION BY RANGE ({at});
-  ALTER TABLE {log} ALTER id SET DEFAULT nextval('{log}_id_seq');
-  ALTER SEQUENCE {log}_id_seq OWNED BY {log}.id;
+  IF counter IS NOT NULL THEN
+    ALTER TABLE {log} ALTER id SET DEFAULT nextval('{log}_id_seq');
+    ALTER SEQUENCE {log}_id_seq OWNED BY {log}.id;
+  END IF;
   -- Keys and indexes as they are there, so that PostgreSQL takes those for the parts of these.
   FOR each IN SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
     WHERE conrelid = part AND contype IN ('p', 'f') ORDER BY contype DESC
@@ -74,8 +81,14 @@ BEGIN
     FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = part AND a.grantee NOT IN (0, c.relowner)
   LOOP
     EXECUTE format('GRANT %s ON {log} TO %s', each.may, each.role);
-    EXECUTE format('GRANT USAGE, SELECT, UPDATE ON SEQUENCE {log}_id_seq TO %s', each.role);
-    EXECUTE format('REVOKE ALL ON almoner_months.{log}_first FROM %s', each.role);
+    IF counter IS NOT NULL THEN
+      EXECUTE format('GRANT USAGE, SELECT, UPDATE ON SEQUENCE {log}_id_seq TO %s', each.role);
+    END IF;
+    IF each.may = 'MAINTAIN' THEN
+      EXECUTE format('GRANT MAINTAIN ON almoner_months.{log}_net TO %s', each.role);
+    ELSE
+      EXECUTE format('REVOKE %s ON almoner_months.{log}_first FROM %s', each.may, each.role);
+    END IF;
   END LOOP;
 END $$
 """
@@ -97,7 +110,7 @@ def part(
     bind = op.get_bind()
     if bind.exec_driver_sql(_IS_PARTED.format(log=log)).scalar():
         return
-    bound = bind.exec_driver_sql(_BOUND).scalar()
+    bound = bind.exec_driver_sql(_BOUND.format(log=log, at=at)).scalar()
     invalid = bind.exec_driver_sql(_INVALID.format(log=log)).scalars().all()
     with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")

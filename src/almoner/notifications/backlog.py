@@ -25,7 +25,7 @@ SELECT e.id AS environment_id, c.*, extract(epoch FROM clock_timestamp() - c.fir
 FROM unnest($1::integer[]) AS e(id) CROSS JOIN LATERAL (
   {_GROUPED}
   FROM changes WHERE environment_id = e.id AND (epoch, xid, seq) > ($2, $3, $4)
-      AND (epoch, xid) < ($5, $6)
+      AND (epoch, xid) < ($5, $6) AND changed_at > $7
   GROUP BY resource
 ) AS c
 """
@@ -55,10 +55,17 @@ class BacklogChanges:
 
 
 async def scan(
-    connection: Connection, environment_ids: Collection[int], after: Position, until: Position
+    connection: Connection,
+    environment_ids: Collection[int],
+    after: Position,
+    until: Position,
+    *,
+    since: datetime,
 ) -> dict[int, BacklogChanges]:
-    """What is new in these environments; those without anything are absent."""
-    rows = await connection.fetch(_SCAN, list(environment_ids), *_bounds(after, until))
+    """What is new in these environments; those without anything are absent. None of it was written
+    at ``since`` or before.
+    """
+    rows = await connection.fetch(_SCAN, list(environment_ids), *_bounds(after, until), since)
     rows_of: dict[int, list[Any]] = {}
     for row in rows:
         rows_of.setdefault(row["environment_id"], []).append(row)

@@ -97,7 +97,7 @@ class Notifier:
         self._log = structlog.get_logger()
         self._tracks: dict[str, Track] = {}
         self._ready: set[Track] = set()
-        self._scanned = feed.BEGINNING
+        self._scanned, self._mark = feed.BEGINNING, feed.ChangeMark()
         self._xmin = -1
         self._alive = self._halted = False
         self._halting: asyncio.TimerHandle | None = None
@@ -234,7 +234,10 @@ class Notifier:
         settled = await feed.horizon(connection)
         environments = {track.subscription.environment_id for track in self._tracks.values()}
         if environments and self._scanned < settled:
-            backlog_changes = await backlog.scan(connection, environments, self._scanned, settled)
+            since = self._mark.since(self._scanned, settled)
+            backlog_changes = await backlog.scan(
+                connection, environments, self._scanned, settled, since=since
+            )
             self._take_note(backlog_changes)
         self._scanned, self._xmin = max(settled, self._scanned), xmin
 
@@ -249,6 +252,7 @@ class Notifier:
 
     async def _advance(self, connection: Connection) -> None:
         """Moves idle subscriptions over what they did not ask for."""
+        self._mark = await feed.last_mark(connection, self._scanned)
         idle = [
             track
             for track in self._tracks.values()

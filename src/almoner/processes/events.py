@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from almoner.changes.feed import Position, cursor_of
+from almoner.changes.feed import Position, behind, cursor_of
 from almoner.database import Connection
 from almoner.vocabulary.times import iso
 from almoner.workshop.trigger_design import Trigger
@@ -56,7 +56,7 @@ _OF_PATIENT: Final = f"""
 ORDER BY c.epoch, c.xid, c.seq
 """
 _READ: Final = f"""
-{_CHANGES} WHERE c.environment_id = $1 AND (c.epoch, c.xid, c.seq) > ($2, $3, $4)
+{_CHANGES} WHERE c.environment_id = $1 AND {behind(2)}
   AND (c.epoch, c.xid, c.seq) <= ($5, $6, $7) AND c.resource = ANY ($8::text[])
   AND c.patient_id IS NOT NULL AND c.kind IN ('create', 'update') AND c.changed_at >= $9
   AND ($10 OR c.through <> 'demo')

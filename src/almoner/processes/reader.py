@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from almoner.changes import feed
-from almoner.changes.feed import Position
+from almoner.changes.feed import MARKED, ChangeMark, Position
 from almoner.database import Connection, Database
 from almoner.database.outages import AWAY
 from almoner.errors import UnavailableError
@@ -41,8 +41,9 @@ ACTOR: Final = "process:"
 SECONDS: Final = 1.0
 # One reads for an environment at a time. No row is locked for it, so that a look writes nothing.
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('process_positions', $1::int))"
-_POSITION: Final = """
-SELECT e.clock_ahead, p.epoch, p.xid, p.seq, p.ahead_until
+_POSITION: Final = f"""
+SELECT e.clock_ahead, p.epoch, p.xid, p.seq, p.ahead_until,
+  {MARKED.format(epoch="p.epoch", xid="p.xid")} AS mark
 FROM environments e LEFT JOIN process_positions p ON p.environment_id = e.id WHERE e.id = $1
 """
 _BEGIN: Final = """
@@ -130,9 +131,12 @@ class EventReader:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_LOCK, environment_id):
                 return 0, False  # another process is at it
-            at, position, ahead_until = await self._position(connection, environment_id, programs)
+            at, position, ahead_until, mark = await self._position(
+                connection, environment_id, programs
+            )
             until = await feed.horizon(connection)
-            span = LogSpan(position, until, programs.since - MARGIN)
+            since = max(programs.since - MARGIN, mark.since(position, until))
+            span = LogSpan(position, until, since)
             happened, rest = await events.read(connection, environment_id, span)
             fired = await self._set_off_all(connection, environment_id, programs, happened, at)
             is_last, more = rest is None, rest is not None
@@ -153,14 +157,15 @@ class EventReader:
 
     async def _position(
         self, connection: Connection, environment_id: int, programs: PublishedVersions
-    ) -> tuple[datetime, Position, datetime]:
-        """What time it is there, and where to read on: at first from when the first process was
-        published.
+    ) -> tuple[datetime, Position, datetime, ChangeMark]:
+        """What time it is there, and where to read on, with the last mark before that: at first
+        from when the first process was published.
         """
         row = await connection.fetchrow(_POSITION, environment_id)
         at = self._clock() + row["clock_ahead"]
         if row["epoch"] is not None:
-            return at, Position(row["epoch"], row["xid"], row["seq"]), row["ahead_until"]
+            place = Position(row["epoch"], row["xid"], row["seq"])
+            return at, place, row["ahead_until"], ChangeMark(*row["mark"] or ())
         position = await first_position(connection, environment_id, programs.since - MARGIN)
         await connection.execute(
             _MOVE,
@@ -168,7 +173,7 @@ class EventReader:
             *(position.epoch, position.xid, position.seq),
             max(programs.since, at - _AGAIN),
         )
-        return at, position, max(programs.since, at - _AGAIN)
+        return at, position, max(programs.since, at - _AGAIN), ChangeMark()
 
     async def _set_off_all(
         self,

@@ -30,14 +30,12 @@ WHERE t.log = $1 AND e.state = 'open'
   AND NOT EXISTS (SELECT FROM retention_holds h WHERE h.environment_id = e.id)
 ORDER BY e.id
 """
-# The parts of a log from the oldest on, each with when it ends: null of the net, and of a log that
-# is in one piece, which never go as a whole.
+# The parts of a log from the oldest on, each with when it ends: null of the net, which never goes
+# as a whole.
 _PARTS: Final = """
 SELECT t.relid::regclass::text AS name, (regexp_match(pg_get_expr(c.relpartbound, c.oid),
   'TO \\(''([^'']+)''\\)'))[1]::timestamptz AS ends
 FROM pg_partition_tree($1::text::regclass) t JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf
-UNION ALL
-SELECT $1, NULL WHERE (SELECT relkind FROM pg_class WHERE oid = $1::text::regclass) = 'r'
 ORDER BY 2 NULLS LAST
 """
 _OTHERS: Final = """
@@ -77,8 +75,8 @@ class Removal:
 
 @dataclass(frozen=True, kw_only=True)
 class _Source:
-    """A part of a log, or a log that is in one piece; ``at`` is the column that says when, ``ends``
-    None where it never goes as a whole. ``others``: the other parts.
+    """A part of a log; ``at`` is the column that says when, ``ends`` None of the net, which never
+    goes as a whole. ``others``: the other parts.
     """
 
     log: str

@@ -169,8 +169,9 @@ DECLARE
   month record;
   covered text;
   is_there boolean;
+  role regrole;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(4702650320) THEN
+  IF NOT pg_try_advisory_xact_lock(4702650322) THEN
     RETURN NULL;
   END IF;
   PERFORM set_config('lock_timeout', '250ms', true);
@@ -201,6 +202,12 @@ BEGIN
       END IF;
       EXECUTE format('ALTER TABLE %I ATTACH PARTITION almoner_months.%I FOR VALUES FROM (%L) TO (%L)', log.name, month.part,
         month.begins, month.ends);
+      -- Who may vacuum the whole (from PostgreSQL 17 on) may vacuum its parts, and reaches them by no other right.
+      FOR role IN SELECT a.grantee::regrole FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.oid = log.partrelid AND a.privilege_type = 'MAINTAIN' AND a.grantee NOT IN (0, c.relowner)
+      LOOP
+        EXECUTE format('GRANT MAINTAIN ON almoner_months.%I TO %s', month.part, role);
+      END LOOP;
       RETURN month.part;
     END LOOP;
   END LOOP;

@@ -17,7 +17,7 @@ _ROLE: Final = "SELECT current_user::text"
 _RELATIONS: Final = """
 SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN (current_schema(), $1) AND c.relkind IN ('r', 'p', 'S') ORDER BY 1, 2
+WHERE n.nspname IN (current_schema(), $1, $2) AND c.relkind IN ('r', 'p', 'S') ORDER BY 1, 2
 """
 
 # What is done with the owner's rights.
@@ -61,12 +61,16 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
         f"REVOKE EXECUTE ON FUNCTION {_BY_THE_OWNER} FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION {_BY_THE_OWNER} TO {role}",
     ]
-    for relation in await connection.fetch(_RELATIONS, SCHEMA):
+    for relation in await connection.fetch(_RELATIONS, SCHEMA, PARTS_SCHEMA):
         name = f'"{relation["schema"]}"."{relation["name"]}"'
         if relation["kind"] == "S":
             statements.append(f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE {name} TO {role}")
             continue
         statements.append(f"REVOKE ALL ON {name} FROM {role}")
+        if relation["schema"] == PARTS_SCHEMA:
+            # It reads and writes the whole; who vacuums that has to be let into its parts.
+            statements += [f"GRANT MAINTAIN ON {name} TO {role}"] if maintain else []
+            continue
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if relation["name"] in APPEND_ONLY:
             rights = "SELECT, INSERT"

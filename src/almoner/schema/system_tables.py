@@ -41,6 +41,7 @@ from almoner.schema.columns import (
     table,
     worker_key,
 )
+from almoner.schema.epoch_tables import epoch_tables
 from almoner.schema.erasure_tables import chain_tables, erasure_tables, retention_tables
 from almoner.schema.figure_tables import figure_tables
 from almoner.schema.portal_tables import portal_tables
@@ -97,7 +98,7 @@ def house_tables(metadata: MetaData) -> None:
         string("id"),
         moment("since"),
     )
-    _epoch_table(metadata)
+    epoch_tables(metadata)
     _change_tables(metadata)
     _access_tables(metadata)
     _idempotency_tables(metadata)
@@ -119,23 +120,11 @@ def house_tables(metadata: MetaData) -> None:
     chain_tables(metadata)
 
 
-def _epoch_table(metadata: MetaData) -> None:
-    Table(
-        "epochs",
-        metadata,
-        Column("epoch", Integer, primary_key=True, autoincrement=False),
-        Column("system_identifier", BigInteger, nullable=False),
-        integer("timeline"),
-        moment("began_at"),
-        # Writers whose transaction id is as great or greater write in it; null until that is known.
-        Column("from_xid", BigInteger, server_default=text("0")),
-    )
-
-
 def _change_tables(metadata: MetaData) -> None:
-    table(
+    monthly(
         metadata,
         "changes",
+        "changed_at",
         # Where the writer is. The session's epoch is looked at here, since calling the function for
         # it costs more than the rest; and after the id is taken, so that a step misses nobody.
         _position(
@@ -160,7 +149,7 @@ def _change_tables(metadata: MetaData) -> None:
         # What the fields that differ held before and after (almoner_differences); null of rows that
         # were created or moved.
         Column("differences", JSON),
-        PrimaryKeyConstraint("environment_id", "epoch", "xid", "seq"),
+        PrimaryKeyConstraint("environment_id", "epoch", "xid", "seq", "changed_at"),
         Index(
             "changes_patient_id_idx",
             "environment_id",

@@ -128,7 +128,8 @@ def create(connection: Connection, metadata: MetaData, resources: Iterable[Resou
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {PARTS_SCHEMA}")
     metadata.create_all(connection, checkfirst=False)
     for log in in_parts(metadata):
-        connection.exec_driver_sql(f"ALTER SEQUENCE {log}_id_seq OWNED BY {log}.id")
+        if "id" in metadata.tables[log].columns:
+            connection.exec_driver_sql(f"ALTER SEQUENCE {log}_id_seq OWNED BY {log}.id")
     for statement in triggers(resources):
         connection.exec_driver_sql(statement)
 
