@@ -287,6 +287,9 @@ async def test_the_list_tells_how_each_stands_and_narrows(admin: Person, people:
         assert page.link("Noise Here")
         assert "Administrator" in page.row("Ada Admin")
         waiting = Document(await admin.get(f"{PATH}?show=waiting"))
+        # Who cannot sign in yet is not active.
+        active = Document(await admin.get(f"{PATH}?show=active"))
+        assert not active.mentions("Noise Here")
         assert Document(await admin.get(f"{PATH}?show=roleless")).link("No Role")
     assert waiting.link("Noise Here")
     assert not waiting.mentions("Ada Admin</a>")

@@ -54,7 +54,10 @@ _EMPTY: Final = ("Nobody here", "No worker of this environment is in this state.
 # The parts of the list by what asks for them: what they are called, and who is in them.
 _TABS: Final[Mapping[str, tuple[str, Callable[[Account], bool]]]] = {
     "": ("All", lambda account: True),
-    "active": ("Active", lambda account: bool(account.roles) and not account.disabled_at),
+    "active": (
+        "Active",
+        lambda account: bool(account.roles) and not (account.disabled_at or has_no_way_in(account)),
+    ),
     "waiting": (
         "Not in yet",
         lambda account: bool(account.roles) and not account.disabled_at and has_no_way_in(account),
