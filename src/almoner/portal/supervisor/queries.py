@@ -38,30 +38,33 @@ WAITED: Final = (1, 7, 28)
 _AT_ONCE: Final = 200
 
 
-def _was(looked_up: str, field: str) -> str:
+def _was(were: str, field: str) -> str:
     """The value of a field of a patient ``p`` on the day, in SQL."""
-    were = f"(SELECT {looked_up} FROM were)"
     return f"CASE WHEN {were} ? p.id::text THEN {were} ->> p.id::text ELSE p.{field}::text END"
 
 
-# $1 environment, $2 the worker to whose patients the role is kept or null, $3 the end of the day.
-# What was changed since is looked up, not joined: how much that is is guessed wrong, and 100,000
-# patients joined with 10,000 changes in a loop took five minutes.
-_THEN: Final = f"""
+# What phases and coaches were at the end of the day $3, by patient, where they were changed since:
+# read once, and looked up, not joined. How much was changed is guessed wrong, and 100,000 patients
+# joined with 10,000 changes in a loop took five minutes.
+_WERE: Final = """
 WITH changed AS (
   SELECT DISTINCT ON (c.row_id, f.name) c.row_id, f.name,
     c.differences #>> ARRAY[f.name, '0'] AS was
   FROM changes c CROSS JOIN LATERAL unnest(c.fields) AS f(name)
-  WHERE c.environment_id = $1 AND c.changed_at >= $3 AND c.resource = 'patients'
+  WHERE c.environment_id = $1 AND c.changed_at >= $2 AND c.resource = 'patients'
     AND c.kind <> 'create' AND f.name IN ('phase', 'coach_id') AND c.differences IS NOT NULL
   ORDER BY c.row_id, f.name, c.epoch, c.xid, c.seq
-), were AS MATERIALIZED (
-  SELECT coalesce(jsonb_object_agg(row_id, was) FILTER (WHERE name = 'phase'), '{{}}') AS phases,
-    coalesce(jsonb_object_agg(row_id, was) FILTER (WHERE name = 'coach_id'), '{{}}') AS coaches
-  FROM changed
-), of_day AS (
-  SELECT p.id, p.timezone, {_was("phases", "phase")} AS phase,
-    ({_was("coaches", "coach_id")})::uuid AS coach_id
+)
+SELECT coalesce(jsonb_object_agg(row_id, was) FILTER (WHERE name = 'phase'), '{}')::text,
+  coalesce(jsonb_object_agg(row_id, was) FILTER (WHERE name = 'coach_id'), '{}')::text
+FROM changed
+"""
+# $1 environment, $2 the worker to whose patients the role is kept or null, $3 the end of the day,
+# $4 and $5 the phases and coaches of the day, where they were changed since.
+_THEN: Final = f"""
+WITH of_day AS (
+  SELECT p.id, p.timezone, {_was("$4::jsonb", "phase")} AS phase,
+    ({_was("$5::jsonb", "coach_id")})::uuid AS coach_id
   FROM patients p WHERE p.environment_id = $1 AND p.created_at < $3 AND NOT EXISTS (
     SELECT FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id
       AND m.merged_at < $3)
@@ -83,7 +86,7 @@ since AS MATERIALIZED (
 _LATE_THEN: Final = f"""{_THEN}, {_CHANGED_SINCE}
 SELECT t.timezone, f.number::int AS day, count(*) AS number FROM patient_figures f
 JOIN those t ON t.id = f.patient_id
-WHERE f.environment_id = $1 AND f.figure = '{DUE}' AND f.number <= $4
+WHERE f.environment_id = $1 AND f.figure = '{DUE}' AND f.number <= $6
   AND NOT EXISTS (SELECT FROM since s WHERE s.id = f.patient_id) GROUP BY t.timezone, f.number
 """
 _FLOWS: Final = f"""{_THEN}, {_CHANGED_SINCE}
@@ -101,7 +104,7 @@ JOIN worker_tasks w ON w.environment_id = $1 AND w.patient_id = s.id WHERE w.cre
 # of the day.
 _SINCE_ANSWERED: Final = """
 since AS MATERIALIZED (SELECT DISTINCT user_id, spec_id FROM assessment_responses
-  WHERE environment_id = $1 AND created_at >= $3 AND spec_id = ANY ($4::text[]))
+  WHERE environment_id = $1 AND created_at >= $3 AND spec_id = ANY ($6::text[]))
 """
 _ANSWERS: Final = f"""{_THEN}, {_SINCE_ANSWERED}
 SELECT r.spec_id, r.version, r.model::text FROM since s JOIN those t ON t.id = s.user_id
@@ -112,9 +115,9 @@ CROSS JOIN LATERAL (SELECT spec_id, version, model FROM assessment_responses
 _UNCHANGED_BANDS: Final = f"""{_THEN}, {_SINCE_ANSWERED}
 SELECT f.figure, f.word, count(*) AS number FROM patient_figures f JOIN those t
   ON t.id = f.patient_id
-WHERE f.environment_id = $1 AND f.figure = ANY ($5::text[]) AND f.word IS NOT NULL
+WHERE f.environment_id = $1 AND f.figure = ANY ($7::text[]) AND f.word IS NOT NULL
   AND NOT EXISTS (SELECT FROM since s WHERE s.user_id = f.patient_id
-    AND s.spec_id = ($4::text[])[array_position($5::text[], f.figure)])
+    AND s.spec_id = ($6::text[])[array_position($7::text[], f.figure)])
 GROUP BY f.figure, f.word
 """
 # As things are now, what is due and in which band is counted ahead (figures.rows).
@@ -141,7 +144,7 @@ FROM calendar_events e JOIN those t ON t.id = e.user_id
 JOIN calendars c ON c.environment_id = $1 AND c.id = e.calendar_id
 JOIN workers w ON w.environment_id = $1 AND w.id = c.worker_id
 WHERE e.environment_id = $1 AND e.outcome IN ('no-show', 'completed')
-  AND e.start_time >= $4 AND e.start_time < $3
+  AND e.start_time >= $6 AND e.start_time < $3
 GROUP BY c.worker_id, w.first_name, w.last_name
 HAVING count(*) FILTER (WHERE e.outcome = 'no-show') > 0 ORDER BY number DESC, title, key
 """
@@ -149,12 +152,12 @@ HAVING count(*) FILTER (WHERE e.outcome = 'no-show') > 0 ORDER BY number DESC, t
 # is no answer yet. The first answer is found on one way through the messages, from the newest on:
 # looked up for each of 200,000 it took eight seconds.
 _ANSWERED: Final = f"""{_THEN}
-SELECT CASE WHEN a.at IS NOT NULL THEN (SELECT count(*) FROM unnest($5::float8[]) AS hours
+SELECT CASE WHEN a.at IS NOT NULL THEN (SELECT count(*) FROM unnest($7::float8[]) AS hours
   WHERE extract(epoch FROM a.at - a.send_time) > hours * 3600) END AS place, count(*) AS number
 FROM (SELECT m.direction, m.send_time, min(m.send_time) FILTER (WHERE m.direction = 'outbound')
     OVER (PARTITION BY m.user_id ORDER BY m.send_time DESC) AS at
   FROM messages m JOIN those t ON t.id = m.user_id
-  WHERE m.environment_id = $1 AND m.send_time >= $4 AND m.send_time < $3) AS a
+  WHERE m.environment_id = $1 AND m.send_time >= $6 AND m.send_time < $3) AS a
 WHERE a.direction = 'inbound' GROUP BY place
 """
 _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
@@ -200,7 +203,8 @@ async def since(connection: Connection, environment_id: int) -> datetime | None:
 
 async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
     """All of them, each by one statement."""
-    basis = (of.environment_id, of.only, of.end)
+    were = await connection.fetchrow(_WERE, of.environment_id, of.end)
+    basis = (of.environment_id, of.only, of.end, *were)
     began = of.end - SPAN
     coaches = await connection.fetch(_COACHES, *basis)
     phases = await connection.fetch(_PHASES, *basis)
@@ -212,8 +216,12 @@ async def numbers(connection: Connection, of: CountedOf) -> SupervisorNumbers:
             (row["key"] or NOBODY, row["title"] or "nobody", row["number"]) for row in coaches
         ],
         phases={row["key"]: row["number"] for row in phases},
-        late=_by_age(await (_late if of.is_past else _late_now)(connection, of)),
-        bands=await (_bands if of.is_past else _bands_now)(connection, of),
+        late=_by_age(
+            await _late(connection, of, basis) if of.is_past else await _late_now(connection, of)
+        ),
+        bands=(
+            await _bands(connection, of, basis) if of.is_past else await _bands_now(connection, of)
+        ),
         missed=[(row["key"], row["title"], row["number"], row["expected"]) for row in missed],
         answered=_by_hours({row["place"]: row["number"] for row in answered}),
         waiting=None if of.is_past else await _waiting_now(connection, of),
@@ -251,13 +259,14 @@ async def _waiting_now(connection: Connection, of: CountedOf) -> Sequence[int]:
     return [counts.get(place, 0) for place in range(len(WAITED) + 1)]
 
 
-async def _late(connection: Connection, of: CountedOf) -> Sequence[tuple[int, int]]:
+async def _late(
+    connection: Connection, of: CountedOf, basis: tuple[Any, ...]
+) -> Sequence[tuple[int, int]]:
     """Patients by how long the oldest open step or worker's task about them was late, by the day
     where they live.
     """
     oldest: dict[str, int] = {}
     async with connection.transaction():
-        basis = (of.environment_id, of.only, of.end)
         async for row in connection.cursor(_FLOWS, *basis, prefetch=_AT_ONCE):
             for goal in _FLOW.decode(row["body"]).goals:
                 for step in goal.interventions:
@@ -307,16 +316,20 @@ async def _bands_now(connection: Connection, of: CountedOf) -> dict[str, dict[st
     return counts
 
 
-async def _bands(connection: Connection, of: CountedOf) -> dict[str, dict[str, int]]:
+async def _bands(
+    connection: Connection, of: CountedOf, basis: tuple[Any, ...]
+) -> dict[str, dict[str, int]]:
     """Patients by the band of their newest answers to each assessment."""
     specs = {score_of(spec_id): spec_id for spec_id in of.specs}
     counts: dict[str, dict[str, int]] = {spec_id: {} for spec_id in of.specs}
-    basis = (of.environment_id, of.only, of.end, list(of.specs))
-    unchanged = await connection.fetch(_UNCHANGED_BANDS, *basis, list(specs)) if specs else ()
+    if not specs:
+        return counts
+    named = (*basis, list(of.specs))
+    unchanged = await connection.fetch(_UNCHANGED_BANDS, *named, list(specs))
     for row in unchanged:
         counts[specs[row["figure"]]][row["word"]] = row["number"]
     scorers: dict[tuple[str, int], Scorer | None] = {}
-    for row in await connection.fetch(_ANSWERS, *basis) if specs else ():
+    for row in await connection.fetch(_ANSWERS, *named):
         version = row["spec_id"], row["version"]
         if version not in scorers:
             design = await published_programs.element(
