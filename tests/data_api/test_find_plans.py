@@ -68,7 +68,7 @@ async def test_rows_are_known_by_their_external_ids_without_reading_their_namesp
     it was empty.
     """
     pointer = BY_NAME["external_ids"]
-    by_key = next(rule for rule in pointer.unique if "external_id" in rule.fields)
+    by_key = set_statements.pointing_key(pointer)
     connection = await asyncpg.connect(
         own_dsn, server_settings={"plan_cache_mode": SESSION["plan_cache_mode"], "jit": "off"}
     )

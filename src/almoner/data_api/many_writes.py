@@ -213,10 +213,7 @@ class ManyWrites(RowWrites):
         """The rows that are there already, by their ids in other systems, each with its id."""
         there: dict[int, BatchRow] = {}
         for pointer in self._pointers:
-            assert pointer.any_reference is not None
-            by_key = next(
-                rule for rule in pointer.unique if pointer.any_reference[1] not in rule.fields
-            )
+            by_key = set_statements.pointing_key(pointer)
             keys: dict[tuple[Any, ...], BatchRow] = {}
             for each in rows:
                 for related in each.related if not each.problems else ():

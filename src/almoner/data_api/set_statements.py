@@ -139,6 +139,13 @@ def existing(resource: Resource) -> str:
     )
 
 
+def pointing_key(pointer: Resource) -> Unique:
+    """The values by which others know what a row points at, and that occur once."""
+    assert pointer.any_reference is not None
+    _, reference = pointer.any_reference
+    return next(rule for rule in pointer.unique if reference not in rule.fields)
+
+
 @cache
 def pointed_at(pointer: Resource, rule: Unique) -> str:
     """Rows that others point at by values that occur once. Parameters: environment, the collection,

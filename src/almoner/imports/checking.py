@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from almoner.data_api import decode
+from almoner.data_api import decode, set_statements
 from almoner.data_api.batch_rows import KEEP, UPDATE, BatchRequest, BatchRow
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.data_api.store import Store
@@ -27,11 +27,7 @@ from almoner_files.mapping import Mapping as Columns
 from almoner_files.prepare import Bodies, id_of, is_id
 
 EXISTING: Final = "existing"
-_MAPPED: Final = """
-SELECT resource, external_id, welkin_id::text FROM external_ids
-WHERE environment_id = $1 AND namespace = $2 AND resource = ANY ($3::text[])
-  AND external_id = ANY ($4::text[])
-"""
+_MAPPED: Final = set_statements.pointed_at(external_ids, set_statements.pointing_key(external_ids))
 _WORKERS: Final = """
 SELECT lower(email), id::text FROM workers
 WHERE environment_id = $1 AND lower(email) = ANY ($2::text[])
@@ -95,11 +91,10 @@ async def _references(
             continue
         kind = resource.field(target.field).kind
         assert isinstance(kind, Ref)
-        cells = {str(source.values.get(column) or "").strip() for source in sources} - {""}
-        mappings = await connection.fetch(
-            _MAPPED, environment_id, target.namespace, [kind.to], list(cells)
-        )
-        known |= {(target.field, row["external_id"]): row["welkin_id"] for row in mappings}
+        cells = list({str(source.values.get(column) or "").strip() for source in sources} - {""})
+        namespaces = [target.namespace] * len(cells)
+        mappings = await connection.fetch(_MAPPED, environment_id, kind.to, namespaces, cells)
+        known |= {(target.field, cells[row["place"] - 1]): row["row_id"] for row in mappings}
         if kind.to == "workers":
             mails = {cell.lower(): cell for cell in cells}
             people = await connection.fetch(_WORKERS, environment_id, list(mails))
