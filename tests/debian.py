@@ -29,6 +29,12 @@ def program(name: str, package: str, oldest: tuple[int, int] = (0, 0)) -> str:
     return place
 
 
+def postgresql(major: int) -> None:
+    """Ends the test where there are no programs of this version of PostgreSQL."""
+    if not Path(f"/usr/lib/postgresql/{major}/bin/postgres").exists():
+        pytest.skip(f"there is no PostgreSQL {major} (Debian: apt-get install postgresql-{major})")
+
+
 def image(podman: str, name: str) -> None:
     """Ends the test where this machine's store of images has none of this name."""
     asked = subprocess.run([podman, "image", "exists", name], check=False)

@@ -16,12 +16,12 @@ _OTHERS_READ_OR_WRITE: Final = 0o066
 
 
 def default(environ: Mapping[str, str]) -> Path:
-    """Where the home is when nobody names it: ``.almoner`` of the current folder if that is there,
-    or else the user's own.
+    """Where the home is when nobody names it: ``.almoner`` of the current folder if that is there
+    and may be looked at, or else the user's own.
 
     The latter is ``$XDG_DATA_HOME/almoner``, ``~/.local/share/almoner`` (XDG Base Directory
     Specification), and so the same from whatever folder a command is called."""
-    if BESIDE.is_dir():
+    if os.path.isdir(BESIDE):  # Path.is_dir raises where the folder above is another user's
         return BESIDE
     data, user = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
     if Path(data).is_absolute():

@@ -21,7 +21,7 @@ from almoner.data_api.find import FROM, SIZE, TO
 from almoner.database import Database
 from almoner.embedded import EmbeddedServer
 from almoner.embedded import clients as client_programs
-from almoner.embedded.programs import PostgresPrograms
+from almoner.embedded.programs import PostgresPrograms, binaries
 from almoner.embedded.server import end
 from almoner.resources import RESOURCES
 from almoner.schema import migrate
@@ -74,7 +74,9 @@ def following(primary: str, folder: Path) -> Iterator[tuple[str, Any]]:
     folder.mkdir(mode=0o700)
     data, port = folder / "data", free_port()
     words = ("--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast")
-    copied = client_programs.run("pg_basebackup", "--pgdata", str(data), *words, dsn=primary)
+    copied = client_programs.run(
+        binaries() / "pg_basebackup", "--pgdata", str(data), *words, dsn=primary
+    )
     assert copied.returncode == 0, copied.stderr
     programs = PostgresPrograms(folder)
     programs.own(data)

@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from almoner import embedded
+from almoner import home as homes
 from almoner.cli import app
 from almoner.commands import doctor, serve
 from almoner.settings import Settings
@@ -213,3 +214,43 @@ def test_an_example_program_is_printed_that_can_be_published(
     assert "workshop example > program.yaml" in missing.output
     file.write_text(types(settings, "workshop", "example").stdout, encoding="utf-8")
     assert types(settings, "workshop", "check", str(file)).exit_code == 0
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the one of root is, from which a command is called as another user."""
+
+    def refused(_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.stat", refused)
+    monkeypatch.setattr("pathlib.Path.stat", refused)
+    assert homes.default({"HOME": "/ada"}) == Path("/ada/.local/share/almoner")
+
+
+def test_an_address_that_lets_nobody_in_is_said_in_a_sentence(settings: Settings, dsn: str) -> None:
+    certificate = {"ALMONER_DATABASE_URL": f"{dsn}?sslmode=verify-full&sslrootcert=/nowhere.pem"}
+    nobody = urlsplit(dsn)._replace(netloc=f"nobody:x@{urlsplit(dsn).netloc.rpartition('@')[2]}")
+    for environ in (certificate, {"ALMONER_OWNER_DATABASE_URL": nobody.geturl()}):
+        migrated = types(settings, "migrate", **environ)
+        assert (migrated.exit_code, "doctor" in migrated.output) == (1, True), migrated.output
+
+
+async def test_the_doctor_says_that_a_role_was_not_let_in_and_how_it_is(
+    postgres: str, own_dsn: str, settings: Settings
+) -> None:
+    """As after a dump that was restored without the rights."""
+    connection = await asyncpg.connect(own_dsn)
+    await connection.execute("CREATE ROLE almoner_outside LOGIN PASSWORD 'x'")
+    try:
+        there = urlsplit(own_dsn)
+        outside = there._replace(netloc=f"almoner_outside:x@{there.netloc.rpartition('@')[2]}")
+        findings = await asyncio.to_thread(
+            looked, settings, ALMONER_DATABASE_URL=outside.geturl(), ALMONER_PORT=str(free_port())
+        )
+        schema = findings["schema"]
+        assert (schema["well"], "migrate" in schema["mend"]) == (False, True)
+    finally:
+        await connection.execute("DROP ROLE almoner_outside")
+        await connection.close()

@@ -25,7 +25,10 @@ async def create(dsn: str, folder: BackupFolder) -> Backup:
             first = await connection.fetchval(
                 "SELECT substr(pg_walfile_name(pg_current_wal_flush_lsn()), 9)"
             )
-            size = await asyncio.to_thread(source.copy_files, dsn, f"{name}/base.tar", folder)
+            programs = source.programs_of(facts["postgresql"])
+            size = await asyncio.to_thread(
+                source.copy_files, dsn, f"{name}/base.tar", folder, programs
+            )
             position, tables = await counted_at_a_position(connection)
         log = await source.fetch_log(dsn, folder)
         backup = Backup(

@@ -16,14 +16,13 @@ from typing import IO, Final
 
 import asyncpg
 
-from almoner import embedded
 from almoner.backups import source
 from almoner.backups.folder import Backup, BackupFolder, Log
 from almoner.backups.scratch import scratch_folder
 from almoner.backups.sealing import BackupError, Readable
 from almoner.backups.storage import unwritable
 from almoner.embedded import adoption, clients
-from almoner.embedded.programs import PostgresPrograms
+from almoner.embedded.programs import PostgresPrograms, major_version
 from almoner.embedded.record import DATABASE, SUPERUSER, read_record
 from almoner.embedded.server import end
 from almoner.vocabulary import clocks
@@ -95,7 +94,8 @@ class Scratch:
         self._folder, self._backup, self._socket = folder, backup, socket
         self.data = place / "data"
         self._log, self._wal = place / "log", place / "wal"
-        self._programs = PostgresPrograms(place)
+        self._binaries = source.programs_of(backup.postgresql)
+        self._programs = PostgresPrograms(place, self._binaries)
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 
@@ -105,7 +105,9 @@ class Scratch:
         self._wal.mkdir(mode=0o700)
         pieces = self._folder.opened(f"{self._backup.name}/base.tar")
         with tarfile.open(fileobj=Readable(pieces), mode="r|") as archive:
-            archive.extractall(self.data, filter="tar")
+            # Python before 3.11.4, which Debian 12 has, knows no filters.
+            archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+            archive.extractall(self.data)  # noqa: S202 (sealed by us)
         for number, name in self._folder.log_files():
             if not number or number >= self._backup.first_segment:
                 whole = self._wal / PurePosixPath(name).name.removesuffix(".partial")
@@ -137,12 +139,22 @@ class Scratch:
                     f"The log could not be replayed. PostgreSQL says: {output[-600:]}"
                 )
             try:
-                async with self.connected() as connection:
+                async with self.connected("template1") as connection:
                     if not await connection.fetchval("SELECT pg_is_in_recovery()"):
-                        return None
+                        return await self._must_have_the_database(connection)
             except (OSError, asyncpg.PostgresError):
                 pass
             await asyncio.sleep(_POLL_SECONDS)
+
+    async def _must_have_the_database(self, connection: asyncpg.Connection) -> None:
+        rows = await connection.fetch("SELECT datname FROM pg_database WHERE NOT datistemplate")
+        names = sorted(row["datname"] for row in rows)
+        if self._backup.database not in names:
+            raise BackupError(
+                f"There was no database {self._backup.database} at that moment, as there was when"
+                f" the backup {self._backup.name} was made, but {', '.join(names)}: it had another"
+                " name. Restore to a moment before that, or after the next backup."
+            )
 
     @asynccontextmanager
     async def connected(self, database: str = "") -> AsyncIterator[asyncpg.Connection]:
@@ -162,13 +174,13 @@ class Scratch:
         dump = ("--format=custom", "--compress=0", "--no-owner", "--no-privileges")
         where = ("--host", str(self._socket), "--username", self._backup.superuser)
         into = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
-        binaries = embedded.binaries()
         environment = clients.environment(dsn)
         with subprocess.Popen(
-            [binaries / "pg_dump", *dump, *where, self._backup.database], stdout=subprocess.PIPE
+            [self._binaries / "pg_dump", *dump, *where, self._backup.database],
+            stdout=subprocess.PIPE,
         ) as dumping:
             done = subprocess.run(
-                [binaries / "pg_restore", *into, "--dbname", environment["PGDATABASE"]],
+                [self._binaries / "pg_restore", *into, "--dbname", environment["PGDATABASE"]],
                 env=environment,
                 stdin=dumping.stdout,
                 capture_output=True,
@@ -198,6 +210,8 @@ class Scratch:
             "recovery_target_action": "promote",
             "recovery_target_timeline": "current",
             "archive_mode": "off",
+            # A unit of systemd lets nothing run that was compiled into memory.
+            "jit": "off",
             "log_min_error_statement": "panic",
             "log_error_verbosity": "terse",
             **target.settings(),
@@ -242,6 +256,12 @@ async def restore_home(
 
     Raises BackupError, or EmbeddedServerError while the home's server runs."""
     adoption.must_not_run(home)
+    if backup.postgresql != major_version():
+        raise BackupError(
+            f"The backup is of PostgreSQL {backup.postgresql}, and the one of ALMONER_HOME is"
+            f" {major_version()}. Name an empty database of {backup.postgresql} with"
+            " ALMONER_DATABASE_URL."
+        )
     waiting, record = adoption.restored_folder(home), read_record(home)
     # The password that the home has already, so that it fits before and after the exchange.
     password = record.password if record else secrets.token_urlsafe(24)
@@ -277,14 +297,16 @@ async def restore_into(
 ) -> None:
     """Fills the empty database that the address names. Raises BackupError where it is not empty."""
     async with source.connected(dsn) as connection:
-        tables = await connection.fetchval(
-            "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog',"
-            " 'information_schema')"
+        there = await connection.fetchrow(
+            "SELECT current_database() AS name, count(*) AS tables FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
         )
-    if tables:
+    assert there is not None
+    if there["tables"]:
         raise BackupError(
-            f"The database that ALMONER_DATABASE_URL names has {tables} tables, and a restore"
-            " overwrites nothing. Make an empty one (createdb), and name that."
+            f"The database {there['name']} has {there['tables']} tables, and a restore overwrites"
+            " nothing. Make an empty one (createdb), and name that with ALMONER_DATABASE_URL, and"
+            " with ALMONER_OWNER_DATABASE_URL where that is set."
         )
     async with restored(folder, backup, target, place) as server:
         await asyncio.to_thread(server.dump, dsn)

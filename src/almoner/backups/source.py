@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -18,7 +19,8 @@ from almoner.backups.sealing import BackupError, Readable
 from almoner.backups.storage import unwritable
 from almoner.database import revisions
 from almoner.database.dialing import Dialler
-from almoner.embedded import binaries, clients
+from almoner.embedded import EmbeddedServerError, clients
+from almoner.embedded.programs import binaries_of
 
 _FACTS: Final = """
 SELECT s.system_identifier::text, current_setting('server_version_num')::int / 10000 AS postgresql,
@@ -70,13 +72,7 @@ async def facts(connection: asyncpg.Connection) -> asyncpg.Record:
     """What the database is. Raises BackupError where it cannot be backed up this way."""
     there = await connection.fetchrow(_FACTS)
     assert there is not None
-    ours = int(clients.run("pg_basebackup", "--version").stdout.split()[-1].split(b".")[0])
-    if there["postgresql"] != ours:
-        raise BackupError(
-            f"The database is PostgreSQL {there['postgresql']}, and the programs here are of"
-            f" {ours}, which cannot restore its files. Back it up with pgBackRest or pg_dump"
-            " (docs/operating/backup.md)."
-        )
+    programs_of(there["postgresql"])
     if not there["may_copy"]:
         raise BackupError(
             f"The role {there['role']} may not copy the files of the database. Let it:"
@@ -90,6 +86,19 @@ async def facts(connection: asyncpg.Connection) -> asyncpg.Record:
     return there
 
 
+def programs_of(major: int) -> Path:
+    """The folder of the programs that copy and restore the files of a database of this major
+    version. Raises BackupError where they are not here.
+    """
+    try:
+        return binaries_of(major)
+    except EmbeddedServerError as error:
+        raise BackupError(
+            f"The database is PostgreSQL {major}, whose own programs copy and restore its files."
+            f" {error} Or back it up with pgBackRest (docs/operating/backup.md)."
+        ) from None
+
+
 async def hold_log(connection: asyncpg.Connection, slot: str) -> None:
     """Has the database keep its log until it was fetched through the slot, from now on where it has
     let go of it.
@@ -98,18 +107,18 @@ async def hold_log(connection: asyncpg.Connection, slot: str) -> None:
     await connection.execute(_MAKE_SLOT, slot)
 
 
-def copy_files(dsn: str, name: str, folder: BackupFolder) -> int:
-    """Stores a sealed copy of the files of the database; the bytes before compression. Raises
-    BackupError.
+def copy_files(dsn: str, name: str, folder: BackupFolder, programs: Path) -> int:
+    """Stores a sealed copy of the files of the database; the bytes before compression. ``programs``
+    is the folder of PostgreSQL's programs. Raises BackupError.
     """
-    return folder.store(name, io.BufferedReader(Readable(_copied(dsn))))
+    return folder.store(name, io.BufferedReader(Readable(_copied(dsn, programs))))
 
 
-def _copied(dsn: str) -> Iterator[bytes]:
+def _copied(dsn: str, programs: Path) -> Iterator[bytes]:
     """The files as they come. Raises BackupError where they are not all."""
     arguments = ("--pgdata=-", "--format=tar", "--wal-method=none", "--checkpoint=fast")
     with subprocess.Popen(
-        [binaries() / "pg_basebackup", *arguments, "--no-password"],
+        [programs / "pg_basebackup", *arguments, "--no-password"],
         env=clients.environment(dsn),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -144,14 +153,15 @@ async def fetch_log(dsn: str, folder: BackupFolder) -> Log:
         # Its commit puts on the disk all that was logged up to the position, and more behind it,
         # with which pg_receivewal ends.
         await connection.execute(_WRITE)
-        await asyncio.to_thread(_receive, dsn, folder, begin["file"], position)
+        receive = programs_of(connection.get_server_version().major) / "pg_receivewal"
+        await asyncio.to_thread(_receive, receive, dsn, folder, begin["file"], position)
         await connection.execute(_LET_GO, slot, position)
     log = Log(timeline=timeline, position=position, fetched_at=now)
     folder.fetched(log)
     return log
 
 
-def _receive(dsn: str, folder: BackupFolder, first: str, position: str) -> None:
+def _receive(program: Path, dsn: str, folder: BackupFolder, first: str, position: str) -> None:
     try:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder.incoming)
@@ -161,7 +171,7 @@ def _receive(dsn: str, folder: BackupFolder, first: str, position: str) -> None:
     except OSError as error:
         raise unwritable(folder.incoming, error) from None
     arguments = ("--endpos", position, "--no-loop", "--no-password")
-    received = clients.run("pg_receivewal", "-D", str(folder.incoming), *arguments, dsn=dsn)
+    received = clients.run(program, "-D", str(folder.incoming), *arguments, dsn=dsn)
     if received.returncode:
         raise BackupError(f"The log of the database was not fetched: {_last(received.stderr)}")
     for file in sorted(folder.incoming.glob("0*")):

@@ -43,6 +43,9 @@ BACKUP_AGE: Final = timedelta(hours=26)
 _MUCH_LOG: Final = 1 << 30
 # So many connections to the database are to be free.
 FEWEST_CONNECTIONS: Final = 5
+_HOLDS_LOG: Final = (
+    "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost')"
+)
 _LOG_WAITING: Final = """
 SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
 FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
@@ -148,14 +151,9 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         encoding,
         "Names of any script need UTF8: CREATE DATABASE ... ENCODING 'UTF8'.",
     )
-    there, needed = await revisions.revision(dsn), revisions.newest()
-    mend = (
-        f"Run: {called()} migrate"
-        if revisions.unknown(there) is None
-        else "A newer Almoner has migrated it: use that version."
-    )
-    yield Finding("schema", there == needed, there or "not migrated", mend)
-    if there != needed:
+    schema = await _schema(dsn)
+    yield schema
+    if not schema.well:
         return
     well, there_is, mend = await roles.of_server(connection, bool(settings.owner_database_url))
     yield Finding("serving role", well, there_is, mend)
@@ -194,6 +192,19 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
         yield await _backed_up(connection, settings)
 
 
+async def _schema(dsn: str) -> Finding:
+    """Whether the database is at the revision of this version, and the role may know it."""
+    mend = f"Run: {called()} migrate"
+    try:
+        there = await revisions.revision(dsn)
+    except asyncpg.InsufficientPrivilegeError:
+        mend += " (it lets the role of ALMONER_DATABASE_URL serve)"
+        return Finding("schema", False, "this role may not read it", mend)
+    if revisions.unknown(there) is not None:
+        mend = "A newer Almoner has migrated it: use that version."
+    return Finding("schema", there == revisions.newest(), there or "not migrated", mend)
+
+
 async def closed(connection: Any) -> Finding:
     """Which environments are closed here, and whether one stands between two places."""
     rows = await connection.fetch(_CLOSED)
@@ -228,11 +239,18 @@ async def _backed_up(connection: Any, settings: Settings) -> Finding:
     """Whether there is a backup of today, and the database keeps no heap of its log for one."""
     make = f"Run: {called()} backup create"
     try:
-        backups = await asyncio.to_thread(folder_at(settings.backup_dir, settings).backups)
+        if not settings.key_source.read():
+            begin = f"Start the server, which makes the key. Then: {called()} backup create"
+            return Finding("backups", False, "none yet, nor a key to seal one with", begin)
+        folder = folder_at(settings.backup_dir, settings)
+        backups = await asyncio.to_thread(folder.backups)
     except (BackupError, SettingError, OSError) as error:
         return Finding("backups", False, str(error), make)
     if not backups:
         return Finding("backups", False, f"none in {settings.backup_dir}", make)
+    if not await connection.fetchval(_HOLDS_LOG, await asyncio.to_thread(folder.slot)):
+        lost = f"the database holds no log for {folder.address}, as after a fail over"
+        return Finding("backups", False, lost, make)
     waiting = await connection.fetchval(_LOG_WAITING)
     ended = backups[-1].ended_at
     text = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"

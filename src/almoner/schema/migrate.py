@@ -65,9 +65,15 @@ async def with_connection(dsn: str, run: Callable[[Connection], T]) -> T:
     """What ``run`` answers, called with a connection of SQLAlchemy's to this address; what it wrote
     is committed.
     """
+    # Made before: SQLAlchemy would raise what kept it from being made in words of its own.
+    direct = await _direct(dsn)
+
+    async def there() -> WriteCountingConnection:
+        return direct
+
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: _direct(dsn),
+        async_creator=there,
         poolclass=NullPool,
     )
     try:
