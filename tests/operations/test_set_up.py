@@ -8,6 +8,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from typer.testing import CliRunner, Result
 
 from almoner import embedded
 from almoner import home as homes
+from almoner.backups.folder import Backup
 from almoner.cli import app
 from almoner.commands import doctor, serve
+from almoner.commands.backup import folder_at
 from almoner.settings import Settings
 from tests.conftest import Server, free_port
 
@@ -253,4 +256,39 @@ async def test_the_doctor_says_that_a_role_was_not_let_in_and_how_it_is(
         assert (schema["well"], "migrate" in schema["mend"]) == (False, True)
     finally:
         await connection.execute("DROP ROLE almoner_outside")
+        await connection.close()
+
+
+async def test_the_doctor_says_that_the_log_after_the_newest_backup_is_gone(
+    settings: Settings, dsn: str, tmp_path: Path
+) -> None:
+    """As after a fail over, whose new primary knows nothing of it."""
+    folder = folder_at(str(tmp_path), settings)
+    now = datetime.now(UTC)
+    backup = Backup(
+        name=f"{now:%Y%m%dT%H%M%SZ}",
+        began_at=now,
+        ended_at=now,
+        bytes=1,
+        postgresql=18,
+        system_identifier="1",
+        timeline=1,
+        first_segment="0",
+        checked_at="0/0",
+        database="almoner",
+        superuser="postgres",
+        revision="1",
+        tables={},
+    )
+    with folder.locked():
+        folder.complete(backup)
+    known = {"ALMONER_BACKUP_DIR": str(tmp_path), "ALMONER_PORT": str(free_port())}
+    gone = (await asyncio.to_thread(looked, settings, **known))["backups"]
+    assert (gone["well"], "no log" in gone["seen"]) == (False, True)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("SELECT pg_create_physical_replication_slot($1, true)", folder.slot())
+    try:
+        assert (await asyncio.to_thread(looked, settings, **known))["backups"]["well"]
+    finally:
+        await connection.execute("SELECT pg_drop_replication_slot($1)", folder.slot())
         await connection.close()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -18,9 +16,7 @@ from almoner import embedded
 from almoner import home as homes
 from almoner.access import keys
 from almoner.access.secrets import key_id
-from almoner.backups.sealing import BackupError
-from almoner.commands import alarms, demo_address, pooler, roles
-from almoner.commands.backup import folder_at
+from almoner.commands import alarms, backed_up, demo_address, pooler, roles
 from almoner.commands.finding import WARNING, Finding
 from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
 from almoner.database import revisions
@@ -28,7 +24,6 @@ from almoner.database.dialing import SESSION, Dialler, PooledError
 from almoner.errors import SettingError
 from almoner.retention import months
 from almoner.settings import Settings
-from almoner.vocabulary import clocks
 from almoner.vocabulary.times import TIMEZONES
 
 OLDEST, NEWEST = 15, 18
@@ -38,18 +33,8 @@ _FEW_ZONES = 8
 _SECONDS = 5.0
 
 
-# A night that was missed is seen in the morning.
-BACKUP_AGE: Final = timedelta(hours=26)
-_MUCH_LOG: Final = 1 << 30
 # So many connections to the database are to be free.
 FEWEST_CONNECTIONS: Final = 5
-_HOLDS_LOG: Final = (
-    "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND wal_status <> 'lost')"
-)
-_LOG_WAITING: Final = """
-SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)), 0)::bigint
-FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
-"""
 
 
 _CLOSED: Final = """
@@ -189,7 +174,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     async for finding in alarms.findings(connection):
         yield finding
     if settings.backup_dir:
-        yield await _backed_up(connection, settings)
+        yield await backed_up.finding(connection, settings)
 
 
 async def _schema(dsn: str) -> Finding:
@@ -233,31 +218,6 @@ async def parted(connection: Any) -> Finding:
         "A worker makes parts ahead once an hour: does one run (almoner worker)?",
         WARNING,
     )
-
-
-async def _backed_up(connection: Any, settings: Settings) -> Finding:
-    """Whether there is a backup of today, and the database keeps no heap of its log for one."""
-    make = f"Run: {called()} backup create"
-    try:
-        if not settings.key_source.read():
-            begin = f"Start the server, which makes the key. Then: {called()} backup create"
-            return Finding("backups", False, "none yet, nor a key to seal one with", begin)
-        folder = folder_at(settings.backup_dir, settings)
-        backups = await asyncio.to_thread(folder.backups)
-    except (BackupError, SettingError, OSError) as error:
-        return Finding("backups", False, str(error), make)
-    if not backups:
-        return Finding("backups", False, f"none in {settings.backup_dir}", make)
-    if not await connection.fetchval(_HOLDS_LOG, await asyncio.to_thread(folder.slot)):
-        lost = f"the database holds no log for {folder.address}, as after a fail over"
-        return Finding("backups", False, lost, make)
-    waiting = await connection.fetchval(_LOG_WAITING)
-    ended = backups[-1].ended_at
-    text = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"
-    if waiting > _MUCH_LOG:
-        mend = f"Run: {called()} backup wal (a timer that does it each five minutes is best)"
-        return Finding("backups", False, text, mend)
-    return Finding("backups", datetime.now(UTC) - ended < BACKUP_AGE, text, make)
 
 
 def _home(settings: Settings) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from almoner.backups.sealing import BackupError
-from almoner.commands import alarms, doctor
+from almoner.commands import alarms, backed_up, doctor
 from almoner.commands.backup import folder_at
 from almoner.commands.session import called
 from almoner.database import Connection, Database
@@ -79,7 +79,7 @@ class InstallationHealth:
             words = "There is none yet."
             return HealthLook(title=title, well=False, words=words, mend=make)
         ended = backups[-1].ended_at
-        is_new = datetime.now(UTC) - ended < doctor.BACKUP_AGE
+        is_new = datetime.now(UTC) - ended < backed_up.BACKUP_AGE
         return HealthLook(title=title, well=is_new, words="The newest ended", mend=make, at=ended)
 
 
