@@ -6,7 +6,9 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from importlib import import_module
 
+import msgspec
 import pytest
 
 from almoner.data_api.writes import Actor
@@ -172,6 +174,39 @@ async def test_a_consent_is_the_same_where_it_is_filtered_by_and_where_a_message
             assert (f": {sentence}." in form) == is_there, (name, answer)
         of_patient = (await panel(coach, "?columns=consent.sms")).row(f"{name} Hopper")
         assert (agreed_to[name] or "Hopper").replace("%20", " ") in of_patient
+
+
+async def test_a_view_that_was_saved_by_a_consent_asks_for_the_same_as_it_did(
+    practice: Practice, coach: Person, database: Database
+) -> None:
+    agreed = await practice.patient("Ada")
+    unasked = await practice.patient("Ben")
+    number = {"phone_number": "415-555-0001", "phone_number_type": "cell"}
+    await practice.chart.make("phone_numbers", user_id=agreed, **number, opted_in_to_sms=True)
+    saved = {}
+    for title, query in (
+        ("Agreed", "all=consent.sms:is:true"),
+        ("Not", "all=consent.sms:is:false"),
+        ("Noise", "all=patient.first_name:is:true"),
+    ):
+        column, test, value = query.removeprefix("all=").split(":")
+        view = {"every": [{"column": column, "test": test, "value": value}], "some": []}
+        async with database.connection() as connection:
+            saved[title] = await connection.fetchval(
+                "INSERT INTO panel_views (environment_id, id, worker_id, title, view)"
+                " VALUES ($1, gen_random_uuid(), $2, $3, $4::json) RETURNING id::text",
+                *(practice.chart.environment, coach.worker_id, title),
+                msgspec.json.encode(view).decode(),
+            )
+    migration = import_module("almoner.migrations.versions.2026_12_17_consent_views")
+    async with database.connection() as connection:
+        await connection.execute(migration._ASKED)
+        noise = await connection.fetchval(
+            "SELECT view::text FROM panel_views WHERE id = $1::uuid", saved["Noise"]
+        )
+    assert '"true"' in noise
+    assert ids((await coach.get(f"/panel?view={saved['Agreed']}")).text) == [agreed]
+    assert ids((await coach.get(f"/panel?view={saved['Not']}")).text) == [unasked]
 
 
 async def test_a_button_that_lacks_a_choice_says_what_to_do(
