@@ -11,6 +11,7 @@ from almoner.errors import ApiError
 from almoner.integrations import Integration, Task, jobs, schedules
 from almoner.resources import BY_NAME
 from almoner.vocabulary.cron import following
+from almoner.work import faults
 from tests.integrations.conftest import Place
 
 TASKS = BY_NAME["integration_tasks"]
@@ -51,7 +52,7 @@ async def test_a_due_job_is_begun_once_by_whoever_looks_first_and_missed_ones_ar
                 connection, place.environment, "nightly", schedule, zone, at("2026-12-01T00:00")
             )
 
-    for wrong in ("every day", "61 * * * *", "0 6 * * * *"):
+    for wrong in ("every day", "61 * * * *", "0 6 * * * *", "0 0 30 2 *"):
         with pytest.raises(ApiError):
             await plan(wrong)
     with pytest.raises(ApiError):
@@ -69,3 +70,46 @@ async def test_a_due_job_is_begun_once_by_whoever_looks_first_and_missed_ones_ar
     async with place.database.connection() as connection:
         latest = await jobs.latest(connection, place.environment, ["nightly", "other"])
         assert list(latest) == ["nightly"]
+
+
+async def test_a_schedule_with_a_fault_keeps_no_other_from_being_begun_and_is_noted(
+    place: Place,
+) -> None:
+    """Of one that an earlier release let through."""
+    known = {name: Integration(name=name, title=name) for name in ("early", "late")}
+
+    @known["early"].task()
+    async def run_early(task: Task) -> None:
+        pass
+
+    @known["late"].task()
+    async def run_late(task: Task) -> None:
+        pass
+
+    for integration in known.values():
+        await place.configure(integration)
+    async with place.database.transaction() as connection:
+        for name in known:
+            of = (connection, place.environment, name, "0 6 * * *", "UTC")
+            await schedules.set_schedule(*of, at("2026-12-01T00:00"))
+        await connection.execute(
+            "UPDATE integrations SET schedule = '0 0 30 2 *' WHERE environment_id = $1 AND name ="
+            " 'early'",
+            place.environment,
+        )
+    values = (place.database, place.store, TASKS, known)
+    for day in ("02", "03"):
+        (job_id,) = await schedules.begin_due(*values, at(f"2026-12-{day}T07:00"))
+        assert (await place.show(job_id))["integration"] == "late"
+        assert await faults_of(place) == [("early", "schedule_never")]
+    async with place.database.transaction() as connection:
+        of = (connection, place.environment, "early", "0 6 * * *", "UTC")
+        await schedules.set_schedule(*of, at("2026-12-03T08:00"))
+    await schedules.begin_due(*values, at("2026-12-03T08:00"))
+    assert await faults_of(place) == []
+
+
+async def faults_of(place: Place) -> list[tuple[str, str]]:
+    async with place.database.connection() as connection:
+        standing = await faults.standing(connection, place.environment)
+    return [(row["name"], row["code"]) for row in standing]

@@ -147,6 +147,46 @@ async def test_a_failure_is_dismissed_with_a_reason_and_comes_up_anew_when_it_fa
     ]
 
 
+async def test_a_failure_is_for_whoever_administers_until_somebody_takes_it(
+    people: People, callers: Callers, store: Store, program: int
+) -> None:
+    elsewhere = await new_environment(callers.database)
+    by = Actor(program, "test", "cli", "test", whole=True)
+    patient = (await store.create(by, BY_NAME["patients"], GRACE)).id
+    firing = await failed(callers, program, patient, firings.FAILED, "Assign a coach.")
+    foreign = await failed(callers, elsewhere, patient, firings.FAILED, "Of another environment.")
+    async with callers.database.transaction() as connection:
+        for owner, name in ((program, "low_mood"), (elsewhere, "other")):
+            await connection.execute(
+                "INSERT INTO work_faults (environment_id, begun, name, id, code, message) VALUES"
+                " ($1, 'process', $2, gen_random_uuid(), 'schedule_never', 'It never comes.')",
+                *(owner, name),
+            )
+    async with await people(program, "admin", "coach") as person:
+        page = Document(await person.get(PATH))
+        for words in ("Assign a coach.", "It never comes."):
+            assert "whoever administers" in page.row(words).testid("owner")
+        # It is tried again without anybody.
+        assert page.row("It never comes.").lacks("button", "Try again")
+        path = f"{PATH}/{firing}/take"
+        assert (await person.send_form(path, do="take")).status_code == 303
+        row = Document(await person.get(PATH)).row("Assign a coach.")
+        assert "You see to it" in row.testid("owner")
+        for of in (foreign, "x"):
+            assert (await person.send_form(f"{PATH}/{of}/take", do="take")).status_code == 404
+        async with await people(program, "admin") as other:
+            row = Document(await other.get(PATH)).row("Assign a coach.")
+            assert "Emily Smith sees to it" in row.testid("owner")
+            await other.send_form(path, do="take")
+        row = Document(await person.get(PATH)).row("Assign a coach.")
+        assert "Emily Smith sees to it" in row.testid("owner")
+        await person.send_form(path, do="leave")
+        row = Document(await person.get(PATH)).row("Assign a coach.")
+        assert "whoever administers" in row.testid("owner")
+    taken, left = ("failure taken", ""), ("failure left", "")
+    assert await events_of(callers, program, "process:low_mood") == [left, taken, taken]
+
+
 async def test_a_failure_is_tried_again_wherever_it_is_shown_and_the_trail_says_by_whom(
     people: People, callers: Callers, store: Store, program: int
 ) -> None:

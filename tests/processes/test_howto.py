@@ -12,6 +12,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from almoner.cli import app
+from almoner.workshop.publish import publish
 from tests.processes.conftest import Place
 from tests.processes.test_acting import LOW, PROGRAM
 
@@ -107,3 +108,42 @@ async def test_a_name_that_there_is_not_is_refused_with_what_to_do(
         " ORDER BY id"
     )
     assert [row["event"] for row in events] == ["processes paused", "processes resumed"]
+
+
+async def test_a_process_that_is_gone_and_still_waits_is_listed_paused_and_resumed(
+    place: Place, own_dsn: str
+) -> None:
+    waits = LOW.replace("    then:", "    wait: {days: 300}\n    then:")
+    await place.publish(PROGRAM + waits)
+    patient = await place.patient()
+    await place.create(
+        "assessment_responses", {"user_id": patient, "spec_id": "mood", "model": {"low": 6}}
+    )
+    await place.work()
+    # Set off long before what is counted by days.
+    await place.rows(
+        "UPDATE process_firings SET fired_at = fired_at - interval '200 days' WHERE environment_id"
+        " = $1 RETURNING id"
+    )
+    (environment,) = [
+        row["name"] for row in await place.rows("SELECT name FROM environments WHERE id = $1")
+    ]
+    here = ("--environment", environment)
+    for is_gone in (False, True):
+        (listed,) = await command(own_dsn, "almoner process list", *here)
+        assert (listed["name"], listed["gone"], listed["waiting"]) == ("low", is_gone, 1)
+        async with place.database.connection() as connection:
+            rest = PROGRAM.replace("processes:", "")
+            await publish(connection, place.environment, rest, "test", accepting=("processes",))
+    assert (await command(own_dsn, "almoner process pause low", *here))["changed"]
+    await place.rows(
+        "UPDATE work_steps SET due_at = now() WHERE environment_id = $1 AND state = 'ready'"
+        " RETURNING id"
+    )
+    await place.work()
+    (listed,) = await command(own_dsn, "almoner process list", *here)
+    assert (listed["paused"], listed["held"], listed["waiting"]) == (True, 1, 0)
+    assert (await command(own_dsn, "almoner process resume low", *here))["released"] == 1
+    await place.work()
+    assert await place.firings() == [("low", "done")]
+    assert await command(own_dsn, "almoner process list", *here) == []

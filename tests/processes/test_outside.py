@@ -19,8 +19,9 @@ from almoner.data_api.writes import Actor
 from almoner.outbound.http import HttpClient
 from almoner.portal import alerts
 from almoner.portal.alerts import AlertReader
-from almoner.processes import firings, undo, webhooks
+from almoner.processes import firings, pauses, undo, webhooks
 from almoner.processes.handler import ProcessHandler
+from almoner.processes.pauses import Kind
 from almoner.processes.webhooks import WebhookCaller
 from almoner.workshop import kiwi_health
 from tests.processes.conftest import Place
@@ -280,3 +281,66 @@ async def test_the_demos_processes_alert_give_a_task_and_wait_for_consent(place:
         "SELECT contents FROM messages WHERE environment_id = $1 AND automatically_sent"
     )
     assert message["contents"].startswith("Hello Grace, this is Emily")
+
+
+async def test_a_webhook_is_tried_twelve_times_before_it_is_given_up(
+    place: Place, client: HttpClient
+) -> None:
+    place.handler = ProcessHandler(
+        place.database, place.store, place.clock, WebhookCaller(place.database, BOX, client)
+    )
+    await place.publish(PROGRAM + CALLS)
+    async with receiving() as receiver:
+        await declared(place, receiver.url)
+        receiver.statuses = [503] * 12
+        await place.patient()
+        await place.work()
+        for tries in range(2, 13):
+            assert await place.errors() == []
+            await due(place)
+            assert len(receiver.requests) == tries
+        assert await place.errors() == ["webhook_failed"]
+        await due(place)
+        assert len(receiver.requests) == 12
+
+
+async def test_a_pause_holds_a_webhook_that_is_tried_again_and_its_end_lets_it_go_at_once(
+    place: Place, client: HttpClient
+) -> None:
+    place.handler = ProcessHandler(
+        place.database, place.store, place.clock, WebhookCaller(place.database, BOX, client)
+    )
+    await place.publish(PROGRAM + CALLS)
+    async with receiving() as receiver:
+        await declared(place, receiver.url)
+        patients = [await place.patient() for _ in range(2)]
+        receiver.statuses = [503, 503]
+        await place.work()
+        assert len(receiver.requests) == 2
+        await pause(place, "all", "")
+        for _ in range(14):
+            await due(place)
+        assert len(receiver.requests) == 2
+        # The other one waits for its own pause.
+        await pause(place, "patient", patients[0])
+        await resume(place, "all", "")
+        await place.work()
+        assert len(receiver.requests) == 3
+        await due(place)
+        assert len(receiver.requests) == 3
+        await resume(place, "patient", patients[0])
+        await place.work()
+        assert len(receiver.requests) == 4
+    assert await place.errors() == []
+    assert await place.firings() == [("tells", "done")] * 2
+    assert sorted(await tasks(place)) == sorted(patients)
+
+
+async def pause(place: Place, kind: Kind, name: str) -> None:
+    async with place.database.transaction() as connection:
+        await pauses.pause(connection, place.environment, kind, name, by=AT_THE_TERMINAL)
+
+
+async def resume(place: Place, kind: Kind, name: str) -> None:
+    async with place.database.transaction() as connection:
+        await pauses.resume(connection, place.environment, kind, name, by=AT_THE_TERMINAL)

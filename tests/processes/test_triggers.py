@@ -21,7 +21,9 @@ from almoner.processes.clock import ClockSpan, moments_of
 from almoner.processes.programs import programs_of
 from almoner.processes.reader import EventReader
 from almoner.vocabulary import clocks, cron
+from almoner.work import faults
 from almoner.workshop.trigger_design import Trigger
+from almoner.workshop.yaml_source import ProgramFileError
 from tests.conftest import new_environment
 from tests.plain_http import PlainHttp
 from tests.processes.conftest import Place
@@ -320,3 +322,69 @@ async def test_a_hook_takes_an_id_of_another_system_and_a_bearer(
     assert codes == [202, 200, 202, 404, 401]
     await place.work()
     assert await tasks(place) == [patient, patient]
+
+
+NEVER = """  - name: never
+    when: {{event: schedule, cron: "0 0 30 2 *", zone: UTC}}
+    {0}
+  - name: greets
+    when: {{event: patient_created}}
+    {0}
+"""
+
+
+@pytest.mark.parametrize("schedule", ["0 0 30 2 *", "0 9 31 2,4,6,9,11 *"])
+async def test_a_schedule_that_never_comes_is_refused_with_words(
+    place: Place, schedule: str
+) -> None:
+    source = PROGRAM + NEVER.format(SURVEY).replace("0 0 30 2 *", schedule)
+    with pytest.raises(ProgramFileError) as refused:
+        await place.publish(source)
+    assert f"processes[0].when.cron: the schedule {schedule} never comes" in str(refused.value)
+
+
+async def test_a_process_or_an_environment_with_a_fault_stops_no_other_and_is_a_failure(
+    place: Place,
+) -> None:
+    """Of one that an earlier release let through, and of a program that cannot be read."""
+    await place.publish(PROGRAM + NEVER.format(SURVEY).replace("30 2", "28 2"))
+    others = [
+        Place(place.database, place.store, await new_environment(place.database)) for _ in range(2)
+    ]
+    for other in others:
+        await other.publish(PROGRAM + NEVER.format(SURVEY).replace("30 2", "28 2"))
+    broken, sound = others
+    await rewritten(place, "replace(definition::text, '0 0 28 2', '0 0 30 2')")
+    await rewritten(broken, "'{}'")
+    patients = [await each.patient() for each in (place, sound)]
+    await place.work()
+    assert await tasks(place) + await tasks(sound) == patients
+    assert await faults_of(place) == [("never", "schedule_never")]
+    assert await faults_of(sound) == []
+    assert await faults_of(broken) == [("", "fault")]
+    # It is the same failure as long as it lasts, and gone once it is mended.
+    (before,) = await place.rows("SELECT id FROM work_faults WHERE environment_id = $1")
+    await place.read()
+    assert await place.rows("SELECT id FROM work_faults WHERE environment_id = $1") == [before]
+    await place.publish(PROGRAM + NEVER.format(SURVEY).replace("30 2", "27 2"))
+    await place.read()
+    assert await faults_of(place) == []
+    assert await faults_of(broken) == [("", "fault")]
+
+
+async def rewritten(place: Place, definition: str) -> None:
+    """Has the program be what no publishing lets through."""
+    async with place.database.transaction() as connection:
+        await connection.execute("SET LOCAL session_replication_role = 'replica'")
+        changed = await connection.fetch(
+            f"UPDATE program_elements SET definition = ({definition})::json WHERE environment_id ="
+            " $1 AND kind = 'program' RETURNING true",
+            place.environment,
+        )
+    assert len(changed) == 1
+
+
+async def faults_of(place: Place) -> list[tuple[str, str]]:
+    async with place.database.connection() as connection:
+        standing = await faults.standing(connection, place.environment)
+    return [(row["name"], row["code"]) for row in standing]

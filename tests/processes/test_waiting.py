@@ -13,7 +13,7 @@ from almoner.processes import pauses
 from almoner.processes.waiting import due_at
 from almoner.workshop.process_design import Wait, WorkingHours
 from tests.processes.conftest import Place
-from tests.processes.test_acting import PROGRAM
+from tests.processes.test_acting import PROGRAM, worker
 from tests.processes.test_triggers import tasks, would
 
 HOURS = WorkingHours(closed=("2026-11-30",))
@@ -121,3 +121,82 @@ async def test_a_pause_holds_what_happens_meanwhile_and_a_merge_carries_the_wait
         await pauses.resume(connection, place.environment, "patient", paused, by=AT_THE_TERMINAL)
     await place.work()
     assert await tasks(place) == [survivor, survivor, paused]
+
+
+DELAYED = """
+  - name: scored
+    when: {event: assessment_finished, assessment: mood}
+    wait: {days: 1}
+    then: [{do: give_task, task: survey}]
+  - name: reminds
+    when: {event: appointment_ahead, hours: 48}
+    wait: {hours: 1}
+    then: [{do: give_task, task: survey}]
+  - name: booked
+    when: {event: appointment_booked}
+    wait: {days: 1}
+    then: [{do: give_task, task: survey}]
+"""
+
+
+async def in_error(place: Place, response: str) -> None:
+    await place.rows(
+        "UPDATE assessment_responses SET entered_in_error_at = now() WHERE environment_id = $1"
+        " AND id = $2 RETURNING id",
+        response,
+    )
+
+
+async def test_what_set_it_off_is_looked_at_again_after_the_wait(place: Place) -> None:
+    await place.publish(PROGRAM + DELAYED)
+    await worker(place)
+    answered, mistaken, met, cancelled, moved, early = [await place.patient() for _ in range(6)]
+    responses = [
+        await place.create(
+            "assessment_responses", {"user_id": of, "spec_id": "mood", "model": {"low": 1}}
+        )
+        for of in (answered, mistaken, early)
+    ]
+    # It was in error before anybody read it, and sets nothing off.
+    await in_error(place, responses[2])
+    (calendar,) = await place.rows("SELECT id::text FROM calendars WHERE environment_id = $1")
+    at = place.clock() + timedelta(hours=48, minutes=30)
+    event = {"calendar_id": calendar["id"], "modality": "call", "appointment_type": "call"}
+    times = {"start_time": at.isoformat(), "end_time": (at + timedelta(hours=1)).isoformat()}
+    appointments = [
+        await place.create("calendar_events", event | times | {"user_id": of})
+        for of in (met, cancelled, moved)
+    ]
+    await place.read()
+    place.clock.at = place.clock() + timedelta(hours=1)
+    await place.work()
+    assert sorted(name for name, _ in await place.firings()) == [
+        *["booked"] * 3,
+        *["reminds"] * 3,
+        *["scored"] * 2,
+    ]
+    await in_error(place, responses[1])
+    await place.update("calendar_events", appointments[1], {"outcome": "cancelled"})
+    later_on = at + timedelta(days=9)
+    await place.update(
+        "calendar_events",
+        appointments[2],
+        {
+            "start_time": later_on.isoformat(),
+            "end_time": (later_on + timedelta(hours=1)).isoformat(),
+        },
+    )
+    await later(place, 2)
+    # One that is moved is still booked; one that is off is neither.
+    assert sorted(await tasks(place)) == sorted([answered, met, met, moved])
+    states = sorted(await place.firings())
+    assert states == sorted(
+        [
+            *[("booked", "done")] * 2,
+            ("booked", "not_met"),
+            ("reminds", "done"),
+            *[("reminds", "not_met")] * 2,
+            ("scored", "done"),
+            ("scored", "not_met"),
+        ]
+    )

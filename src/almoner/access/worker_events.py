@@ -67,6 +67,8 @@ Kind = Literal[
     "failure tried again",
     "failure dismissed",
     "failure brought back",
+    "failure taken",
+    "failure left",
     "job begun",
     "job called off",
     "job run again",

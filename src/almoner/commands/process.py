@@ -64,17 +64,24 @@ async def list_processes(environment: ENVIRONMENT = None) -> list[dict[str, Any]
     async with working_in(environment) as (connection, owner):
         design = await _design(connection, owner)
         counts = await firings.counts(connection, owner)
+        names = [process.name for process in design.processes] if design is not None else []
+        gone = await firings.gone(connection, owner, names)
         paused = {(each.kind, each.name) for each in await pauses.all_of(connection, owner)}
     titles = titles_of(design) if design is not None else {}
+    listed = [
+        (process.name, process.title or process.name, process_words.summary(process, titles))
+        for process in (design.processes if design is not None else ())
+    ]
     return [
         {
-            "name": process.name,
-            "title": process.title or process.name,
-            "does": process_words.summary(process, titles),
-            "paused": bool({("all", ""), ("process", process.name)} & paused),
-            **_counted(counts.get(process.name, {})),
+            "name": name,
+            "title": title,
+            "does": does,
+            "gone": name in gone,
+            "paused": bool({("all", ""), ("process", name)} & paused),
+            **_counted(counts.get(name, {})),
         }
-        for process in (design.processes if design is not None else ())
+        for name, title, does in (*listed, *((name, name, process_words.GONE) for name in gone))
     ]
 
 
@@ -302,7 +309,9 @@ async def _check(
 ) -> None:
     """Ends the command where there is no such process or patient."""
     if kind == "process":
-        _named(await _design(connection, owner), which, environment)
+        design = await _design(connection, owner)
+        if which not in await firings.gone(connection, owner, ()):
+            _named(design, which, environment)
     elif kind == "patient" and not await connection.fetchval(
         "SELECT EXISTS (SELECT FROM patients WHERE environment_id = $1 AND id::text = $2)",
         owner,

@@ -19,6 +19,7 @@ from almoner.integrations import jobs
 from almoner.integrations.declare import Change, Integration
 from almoner.integrations.handler import writer
 from almoner.vocabulary.times import iso
+from almoner.work.faults import CHANGES, FaultsOfLook
 
 # So many changes are the most that one job is about.
 MOST: Final = 1_000
@@ -47,21 +48,25 @@ async def watch(connection: Connection, environment_id: int, name: str) -> None:
 async def begin_for_changes(
     database: Database, store: Store, tasks: Resource, known: Mapping[str, Integration]
 ) -> list[str]:
-    """Begins jobs for what has changed, in every environment. Answers with their ids."""
+    """Begins jobs for what has changed, in every environment. Answers with their ids. A fault in
+    one is noted, and keeps no other from being begun.
+    """
     watching = [name for name, integration in known.items() if integration.changes]
     if not watching:
         return []
     async with database.connection() as connection:
         rows = await connection.fetch(_WATCHING, watching)
     begun: list[str] = []
-    for row in rows:
-        integration, more = known[row["name"]], True
-        while more:
-            async with database.transaction() as connection:
-                job_id, more = await _read(
-                    connection, store, tasks, row["environment_id"], integration=integration
-                )
-            begun += [job_id] if job_id else []
+    async with FaultsOfLook(database, CHANGES) as look:
+        for row in rows:
+            integration, more = known[row["name"]], True
+            with look.of(row["environment_id"], row["name"]):
+                while more:
+                    async with database.transaction() as connection:
+                        job_id, more = await _read(
+                            connection, store, tasks, row["environment_id"], integration=integration
+                        )
+                    begun += [job_id] if job_id else []
     return begun
 
 

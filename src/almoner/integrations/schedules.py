@@ -16,6 +16,7 @@ from almoner.integrations import changed, jobs
 from almoner.integrations.declare import Integration
 from almoner.vocabulary import cron
 from almoner.vocabulary.times import TIMEZONES
+from almoner.work.faults import INTEGRATION, FaultsOfLook
 from almoner.work.rounds import keep_looking
 
 _LOOK_SECONDS: Final = 2.0
@@ -23,11 +24,16 @@ _SET: Final = """
 UPDATE integrations SET schedule = $3, zone = $4, next_at = $5, changed_at = clock_timestamp()
 WHERE environment_id = $1 AND name = $2
 """
-# Of every environment; whoever is faster begins it.
+# Of every environment.
 _DUE: Final = f"""
-SELECT environment_id, name, schedule, zone FROM integrations
+SELECT environment_id, name FROM integrations
 WHERE enabled AND next_at <= $1 AND name = ANY ($2::text[]) AND {OPEN}
-ORDER BY environment_id, name LIMIT 20 FOR UPDATE SKIP LOCKED
+ORDER BY environment_id, name
+"""
+# Whoever is faster begins it.
+_TAKE: Final = """
+SELECT schedule, zone FROM integrations
+WHERE environment_id = $1 AND name = $2 AND enabled AND next_at <= $3 FOR UPDATE SKIP LOCKED
 """
 _ADVANCE: Final = "UPDATE integrations SET next_at = $3 WHERE environment_id = $1 AND name = $2"
 
@@ -42,12 +48,11 @@ def upcoming(schedule: str, zone: str, after: datetime, count: int) -> list[date
 
 def check(schedule: str, zone: str) -> None:
     """Raises a 400 ApiError where the schedule or the zone is none, which names its field."""
-    if not cron.is_schedule(schedule):
+    refusal = cron.refusal(schedule)
+    if refusal:
+        example = "0 6 * * 1-5 is six o'clock from Monday to Friday."
         raise problem(
-            "bad_request",
-            "A schedule has five parts as cron has them: minute, hour, day of the month, month, day"
-            " of the week. 0 6 * * 1-5 is six o'clock from Monday to Friday.",
-            path=".schedule",
+            "bad_request", f"{refusal[0].upper()}{refusal[1:]}. {example}", path=".schedule"
         )
     if zone not in TIMEZONES:
         raise problem("bad_request", "Name a time zone as US/Eastern.", path=".zone")
@@ -82,18 +87,38 @@ async def begin_due(
     now: datetime,
 ) -> list[str]:
     """Begins a job for each schedule that is due, in one transaction with the moment of the next:
-    once, however many look and whatever was missed meanwhile. Answers with the ids of the jobs."""
-    begun = []
-    async with database.transaction() as connection:
-        for row in await connection.fetch(_DUE, now, list(known)):
+    once, however many look and whatever was missed meanwhile. Answers with the ids of the jobs.
+
+    A fault in one is noted, and keeps no other from being begun."""
+    begun: list[str] = []
+    async with database.connection() as connection:
+        due = await connection.fetch(_DUE, now, list(known))
+    async with FaultsOfLook(database, INTEGRATION) as look:
+        for row in due:
             environment_id, name = row["environment_id"], row["name"]
-            job_id = await jobs.begin_within(
-                connection, store, tasks, environment_id, integration=known[name]
-            )
-            moment = cron.following(row["schedule"], row["zone"], now)
-            await connection.execute(_ADVANCE, environment_id, name, moment)
-            begun.append(job_id)
+            with look.of(environment_id, name):
+                async with database.transaction() as connection:
+                    begun += await _begin(
+                        connection, store, tasks, environment_id, integration=known[name], now=now
+                    )
     return begun
+
+
+async def _begin(
+    connection: Connection,
+    store: Store,
+    tasks: Resource,
+    environment_id: int,
+    integration: Integration,
+    now: datetime,
+) -> list[str]:
+    row = await connection.fetchrow(_TAKE, environment_id, integration.name, now)
+    if row is None:
+        return []
+    moment = cron.following(row["schedule"], row["zone"], now)
+    await connection.execute(_ADVANCE, environment_id, integration.name, moment)
+    values = (connection, store, tasks, environment_id)
+    return [await jobs.begin_within(*values, integration=integration)]
 
 
 async def keep_beginning(

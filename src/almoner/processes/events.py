@@ -11,6 +11,7 @@ import msgspec
 
 from almoner.changes.feed import Position, behind, cursor_of
 from almoner.database import Connection
+from almoner.resources._entered_in_error import HOLDS
 from almoner.vocabulary.times import iso
 from almoner.workshop.trigger_design import Trigger
 
@@ -34,14 +35,16 @@ _ROWS: Final = {
 }
 # The fields that a consent is given in. Only who may be written to automatically has consented to
 # what a program sends.
-_CONSENTS: Final = {
+CONSENTS: Final = {
     "sms": "automatic_recipient",
     "calls": "opted_in_to_phone",
     "email": "automatic_recipient",
 }
+# What was entered in error sets nothing off.
+_HOLD: Final = dict.fromkeys(("assessment_responses", "messages"), f"AND r.{HOLDS}")
 _ROW: Final = " ".join(
     f"WHEN '{name}' THEN (SELECT to_json(found) FROM (SELECT {columns}, r.created_at FROM {name} r"
-    f" WHERE r.environment_id = $1 AND r.id = c.row_id) found)"
+    f" WHERE r.environment_id = $1 AND r.id = c.row_id {_HOLD.get(name, '')}) found)"
     for name, columns in _ROWS.items()
 )
 _CHANGES: Final = f"""
@@ -224,7 +227,7 @@ def _named(change: Mapping[str, Any], of: str, is_new: bool) -> Iterator[tuple[s
             yield "appointment_missed", of
     elif resource in ("phone_numbers", "email_addresses"):
         for consent in of.split():
-            pair = _difference(change, _CONSENTS[consent])
+            pair = _difference(change, CONSENTS[consent])
             if is_new or (pair is not None and pair[1]):
                 yield "consent_given", consent
 
@@ -234,6 +237,13 @@ def _difference(change: Mapping[str, Any], field: str) -> list[Any] | None:
     changed = msgspec.json.decode(change["differences"]) if change["differences"] else {}
     pair: list[Any] | None = changed.get(field)
     return pair
+
+
+def appointment_cause(row_id: str, start_time: datetime | None) -> str:
+    """What names an appointment that is ahead once and for all: one that is moved is ahead again.
+    It has no time any more where that is None.
+    """
+    return f"{row_id}:{iso(start_time) if start_time is not None else ''}"
 
 
 async def ahead(
@@ -253,7 +263,7 @@ async def ahead(
             patient_id=row["patient_id"],
             resource="calendar_events",
             row_id=row["row_id"],
-            cause=f"{row['row_id']}:{iso(row['start_time'])}",
+            cause=appointment_cause(row["row_id"], row["start_time"]),
             at=row["start_time"] - before,
         )
         for row in rows

@@ -36,7 +36,7 @@ ORDER BY created_at DESC, id DESC LIMIT 1
 """
 _THESE_ANSWERS: Final = """
 SELECT spec_id, version, model::text FROM assessment_responses r
-WHERE environment_id = $1 AND r.id = of.id LIMIT 1
+WHERE environment_id = $1 AND r.id = of.id AND entered_in_error_at IS NULL LIMIT 1
 """
 _RECORD: Final = """
 SELECT body::text FROM custom_data_type_records WHERE environment_id = $1 AND user_id = of.id

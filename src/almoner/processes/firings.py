@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,8 @@ from almoner.work.step import NewStep
 
 # No integration has this name, since it is no identifier.
 QUEUE: Final = "almoner.processes"
+# The name of the step that calls a webhook.
+CALL: Final = "call"
 # It waits or is about to act; a pause holds it; it has acted; somebody has taken that back; its
 # conditions did not hold any more after the wait; it ended as the wait said; it could not act; it
 # would have acted on its own effects.
@@ -99,12 +101,28 @@ SELECT id::text FROM process_firings WHERE environment_id = $1 AND state = 'held
   AND ($3 = '' OR $3 IN (patient_id::text, almoner_current_patient($1, patient_id)::text))
 ORDER BY fired_at FOR UPDATE
 """
+# Of those that have acted, what is still to be called.
+_CALLING: Final = """
+SELECT DISTINCT f.id::text FROM work_steps s
+JOIN process_firings f ON f.environment_id = $1 AND f.id = s.job_id
+WHERE s.environment_id = $1 AND s.queue = $4 AND s.state = 'ready' AND s.name = $5
+  AND ($2 = '' OR f.process = $2)
+  AND ($3 = '' OR $3 IN (f.patient_id::text, almoner_current_patient($1, f.patient_id)::text))
+"""
 _COUNTS: Final = """
 SELECT process, count(*) FILTER (WHERE state = 'open') AS open,
   count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'done') AS done,
   count(*) FILTER (WHERE state IN ('failed', 'stopped')) AS failed, max(ended_at) AS last_at
-FROM process_firings WHERE environment_id = $1 AND fired_at > now() - interval '90 days'
+FROM process_firings WHERE environment_id = $1
+  AND (fired_at > now() - interval '90 days' OR state IN ('open', 'held'))
 GROUP BY process
+"""
+_GONE: Final = """
+SELECT process FROM process_firings WHERE environment_id = $1 AND state IN ('open', 'held')
+  AND process <> ALL ($2::text[])
+UNION SELECT name FROM process_pauses WHERE environment_id = $1 AND kind = 'process'
+  AND name <> ALL ($2::text[])
+ORDER BY 1
 """
 _BY_WEEK: Final = """
 SELECT to_char(date_trunc('week', fired_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, state,
@@ -266,9 +284,19 @@ async def count_failures(
 
 
 async def counts(connection: Connection, environment_id: int) -> dict[str, Mapping[str, Any]]:
-    """How many firings of the last 90 days are in which state, by process."""
+    """How many firings of the last 90 days are in which state, by process; of those that wait or
+    are held, however long ago they were set off.
+    """
     rows = await connection.fetch(_COUNTS, environment_id)
     return {row["process"]: dict(row) for row in rows}
+
+
+async def gone(connection: Connection, environment_id: int, processes: Iterable[str]) -> list[str]:
+    """The processes besides these, which the program has, for which something waits or is held, or
+    that are paused: they are gone from the program, and are paused and resumed all the same.
+    """
+    rows = await connection.fetch(_GONE, environment_id, list(processes))
+    return [row["process"] for row in rows]
 
 
 async def by_week(
@@ -322,6 +350,9 @@ async def release(
     for row in rows:
         await move(connection, environment_id, row["id"], OPEN)
         await _schedule(connection, environment_id, row["id"], 0.0)
+    calling = await connection.fetch(_CALLING, environment_id, process, patient_id, QUEUE, CALL)
+    for row in calling:
+        await queries.postpone(connection, environment_id, QUEUE, row["id"], 0.0)
     return len(rows)
 
 

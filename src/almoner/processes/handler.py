@@ -13,13 +13,13 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, Database
 from almoner.errors import ApiError
-from almoner.processes import firings, pauses
+from almoner.processes import causes, firings, pauses
 from almoner.processes.actions import Acting, ActionError, perform
 from almoner.processes.facts import Facts
-from almoner.processes.firings import QUEUE, Firing
+from almoner.processes.firings import CALL, QUEUE, Firing
 from almoner.processes.programs import process_in
 from almoner.processes.reader import ACTOR, FAULT, now
-from almoner.processes.webhooks import CALL, WebhookCaller
+from almoner.processes.webhooks import CALL_ATTEMPTS, WebhookCaller
 from almoner.work import backoff
 from almoner.work.step import DONE, FAILED, REFUSED, Outcome, PlainHandler, Step, StepRun
 from almoner.workshop import published_programs
@@ -68,11 +68,13 @@ class ProcessHandler(PlainHandler):
 
     async def run(self, run: StepRun) -> Outcome:
         step = run.step
-        if step.attempts > ATTEMPTS:
+        is_call = step.name == CALL
+        attempts = CALL_ATTEMPTS if is_call else ATTEMPTS
+        if step.attempts > attempts:
             words = "Whoever acted ended again and again before it was done. Try again."
             return _failed(FAILED, "runner_lost", words)
         try:
-            if step.name == CALL and self._caller is not None:
+            if is_call and self._caller is not None:
                 return await self._caller.call(step)
             return await self._act(run)
         except ActionError as error:
@@ -85,7 +87,7 @@ class ProcessHandler(PlainHandler):
         except Exception as error:
             backoff.log_fault("a process", error)
             ending = _failed(FAILED, "fault", FAULT.format(name=type(error).__name__))
-            return backoff.again(step, ATTEMPTS, ending)
+            return backoff.again(step, attempts, ending)
 
     async def _act(self, run: StepRun) -> Outcome:
         """Does all that is to be done, in the transaction of the step."""
@@ -108,7 +110,8 @@ class ProcessHandler(PlainHandler):
                 return Outcome(DONE, note=(firings.ENDED, None))
         # Time has passed since it was set off: by a wait, a pause, or until it is tried again.
         facts = Facts(connection, environment_id, firing.patient_id, firing.event)
-        if not await facts.hold(process.conditions):
+        stands = await causes.stands(connection, environment_id, firing)
+        if not stands or not await facts.hold(process.conditions):
             return Outcome(DONE, note=(firings.NOT_MET, None))
         await self._perform(connection, environment_id, firing, process, outline)
         return Outcome(DONE, note=(firings.DONE, None))

@@ -32,6 +32,7 @@ from almoner.processes.programs import (
     programs_of,
 )
 from almoner.processes.waiting import due_at, due_since
+from almoner.work.faults import PROCESS, FaultsOfLook
 from almoner.work.rounds import keep_looking
 from almoner.workshop import published_programs
 from almoner.workshop.process_design import Process
@@ -96,6 +97,7 @@ class EventReader:
         self._clock = clock
         self._seconds = seconds
         self._programs: dict[int, tuple[int, PublishedVersions]] = {}
+        self._faults = FaultsOfLook(database, PROCESS, everywhere=False)
         self._log = structlog.get_logger()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,34 +105,46 @@ class EventReader:
         await keep_looking(self.look, stop, self._seconds, "reading the log for processes")
 
     async def look(self) -> int:
-        """Reads what is new, everywhere. Answers with how many firings came of it or go on."""
+        """Reads what is new, everywhere. Answers with how many firings came of it or go on.
+
+        A fault in an environment, or in a process of it, is noted, and keeps no other from being
+        read for."""
+        fired = 0
+        async with FaultsOfLook(self._database, PROCESS, everywhere=False) as self._faults:
+            waiting = await self._environments()
+            while waiting:
+                # A batch of each in turn: none waits for all of another's.
+                environment_id = waiting.pop(0)
+                with self._faults.of(environment_id, ""):
+                    programs = self._programs[environment_id][1]
+                    added, more = await self._read(environment_id, programs)
+                    fired += added
+                    waiting += [environment_id] if more else []
+        return fired
+
+    async def _environments(self) -> list[int]:
+        """Those whose programs have had processes, each program as it is by now."""
         async with self._database.connection() as connection:
             newest = await newest_versions(connection)
             for environment_id, version in newest.items():
                 known = self._programs.get(environment_id)
                 if known is None or known[0] != version:
-                    happened = await programs_of(connection, environment_id)
-                    if happened is not None:
-                        self._programs[environment_id] = (version, happened)
-        fired = 0
-        waiting = [
+                    with self._faults.of(environment_id, ""):
+                        happened = await programs_of(connection, environment_id)
+                        if happened is not None:
+                            self._programs[environment_id] = (version, happened)
+        return [
             environment_id
             for environment_id, (_, programs) in self._programs.items()
             if programs.have_processes and environment_id in newest
         ]
-        while waiting:
-            # A batch of each in turn: none waits for all of another's.
-            environment_id = waiting.pop(0)
-            added, more = await self._read(environment_id, self._programs[environment_id][1])
-            fired += added
-            waiting += [environment_id] if more else []
-        return fired
 
     async def _read(self, environment_id: int, programs: PublishedVersions) -> tuple[int, bool]:
         """Reads a batch. Answers with how many firings came of it, and whether there is more."""
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_LOCK, environment_id):
                 return 0, False  # another process is at it
+            self._faults.whole(environment_id)
             at, position, ahead_until, mark = await self._position(
                 connection, environment_id, programs
             )
@@ -151,7 +165,9 @@ class EventReader:
                 more = goes_on or len(calls) == events.BATCH
             if happened or not is_last or fired or at - ahead_until > _MOVED_EVERY:
                 to = max(rest or until, position)
-                moved = max(at, ahead_until) if is_last else ahead_until
+                # What could not be looked for is looked for again.
+                troubled = self._faults.has_fault(environment_id)
+                moved = max(at, ahead_until) if is_last and not troubled else ahead_until
                 await connection.execute(_MOVE, environment_id, to.epoch, to.xid, to.seq, moved)
         return fired, more
 
@@ -215,7 +231,12 @@ class EventReader:
                 continue
             facts = Facts(connection, environment_id, event.patient_id, event.as_json)
             timezone = (await facts.patient()).get("timezone", "UTC")
-            due = due_since(wait, at, timezone, outline.working_hours)
+            try:
+                due = due_since(wait, at, timezone, outline.working_hours)
+            except Exception as error:
+                values = (connection, environment_id, firing.id, firings.FAILED)
+                await firings.move(*values, _problem(error))
+                continue
             seconds = max((due - at).total_seconds(), 0.0)
             await firings.go_on(
                 connection, environment_id, firing=firing, event=event, due=(due, seconds)
@@ -234,10 +255,11 @@ class EventReader:
         for process in programs.newest.processes:
             if process.when.event != "appointment_ahead":
                 continue
-            happened = await events.ahead(connection, environment_id, process.when, *span)
-            fired += await self._fire_each(
-                connection, environment_id, programs, process, happened=happened, at=span[1]
-            )
+            with self._faults.of(environment_id, process.name):
+                happened = await events.ahead(connection, environment_id, process.when, *span)
+                fired += await self._fire_each(
+                    connection, environment_id, programs, process, happened=happened, at=span[1]
+                )
         return fired
 
     async def _by_clock(
@@ -250,17 +272,20 @@ class EventReader:
         known = await clock.positions(connection, environment_id) if followed else {}
         fired, more = 0, False
         for process in followed:
-            position = known.get(process.name, clock.ClockPosition(programs.since_when(process)))
-            due = clock.begun(process.when, position, at)
-            if due is None:
-                continue
-            happened, goes_on = await clock.page(
-                connection, environment_id, process.name, process.when, due, most=self._page
-            )
-            fired += await self._fire_each(
-                connection, environment_id, programs, process, happened=happened, at=at
-            )
-            more = more or goes_on
+            with self._faults.of(environment_id, process.name):
+                since = clock.ClockPosition(programs.since_when(process))
+                due = clock.begun(process.when, known.get(process.name, since), at)
+                if due is None:
+                    continue
+                # Where it fails, how far the clock was followed stays as it was.
+                async with connection.transaction():
+                    happened, goes_on = await clock.page(
+                        connection, environment_id, process.name, process.when, due, most=self._page
+                    )
+                    fired += await self._fire_each(
+                        connection, environment_id, programs, process, happened=happened, at=at
+                    )
+                more = more or goes_on
         return fired, more
 
     async def _fire_each(
@@ -292,23 +317,23 @@ class EventReader:
     ) -> int:
         version, outline = in_force
         connection, environment_id = rows.connection, rows.environment_id
-        patient, fault_of = await facts.patient(), ""
+        patient, due, problem = await facts.patient(), at, None
         if not patient:
             return 0
         try:
             if not await facts.hold(process.conditions):
                 return 0
+            due = due_at(process.wait, at, patient["timezone"], outline.working_hours)
         except (UnavailableError, *AWAY, asyncpg.PostgresError):
             raise
         except Exception as error:
             # One that cannot be looked at is not to keep all others from being set off.
             self._log.error("a fault in a process's conditions", **fault(error))
-            fault_of = type(error).__name__
+            problem = _problem(error)
         chain: list[str] = []
         if event.actor.startswith(ACTOR):
             chain = await firings.chain_of(connection, environment_id, event.request_id)
             chain.append(event.actor.removeprefix(ACTOR))
-        due = due_at(process.wait, at, patient["timezone"], outline.working_hours)
         awaited = process.wait.awaited if process.wait is not None else None
         firing = firings.new(
             event,
@@ -319,13 +344,16 @@ class EventReader:
             awaits=awaited.event if awaited is not None else None,
         )
         if process.name in chain:
-            problem = {"code": "own_effects", "message": _OWN.format(chain=", ".join(chain))}
-            firing = firings.stopped(firing, problem)
-        elif fault_of:
-            problem = {"code": "fault", "message": FAULT.format(name=fault_of)}
+            own = {"code": "own_effects", "message": _OWN.format(chain=", ".join(chain))}
+            firing = firings.stopped(firing, own)
+        elif problem is not None:
             firing = firings.stopped(firing, problem, firings.FAILED)
         wait = max((due - at).total_seconds(), 0.0)
         return int(await firings.add(connection, environment_id, firing, wait))
+
+
+def _problem(error: Exception) -> dict[str, str]:
+    return {"code": "fault", "message": FAULT.format(name=type(error).__name__)}
 
 
 async def _candidates(facts: Facts, waiting: Sequence[GuardedProcesses]) -> list[Process]:

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
+from almoner.processes.firings import CALL
 from almoner.processes.programs import process_in
 from almoner.processes.undo import UNDOABLE
-from almoner.processes.webhooks import CALL
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.workshop import process_words, published_programs
 from almoner.workshop.process_design import Process

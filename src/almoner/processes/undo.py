@@ -17,8 +17,7 @@ from almoner.data_api.writes import Actor
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.processes import firings
-from almoner.processes.firings import Firing
-from almoner.processes.webhooks import CALL
+from almoner.processes.firings import CALL, Firing
 from almoner.resources import BY_NAME
 from almoner.resources.alerts import IS_OPEN
 

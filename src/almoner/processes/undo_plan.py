@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from almoner.database import Connection
-from almoner.processes.webhooks import CALL
+from almoner.processes.firings import CALL
 from almoner.resources.alerts import IS_OPEN
 
 _EFFECTS: Final = """

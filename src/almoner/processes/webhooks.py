@@ -23,18 +23,20 @@ from almoner.database import Connection, Database
 from almoner.errors import problem
 from almoner.notifications.authentication import signed_token
 from almoner.outbound.http import HttpClient, SendError
-from almoner.processes import firings
-from almoner.processes.firings import QUEUE, Firing
+from almoner.processes import firings, pauses
+from almoner.processes.firings import CALL, QUEUE, Firing
 from almoner.vocabulary.times import iso
 from almoner.work import backoff, queries
-from almoner.work.step import DONE, FAILED, REFUSED, NewStep, Outcome, Step
+from almoner.work.step import DONE, FAILED, READY, REFUSED, NewStep, Outcome, Step
 
 # What a webhook is told by a trial.
 TRIAL: Final = b'{"trial":true}'
-# The name of the step that calls.
-CALL: Final = "call"
 ISSUER: Final = "almoner"
-_ATTEMPTS: Final = 12
+# How often it is tried: for an hour or so.
+CALL_ATTEMPTS: Final = 12
+# How often one that a pause holds looks whether it still does, in seconds; the end of the pause has
+# it look at once.
+_HELD: Final = 30.0
 # What a receiver may answer that another try may change.
 _PASSING: Final = (408, 425, 429)
 _SET: Final = """
@@ -187,8 +189,11 @@ class WebhookCaller:
         async with self._database.connection() as connection:
             firing = await firings.get(connection, step.environment_id, step.job_id)
             row = await connection.fetchrow(_READ, step.environment_id, name)
-        if firing is None:
-            return Outcome(DONE)
+            if firing is None:
+                return Outcome(DONE)
+            about = (firing.process, firing.patient_id)
+            if await pauses.is_paused(connection, step.environment_id, *about):
+                return Outcome(READY, wait=_HELD, untried=True)
         if row is None:
             return _failed(REFUSED, "webhook_unknown", unknown(name))
         key = f"{firing.id}-{step.args['place']}"
@@ -210,7 +215,7 @@ class WebhookCaller:
         return self._once_more(step, words)
 
     def _once_more(self, step: Step, words: str) -> Outcome:
-        return backoff.again(step, _ATTEMPTS, _failed(FAILED, "webhook_failed", words))
+        return backoff.again(step, CALL_ATTEMPTS, _failed(FAILED, "webhook_failed", words))
 
 
 def _body(firing: Firing) -> bytes:

@@ -150,7 +150,7 @@ def _firings(metadata: MetaData) -> None:
         *(firings.c.environment_id, firings.c.patient_id),
         postgresql_where=text("awaits IS NOT NULL"),
     )
-    for state in ("failed", "held", "stopped"):
+    for state in ("failed", "held", "open", "stopped"):
         Index(
             f"process_firings_{state}_part",
             *(firings.c.environment_id, firings.c.process),

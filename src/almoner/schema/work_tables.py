@@ -160,6 +160,28 @@ def _put_away(metadata: MetaData) -> None:
         string("reason"),
         *key("work_dismissals", "environment_id", "job_id"),
     )
+    # Who sees to a failure of a job, or of what could not be begun.
+    table(
+        metadata,
+        "work_owners",
+        guid("job_id"),
+        moment("taken_at"),
+        string("taken_by"),
+        *key("work_owners", "environment_id", "job_id"),
+    )
+    # What keeps something from being begun by itself, as long as it does: a process (blank: any),
+    # or the jobs of an integration.
+    table(
+        metadata,
+        "work_faults",
+        string("begun"),
+        string("name"),
+        guid(),
+        string("code"),
+        string("message"),
+        moment("noted_at"),
+        *key("work_faults", "environment_id", "begun", "name"),
+    )
     # Runs in the background of a page that somebody has called off; whichever process of the server
     # has the run looks here.
     table(

@@ -74,10 +74,10 @@ UPDATE work_steps AS s SET state = outcome.state, result = outcome.result, runne
   epoch = CASE WHEN $8 THEN {_EPOCH} ELSE s.epoch END,
   xid = CASE WHEN $8 THEN pg_current_xact_id()::text::bigint ELSE s.xid END,
   due_at = clock_timestamp() + outcome.wait * interval '1 second',
-  attempts = CASE WHEN outcome.state = 'blocked' THEN 0 ELSE s.attempts END,
+  attempts = CASE WHEN outcome.state = 'blocked' THEN 0 ELSE s.attempts - outcome.untried END,
   finished_at = CASE WHEN outcome.state IN ('ready', 'blocked') THEN NULL ELSE clock_timestamp() END
-FROM unnest($3::uuid[], $4::int[], $5::text[], $6::json[], $7::float8[])
-  AS outcome(id, claims, state, result, wait)
+FROM unnest($3::uuid[], $4::int[], $5::text[], $6::json[], $7::float8[],
+    $9::smallint[]) AS outcome(id, claims, state, result, wait, untried)
 WHERE s.environment_id = $1 AND s.id = outcome.id AND s.claims = outcome.claims AND s.runner_id = $2
     AND s.state = 'running'
 RETURNING s.id::text
@@ -243,7 +243,8 @@ async def settle(
         [_json(outcome.result) for _, outcome in ordered],
         [outcome.wait for _, outcome in ordered],
     ]
-    rows = await connection.fetch(_SETTLE, environment_id, runner_id, *columns, wrote)
+    untried = [int(outcome.untried) for _, outcome in ordered]
+    rows = await connection.fetch(_SETTLE, environment_id, runner_id, *columns, wrote, untried)
     return {row["id"] for row in rows}
 
 

@@ -78,12 +78,13 @@ class Step:
 class Outcome:
     """What came of one try: the state that the step is in then. ``result`` is JSON; ``note`` is
     what the handler leaves for its own ``settled``. ``wait`` is after how many seconds a step that
-    is ready again is due."""
+    is ready again is due; ``untried``: it was only looked at, which counts as no try."""
 
     state: str
     result: Any = None
     note: Any = None
     wait: float = 0.0
+    untried: bool = False
 
 
 class StepRun:

@@ -84,12 +84,9 @@ def of_trigger(trigger: Trigger, path: str, known: Known) -> Iterator[DesignProb
 
 
 def _of_cron(text: str, path: str) -> Iterator[DesignProblem]:
-    if not cron.is_schedule(text):
-        what = (
-            "a schedule has five parts as cron has them: minute, hour, day of the month, month, day"
-            " of the week"
-        )
-        yield DesignProblem(path, what)
+    refusal = cron.refusal(text)
+    if refusal:
+        yield DesignProblem(path, refusal)
     elif not text.split()[0].isdigit():
         what = "a schedule comes once an hour at most; begin it with one minute, such as 0"
         yield DesignProblem(path, what)

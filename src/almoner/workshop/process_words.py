@@ -22,6 +22,10 @@ from almoner.workshop.trigger_design import Trigger
 
 # What a name of a group is called, by the group and the name.
 Titles = Mapping[tuple[str, str], str]
+# Of a process that the program has no more.
+GONE: Final = (
+    "It is gone from the program. What waits still acts, as its version says, unless it is paused."
+)
 _RULES: Final = {
     "round_robin": ", each in turn",
     "same_as_appointment": ", whose appointment it is",

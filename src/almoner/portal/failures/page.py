@@ -21,13 +21,13 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.failures import queries
-from almoner.portal.failures.queries import Dismissal, Failure
+from almoner.portal.failures.queries import Dismissal, Failure, Owner
 from almoner.processes import firings, pauses
 from almoner.processes.pauses import Pause
 from almoner.processes.programs import titles_in
 from almoner.resources import BY_NAME
 from almoner.vocabulary.kinds import Guid
-from almoner.work import dismissals
+from almoner.work import dismissals, owners
 from almoner.workshop import published_programs
 from almoner.workshop.published_programs import Outline
 
@@ -35,11 +35,14 @@ PATH: Final = "/inbox/failures"
 _FOLDER: Final = "portal/failures"
 _MAY: Final = "administer"
 LONGEST_REASON: Final = 500
+_ALL_PROCESSES: Final = "All processes"
 _GONE: Final = "There is no such failure any more: it was tried again or mended. Look again."
 _DONE: Final = {
     "retried": "It is tried again. What is mended is gone from here in a moment.",
     "dismissed": "It is dismissed, and stands among the dismissed ones with your reason.",
     "brought-back": "It is a failure again.",
+    "taken": "You see to it. It stays here until it is mended.",
+    "left": "It is for whoever administers again.",
 }
 
 
@@ -47,6 +50,7 @@ _DONE: Final = {
 class ListedFailure:
     """A failure with what it is called. ``path`` leads to all of it, ``patient_path`` to the
     patient's record; both are blank for who may not open them, and so is ``patient``.
+    ``owner`` has taken it; None while it is for whoever administers.
     """
 
     failure: Failure
@@ -55,6 +59,8 @@ class ListedFailure:
     patient: str
     patient_path: str
     dismissal: Dismissal | None
+    owner: Owner | None
+    is_mine: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,7 @@ async def show(visit: Visit) -> Response:
         newest = await queries.failures(connection, owner, of_dismissed)
         others = await queries.count(connection, owner, not of_dismissed)
         why = await queries.dismissals(connection, owner, newest) if of_dismissed else {}
+        taken = await queries.owners(connection, owner, newest)
         paused = await pauses.all_of(connection, owner)
         outline = await published_programs.outline_at(connection, owner, visit.program.version)
         names = {}
@@ -101,7 +108,10 @@ async def show(visit: Visit) -> Response:
             names = await queries.names(connection, owner, only_of, ids)
     titles = _titles(outline)
     page = FailuresPage(
-        rows=tuple(_row(visit, each, titles, names, why.get(each.id)) for each in newest),
+        rows=tuple(
+            _row(visit, each, titles, names, state=(why.get(each.id), taken.get(each.id)))
+            for each in newest
+        ),
         most=queries.MOST,
         of_dismissed=of_dismissed,
         others=others,
@@ -140,24 +150,28 @@ def _row(
     failure: Failure,
     titles: dict[tuple[str, str], str],
     names: dict[str, str],
-    dismissal: Dismissal | None,
+    state: tuple[Dismissal | None, Owner | None],
 ) -> ListedFailure:
+    dismissal, owner = state
     patient = names.get(failure.patient_id or "", "")
     # That a process has acted on hidden answers or records tells what is in them.
     if failure.of == "process" and (visit.rights.hidden_assessments or visit.rights.hidden_data):
         patient = ""
     path = ""
     if failure.of == "integration" and "integrate" in visit.rights.may:
-        path = f"/workshop/integrations/jobs/{failure.id}"
-    elif failure.of == "process" and "design" in visit.rights.may:
+        of_job = f"/workshop/integrations/jobs/{failure.id}"
+        path = f"/workshop/integrations/{quote(failure.name)}" if failure.goes else of_job
+    elif failure.of == "process" and failure.name and "design" in visit.rights.may:
         path = f"/workshop/automation/try/{quote(failure.name)}"
     return ListedFailure(
         failure=failure,
-        title=titles.get((failure.of, failure.name), failure.name),
+        title=titles.get((failure.of, failure.name), failure.name) or _ALL_PROCESSES,
         path=path,
         patient=patient,
         patient_path=f"/patients/{failure.patient_id}" if patient else "",
         dismissal=dismissal,
+        owner=owner,
+        is_mine=owner is not None and owner.actor == visit.by.actor,
     )
 
 
@@ -198,7 +212,7 @@ async def _ask(visit: Visit, of_id: str, reason: str = "", error: str = "") -> R
         )
     page = DismissPage(
         failure=failure,
-        title=_titles(outline).get((failure.of, failure.name), failure.name),
+        title=_titles(outline).get((failure.of, failure.name), failure.name) or _ALL_PROCESSES,
         reason=reason,
         error=error,
         longest=LONGEST_REASON,
@@ -231,6 +245,21 @@ async def bring_back(visit: Visit) -> Response:
         await dismissals.bring_back(connection, visit.environment_id, of_id)
         await _note(visit, connection, "failure brought back", failure)
     return visit.go(f"{PATH}?done=brought-back")
+
+
+async def take(visit: Visit) -> Response:
+    """Has the visitor see to a failure, or leaves it to whoever administers. Raises a 404 ApiError
+    where it is mended already.
+    """
+    of_id, takes = _id(visit), (await visit.form()).text("do") == "take"
+    async with visit.parts.database.transaction() as connection:
+        failure = await _failure(visit, connection, of_id)
+        if takes:
+            await owners.take(connection, visit.environment_id, of_id, visit.by.actor)
+        else:
+            await owners.leave(connection, visit.environment_id, of_id)
+        await _note(visit, connection, "failure taken" if takes else "failure left", failure)
+    return visit.go(f"{PATH}?done={'taken' if takes else 'left'}")
 
 
 def _id(visit: Visit) -> str:
@@ -276,5 +305,6 @@ ROUTES: Final = (
     PageRoute(PATH, retry, may=_MAY, methods=("POST",)),
     PageRoute(f"{PATH}/{{failure}}/dismiss", ask, may=_MAY),
     PageRoute(f"{PATH}/{{failure}}/dismiss", dismiss, may=_MAY, methods=("POST",)),
+    PageRoute(f"{PATH}/{{failure}}/take", take, may=_MAY, methods=("POST",)),
     PageRoute(f"{PATH}/{{failure}}/bring-back", bring_back, may=_MAY, methods=("POST",)),
 )

@@ -1,6 +1,6 @@
-"""What has failed and can be mended: firings of processes, and jobs of integrations whose tasks
-failed. Each is there until it is mended, tried again with success or begun anew, or until somebody
-puts it away.
+"""What has failed and can be mended: firings of processes, jobs of integrations whose tasks failed,
+and what could not be begun by itself. Each is there until it is mended, tried again with success or
+begun anew, or until somebody puts it away.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from almoner.database import Connection
 from almoner.processes import firings
 from almoner.processes.firings import QUEUE, Firing
 from almoner.vocabulary.names import full_name_sql
+from almoner.work import faults
 from almoner.work.dismissals import is_dismissed
 
 MOST: Final = firings.MOST_LISTED
@@ -42,6 +43,10 @@ LEFT JOIN integration_tasks t ON t.environment_id = $1 AND t.id = wrong.newest
 ORDER BY at DESC, job_id
 """
 _COUNT: Final = f"SELECT count(*) {_WRONG}"
+_OWNERS: Final = f"""
+SELECT o.job_id::text, o.taken_by, {name_sql("o.taken_by")} AS name, o.taken_at FROM work_owners o
+WHERE o.environment_id = $1 AND o.job_id = ANY ($2::uuid[])
+"""
 _NAMES: Final = f"""
 SELECT p.id::text, {full_name_sql("p")} FROM patients AS p
 WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.coach_id = $2) AND p.id = ANY ($3::uuid[])
@@ -57,13 +62,24 @@ class Dismissal:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Owner:
+    """Who has taken a failure, as an actor and by name, and when (UTC)."""
+
+    actor: str
+    name: str
+    at: datetime
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """What has failed. ``of`` is ``process`` or ``integration`` and ``id`` that of the firing or
-    the job; ``code`` and ``text`` say what went wrong and what to do, of a job its newest error.
+    """What has failed. ``of`` is ``process`` or ``integration`` and ``id`` that of the firing, the
+    job or the fault; ``name`` is blank where no process could be begun. ``code`` and ``text`` say
+    what went wrong and what to do, of a job its newest error.
 
     ``tasks``: how many of a job's have failed; 1 of a firing. ``patient_id`` is None where it is
-    about nobody; ``may_retry`` is false where trying again changes nothing. ``at`` is in UTC."""
+    about nobody. ``goes`` says when it goes where trying again changes nothing, else it is blank.
+    ``at`` is in UTC."""
 
     of: str
     id: str
@@ -73,7 +89,7 @@ class Failure:
     text: str
     tasks: int
     patient_id: str | None
-    may_retry: bool
+    goes: str = ""
 
 
 async def failures(
@@ -84,14 +100,17 @@ async def failures(
     """
     failed = await firings.failures(connection, environment_id, dismissed)
     wrong = await connection.fetch(_JOBS, environment_id, QUEUE, dismissed)
+    not_begun = await faults.standing(connection, environment_id, dismissed)
     rows = [_of_process(firing) for firing in failed] + [_of_job(row) for row in wrong]
+    rows += [_not_begun(row) for row in not_begun]
     return sorted(rows, key=lambda failure: (failure.at, failure.id), reverse=True)[:MOST]
 
 
 async def count(connection: Connection, environment_id: int, dismissed: bool = False) -> int:
     """How many failures there are, or were put away."""
     jobs: int = await connection.fetchval(_COUNT, environment_id, QUEUE, dismissed)
-    return jobs + await firings.count_failures(connection, environment_id, dismissed)
+    others = await firings.count_failures(connection, environment_id, dismissed)
+    return jobs + others + await faults.count(connection, environment_id, dismissed)
 
 
 async def dismissals(
@@ -101,6 +120,15 @@ async def dismissals(
     ids = [failure.id for failure in failures]
     rows = await connection.fetch(_DISMISSALS, environment_id, ids)
     return {row["job_id"]: Dismissal(row["reason"], row["by"], row["dismissed_at"]) for row in rows}
+
+
+async def owners(
+    connection: Connection, environment_id: int, failures: Sequence[Failure]
+) -> dict[str, Owner]:
+    """Who has taken these, by their ids."""
+    ids = [failure.id for failure in failures]
+    rows = await connection.fetch(_OWNERS, environment_id, ids)
+    return {row["job_id"]: Owner(row["taken_by"], row["name"], row["taken_at"]) for row in rows}
 
 
 async def names(
@@ -120,7 +148,7 @@ def _of_process(firing: Firing) -> Failure:
         text=firing.error.get("message", ""),
         tasks=1,
         patient_id=firing.patient_id,
-        may_retry=firing.state == firings.FAILED,
+        goes="" if firing.state == firings.FAILED else "goes with the next version of the program",
     )
 
 
@@ -136,5 +164,18 @@ def _of_job(row: Mapping[str, Any]) -> Failure:
         text=str(error.get("message", "")),
         tasks=row["tasks"],
         patient_id=row["patient_id"],
-        may_retry=True,
+    )
+
+
+def _not_begun(row: Mapping[str, Any]) -> Failure:
+    return Failure(
+        of="process" if row["begun"] == faults.PROCESS else "integration",
+        id=row["id"],
+        name=row["name"],
+        at=row["noted_at"],
+        code=row["code"],
+        text=row["message"],
+        tasks=1,
+        patient_id=None,
+        goes="could not be begun; it is tried every few seconds, and goes once it is mended",
     )

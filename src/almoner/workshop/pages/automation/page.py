@@ -51,6 +51,7 @@ class ProcessRow:
     pause: Pause | None
     counts: Mapping[str, Any]
     lacking: list[tuple[str, Link | None]]
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,9 @@ async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         design, titles = await published(visit, connection)
         counts = await firings.counts(connection, visit.environment_id)
+        gone = await firings.gone(
+            connection, visit.environment_id, [process.name for process in design.processes]
+        )
         missing = await lacking(connection, visit.environment_id, design.processes)
         paused = {
             (each.kind, each.name): each
@@ -98,6 +102,18 @@ async def show(visit: Visit) -> Response:
                     lacking=lacking_links(visit, missing[process.name]),
                 )
                 for process in design.processes
+            )
+            + tuple(
+                ProcessRow(
+                    name=name,
+                    title=name,
+                    lines=[("", process_words.GONE)],
+                    pause=paused.get(("process", name)),
+                    counts={**_NONE, **counts.get(name, {})},
+                    lacking=[],
+                    is_gone=True,
+                )
+                for name in gone
             ),
             all_paused=paused.get(("all", "")),
             paused_patients=sum(kind == "patient" for kind, _ in paused),
@@ -132,7 +148,7 @@ async def act(visit: Visit) -> Response:
             await firings.retry(connection, visit.environment_id, firing_id, visit.by)
             return visit.go(f"{PATH}?done=retried")
         if do == "pause":
-            if name:
+            if name and name not in await firings.gone(connection, visit.environment_id, ()):
                 named((await published(visit, connection))[0], name)
             await pauses.pause(connection, visit.environment_id, kind, name, by=visit.by)
         else:
