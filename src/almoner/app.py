@@ -64,6 +64,7 @@ from almoner.pages.sent_forms import SentForms
 from almoner.pages.sign_in.provider import BACK
 from almoner.pages.static_files import StaticFiles
 from almoner.processes import hooks as process_hooks
+from almoner.processes import lag as process_lag
 from almoner.resources import BY_NAME, RESOURCES
 from almoner.sandbox.serve import Sandbox
 from almoner.settings import Settings
@@ -370,7 +371,7 @@ def _pages(
             database,
             metrics,
             lambda: audit.dropped,
-            lambda: standing.exposition(database, lag.gauges, work.gauges),
+            lambda: standing.exposition(database, lag.gauges, work.gauges, process_lag.gauges),
             settings.metrics_token,
         ),
         *reference.routes(RESOURCES, settings.url, additions(settings)),

@@ -118,8 +118,9 @@ async def test_a_bearer_says_which_call_comes_again(
         for sent in (keyed, keyed, headers, headers)
     ]
     assert [answer.status_code for answer in answers] == [202, 200, 202, 202]
-    text = await partner.post("/integrations/called/hook", content=b"<xml>", headers=headers)
-    assert text.status_code == 400
+    for content in (b"<xml>", b"[" * 100_000, b'{"a":' * 900 + b"1" + b"}" * 900):
+        text = await partner.post("/integrations/called/hook", content=content, headers=headers)
+        assert text.status_code == 400
     async with place.database.transaction() as connection:
         assert (
             await hooks.HOOKS.set(connection, place.parts.box, place.environment, "called", "none")

@@ -161,3 +161,8 @@ def test_a_new_integration_is_a_package_whose_test_runs(run_command: Any, tmp_pa
         "new", "clinic_pull", "--folder", str(tmp_path), status=2
     )
     assert "small letters" in run_command("new", "Clinic Pull", "--folder", str(tmp_path), status=2)
+    # Words of Python, its library, Almoner, its own integrations, and what is installed.
+    for name in ("class", "async", "match", "json", "test", "almoner", "csv_drop", "msgspec"):
+        refused = run_command("new", name, "--folder", str(tmp_path), status=2)
+        assert "Choose another name" in " ".join(refused.split()), name
+        assert not (tmp_path / name).exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -433,3 +434,46 @@ async def test_a_task_goes_on_after_what_it_could_not_write_and_reads_what_other
     assert {task.status for task in await asyncio.to_thread(trial.run)} == {"succeeded"}
     assert read == ["Hopper", "left out", "Lovelace"]
     assert [{"last_name": row["last_name"]} for row in trial.rows["patients"]] == names
+
+
+async def test_many_items_are_begun_portion_by_portion_each_once_and_in_their_order(
+    place: Place,
+) -> None:
+    described, ran = Integration(name="many", title="Many"), list[int]()
+    numbers, portion = [*range(20), 3, 3], 5
+    place.parts = replace(place.parts, portion=portion)
+    open_at_once = []
+
+    @described.task()
+    async def run_many(task: Task) -> list[Any]:
+        outcomes = await task.each(item, numbers)
+        # What comes later may be more, and is not begun behind what was all of it.
+        rest = await task.each(item, [1, 2, *numbers] if ran.count(1) > 1 else [1, 2])
+        return [outcomes.succeeded, outcomes.failed, rest.succeeded]
+
+    @described.task(attempts=1)
+    async def item(task: Task, number: int) -> int:
+        rows = await place.rows(
+            "SELECT count(*) FROM work_steps WHERE environment_id = $1 AND state IN ('ready',"
+            " 'running')"
+        )
+        open_at_once.append(rows[0]["count"])
+        ran.append(number)
+        if number == 7:
+            raise IntegrationError("bad", "It is bad.")
+        return number
+
+    job = await place.run(described)
+    assert sorted(ran) == sorted([*numbers, 1, 2])
+    assert max(open_at_once) <= portion
+    assert (job["status"], job["counts"]) == ("failed", {"succeeded": 23, "failed": 2})
+    steps = await place.rows(
+        "SELECT args ->> 0 AS number, key FROM work_steps WHERE environment_id = $1 AND call = 1"
+        " ORDER BY place"
+    )
+    assert [int(step["number"]) for step in steps] == numbers
+    assert len({step["key"] for step in steps}) == len(numbers)
+    (top,) = await place.rows(
+        "SELECT result::text FROM work_steps WHERE environment_id = $1 AND parent_id IS NULL"
+    )
+    assert top["result"] == "[21,1,2]"

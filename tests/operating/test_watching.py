@@ -121,6 +121,13 @@ CASES: Final = (
         at=120,
     ),
     gauge("AlmonerWorkBehind", "almoner_work_oldest_seconds", "200x60", "10x60", QUEUE),
+    gauge(
+        "AlmonerProcessesBehind",
+        "almoner_process_lag_seconds",
+        "200x60",
+        "40x60",
+        {"environment": "1"},
+    ),
     gauge("AlmonerWorkFailed", "almoner_work_failed", "3x70 4x60", "3x130", QUEUE, at=90),
     gauge("AlmonerReadsLost", "almoner_audit_reads_dropped", "5x60", "0x60", JOB),
     Case(

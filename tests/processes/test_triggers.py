@@ -265,6 +265,7 @@ async def test_a_hook_sets_it_off_once_for_each_call_that_proves_itself(
     again = await partner.post(PATH, content=body, headers=signed(secret, body))
     assert (first.status_code, again.status_code) == (202, 200)
     assert first.json() == again.json()
+    deep = b"[" * 100_000
     wrong = {
         "another environment's patient": (body, signed(other, body), 404),
         "another body": (b"{}", signed(secret, body), 401),
@@ -272,6 +273,7 @@ async def test_a_hook_sets_it_off_once_for_each_call_that_proves_itself(
         "no proof": (body, {}, 401),
         "no patient": (b"{}", signed(secret, b"{}"), 400),
         "no JSON": (b"x", signed(secret, b"x"), 400),
+        "nested too deep": (deep, signed(secret, deep), 400),
         "no id": (b'{"patient_id": "x"}', signed(secret, b'{"patient_id": "x"}'), 404),
     }
     answers = {

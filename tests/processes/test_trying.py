@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from almoner.access.secrets import SecretBox
-from almoner.processes import oddest, trial
+from almoner.processes import clock, oddest, trial
+from almoner.processes.clock import ClockSpan
 from almoner.processes.lacking import Need
 from almoner.processes.oddest import Oddest
 from almoner.processes.webhooks import set_webhook
 from almoner.processes.would import Would
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.published_programs import design_of
+from almoner.workshop.trigger_design import Trigger
 from tests.processes.conftest import Place
 from tests.processes.test_acting import LOW, PROGRAM, answer, worker
 
@@ -205,8 +207,75 @@ async def test_each_problem_is_named_and_counted_and_gone_once_it_is_mended(plac
             " WHERE environment_id = $1",
             place.environment,
         )
-    assert await would_not_work() == {
-        no_coach: 2,
-        "The patient has not consented to automated SMS.": 1,
-    }
+    # The coach whom one action assigns is there for the next.
+    assert await would_not_work() == {"The patient has not consented to automated SMS.": 3}
     assert await place.firings() == []
+
+
+CHAINED = """
+  - name: welcome
+    when: {event: patient_created}
+    then:
+      - {do: assign_coach, role: coach}
+      - {do: send_message, message: Soon}
+      - {do: change_phase, phase: active}
+      - {do: change_phase, phase: graduated}
+  - name: before
+    when: {event: patient_created}
+    then:
+      - {do: send_message, message: Soon}
+      - {do: change_phase, phase: graduated}
+      - {do: assign_coach, role: coach}
+"""
+
+
+async def test_an_action_is_foreseen_after_those_before_it(place: Place) -> None:
+    await place.publish(PROGRAM + CHAINED)
+    await worker(place)
+    await place.patient()
+    async with place.database.connection() as connection:
+        design = await design_of(connection, place.environment, 1)
+    span = trial.last_days(1, datetime.now(UTC) + timedelta(minutes=1))
+    problems = {}
+    for process in design.processes:
+        tried = await trial.try_out(place.database, place.environment, design, process, span)
+        (would,) = tried.newest
+        problems[process.name] = would.problems
+    assert problems == {
+        "welcome": [],
+        "before": [
+            "The patient has no coach in whose name the message could be sent.",
+            "The phase graduated does not follow intake, in which the patient is.",
+        ],
+    }
+
+
+HOURLY = """
+  - name: hourly
+    when: {event: schedule, cron: "0 * * * *", zone: UTC}
+    then: [{do: give_task, task: survey}]
+"""
+
+
+async def test_a_schedule_is_tried_part_by_part_for_every_patient_and_moment(place: Place) -> None:
+    when = Trigger(event="schedule", cron="0 * * * *", zone="UTC")
+    first, last = datetime(2026, 10, 20, tzinfo=UTC), datetime(2027, 3, 20, tzinfo=UTC)
+    span, parts = ClockSpan(first, last), []
+    while span.first < last:
+        parts.append(clock.part(when, span, 24))
+        span = ClockSpan(parts[-1].last, last)
+    hours = (last - first) / timedelta(hours=1)
+    assert hours / 24 <= len(parts) <= hours / 24 + 2
+    assert all(part.last - part.first <= timedelta(hours=25) for part in parts)
+    await place.publish(PROGRAM + HOURLY)
+    for _ in range(3):
+        await place.patient()
+    async with place.database.connection() as connection:
+        design = await design_of(connection, place.environment, 1)
+    tried = [
+        (would.patient_id, would.happened_at)
+        async for would in trial.each_case(
+            place.database, place.environment, design, design.processes[0], span=(first, last)
+        )
+    ]
+    assert len(tried) == len(set(tried)) == 3 * hours

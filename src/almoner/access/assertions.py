@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from almoner.vocabulary import json_values
 from almoner.vocabulary.kinds import Guid
 
 SKEW: Final = 60  # seconds that a caller's clock may be off
@@ -104,8 +104,8 @@ def _fits(text: str, secret: bytes, registry: jws.JWSRegistry) -> bool:
 def _part(encoded: str, name: str) -> dict[str, Any]:
     try:
         raw = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-        value = msgspec.json.decode(raw)
-    except (binascii.Error, ValueError, msgspec.DecodeError, RecursionError):
+        value = json_values.from_outside(raw)
+    except (binascii.Error, ValueError):
         raise _invalid(f"The {name} of the assertion is not JSON in base64url.") from None
     if not isinstance(value, dict):
         raise _invalid(f"The {name} of the assertion is not a JSON object.")

@@ -28,6 +28,8 @@ from almoner.access.secrets import SecretBox
 from almoner.outbound import connections, targets
 from almoner.outbound.connections import RefusedError
 from almoner.outbound.targets import TargetError
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 
 SECONDS: Final = 600  # from the button to the way back
 SKEW: Final = 60  # seconds that the provider's clock may be off
@@ -384,9 +386,7 @@ async def _fetch(
     if status != 200:
         raise OidcError(f"the provider answered {status}")
     try:
-        value = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        raise OidcError("the provider's answer is not JSON") from None
-    if not isinstance(value, dict):
-        raise OidcError("the provider's answer is no JSON object")
+        value = json_values.object_from_outside(raw)
+    except JsonError:
+        raise OidcError("the provider's answer is no JSON object") from None
     return value, connections.are_inside(dialled)

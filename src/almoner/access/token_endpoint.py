@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import msgspec
 import structlog
 
 from almoner.access import assertions, clients, policy, tokens
@@ -20,6 +19,8 @@ from almoner.access.secrets import SealError, SecretBox
 from almoner.access.throttle import Throttle
 from almoner.database import Database
 from almoner.errors import ApiError, problem, problem_objects
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_SECONDS: Final = 3600
@@ -240,8 +241,8 @@ def _parameters(body: bytes, content_type: str) -> dict[str, str]:
 
 def _from_json(body: bytes) -> dict[str, str]:
     try:
-        members = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        members = json_values.object_from_outside(body)
+    except JsonError:
         raise GrantError("invalid_request", "The body is not valid JSON.") from None
     known = {name: members[name] for name in _PARAMETERS if members.get(name) is not None}
     for name, value in known.items():

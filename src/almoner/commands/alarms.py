@@ -13,6 +13,7 @@ from almoner.commands.session import called
 from almoner.database import Connection
 from almoner.notifications import lag
 from almoner.operations import database_gauges
+from almoner.processes import lag as process_lag
 from almoner.work import standing as work
 
 
@@ -52,6 +53,16 @@ ALARMS: Final = (
         mend="Does a worker run (almoner worker)? See: {almoner} integration list",
     ),
     Alarm(
+        looked_at="processes",
+        title="Processes",
+        gauge="almoner_process_lag_seconds",
+        most=120,
+        calm="What sets processes off is read within 2 minutes.",
+        words="what happened {value:.0f} s ago has not been read for processes",
+        mend="Does a worker run (almoner worker)? Failures in the inbox of whoever administers, and"
+        " its log, say what keeps it.",
+    ),
+    Alarm(
         looked_at="transaction ids",
         title="Transaction ids",
         gauge="almoner_database_transaction_age",
@@ -76,7 +87,7 @@ ALARMS: Final = (
 
 async def findings(connection: Connection) -> AsyncIterator[Finding]:
     """One of each alarm."""
-    reads = (lag.gauges, work.gauges, database_gauges.gauges)
+    reads = (lag.gauges, work.gauges, process_lag.gauges, database_gauges.gauges)
     families = {family.name: family for read in reads for family in await read(connection)}
     for alarm in ALARMS:
         values = [sample.value for sample in families[alarm.gauge].samples]

@@ -149,7 +149,9 @@ async def set_settings(
 @acting(_SEE)
 async def run(
     name: NAME,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when the job has ended, however it did.")
+    ] = False,
     environment: ENVIRONMENT = None,
 ) -> Answer:
     """Begin a job of an integration. It is done by `almoner worker`, or a server with

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from almoner.errors import SettingError
+from almoner.integrations.installed import installed
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _PROJECT: Final = """\
@@ -145,6 +148,12 @@ def files(name: str) -> dict[str, str]:
     }
 
 
+def _is_taken(name: str) -> bool:
+    """Whether a package of this name could not be imported, or would hide another."""
+    is_word = keyword.iskeyword(name) or keyword.issoftkeyword(name)
+    return is_word or name in installed() or find_spec(name) is not None
+
+
 def write(folder: Path, name: str) -> Path:
     """Makes the package in a new folder. Raises SettingError where the name does not fit or the
     folder is there.
@@ -156,6 +165,11 @@ def write(folder: Path, name: str) -> Path:
     package = folder / name
     if package.exists():
         raise SettingError(f"{package} is there already. Choose another name or --folder.")
+    if _is_taken(name):
+        raise SettingError(
+            f"{name} is a word of Python, or a package or an integration that is installed already."
+            f" Choose another name, as {name}_pull."
+        )
     for path, text in files(name).items():
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")

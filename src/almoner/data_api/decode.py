@@ -31,7 +31,6 @@ from almoner.vocabulary.fields import (
 from almoner.vocabulary.kinds import Kind, Problems
 
 _KEYS = re.compile(rb'"[ \t\r\n]*:')
-DEEPEST = 64
 # Stands for a number that cannot be kept while its place is looked for.
 _NONE = Decimal("NaN")
 
@@ -50,10 +49,12 @@ def json_object(raw: bytes) -> Row:
         raise problem(
             "parse_exception", "The body is not a JSON object. Send an object, in braces.", path="."
         )
-    depth, keys = _measured(value)
-    if depth > DEEPEST:
+    depth, keys = json_values.measured(value)
+    if depth > json_values.DEEPEST:
         raise problem(
-            "parse_exception", f"The body is nested deeper than {DEEPEST} levels.", path="."
+            "parse_exception",
+            f"The body is nested deeper than {json_values.DEEPEST} levels.",
+            path=".",
         )
     # Each key is followed by a colon: fewer keys than such places, and one may have been given
     # twice.
@@ -126,24 +127,6 @@ def _beyond(value: Any, path: str) -> Iterator[str]:
     elif type(value) is list:
         for number, item in enumerate(value):
             yield from _beyond(item, f"{path}[{number}]")
-
-
-def _measured(value: Any) -> tuple[int, int]:
-    """How deep a value is, and how many keys it has at every depth; no further than one level too
-    deep.
-    """
-    depth, keys, level = 0, 0, [value]
-    while level and depth <= DEEPEST:
-        depth += 1
-        below: list[Any] = []
-        for inner in level:
-            if type(inner) is dict:
-                keys += len(inner)
-                below += inner.values()
-            else:
-                below += inner
-        level = [inner for inner in below if type(inner) in (dict, list)]
-    return depth, keys
 
 
 def values(

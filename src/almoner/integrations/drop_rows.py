@@ -7,14 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from almoner.data_api.declare import Resource
 from almoner.data_api.declare import Row as Fields
 from almoner.integrations.drop_files import REASON, Row
 from almoner.vocabulary import json_values
 from almoner.vocabulary.choices import Several
 from almoner.vocabulary.fields import Field, Shape
+from almoner.vocabulary.json_values import JsonError
 from almoner.vocabulary.kinds import Boolean, Json, Kind, Texts
 from almoner.vocabulary.numbers import Integer, Number, Seconds
 
@@ -124,8 +123,8 @@ def _value(kind: Kind, cell: str, column: str) -> Any:
         return [part.strip() for part in text.split(";") if part.strip()]
     if isinstance(kind, Integer | Number | Json | Texts | Several):
         try:
-            return json_values.decode(text)
-        except (ValueError, msgspec.DecodeError):
+            return json_values.from_outside(text)
+        except JsonError:
             raise BadRowError(
                 (column, f"{_EXPECTED.get(type(kind), 'JSON')} is expected")
             ) from None

@@ -30,7 +30,7 @@ from almoner.integrations.declare import (
 from almoner.integrations.http import GuardedHttp
 from almoner.integrations.installed import Configured
 from almoner.integrations.store import ScopedStore
-from almoner.integrations.task import CalledTaskError, Task, TaskRows, Waiting
+from almoner.integrations.task import PORTION, CalledTaskError, Task, TaskRows, Waiting
 from almoner.outbound.http import HttpClient
 from almoner.work import backoff, queries
 from almoner.work.step import BLOCKED, DONE, FAILED, REFUSED, Outcome, Step, StepRun
@@ -41,7 +41,9 @@ _IS_PATIENT: Final = "SELECT EXISTS (SELECT FROM patients WHERE environment_id =
 
 @dataclass(frozen=True, slots=True)
 class IntegrationParts:
-    """What the tasks of every integration are given their parts from."""
+    """What the tasks of every integration are given their parts from. ``portion``: so many tasks
+    of a fan-out are created in one transaction.
+    """
 
     database: Database
     store: Store
@@ -49,6 +51,7 @@ class IntegrationParts:
     audit: ReadAudit
     box: SecretBox
     client: HttpClient
+    portion: int = PORTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,7 @@ class IntegrationHandler:
             settings=configured.settings,
             store=store,
             http=GuardedHttp(parts.client, run),
+            portion=parts.portion,
         )
 
     def _failed(

@@ -25,6 +25,8 @@ from almoner.errors import problem
 from almoner.integrations import calls, jobs
 from almoner.integrations.declare import Integration
 from almoner.integrations.installed import sealed_for
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 
 _SAVE: Final = """
 UPDATE integrations SET hook_way = $3, hook_sealed = $4, changed_at = clock_timestamp()
@@ -94,6 +96,6 @@ def _args(integration: Integration, body: bytes) -> list[Any]:
     if not integration.top.takes:
         return []
     try:
-        return [msgspec.json.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise problem("bad_request", "The body is not JSON.") from None
+        return [json_values.from_outside(body)]
+    except JsonError as error:
+        raise problem("bad_request", f"The body cannot be read as JSON: {error}.") from None

@@ -5,15 +5,20 @@ Nobody is waited for with a transaction open (decision 23).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID, uuid5
 
 import msgspec
 
 from almoner.integrations.declare import IntegrationError, TemporaryError
 from almoner.outbound.http import HttpClient, SendError, TooLongError
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 from almoner.work.step import StepRun
 
 LONGEST: Final = 4 * 1024 * 1024
@@ -30,10 +35,12 @@ class HttpResponse:
     def json(self) -> Any:
         """The body as JSON. Raises IntegrationError where it is none."""
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            return json_values.from_outside(self.body)
+        except JsonError as error:
             raise IntegrationError(
-                "malformed_response", "The partner's answer is not JSON.", status=self.status
+                "malformed_response",
+                f"The partner's answer cannot be read as JSON: {error}.",
+                status=self.status,
             ) from None
 
     def well(self) -> HttpResponse:
@@ -52,8 +59,10 @@ class HttpResponse:
 
 
 class GuardedHttp:
-    """Sends requests for one task. POST, PUT and DELETE carry ``Idempotency-Key``, which is the
-    same in each try of the task, and when it is run again with what it was given.
+    """Sends requests for one task. Each POST carries an ``Idempotency-Key`` of its own, made of
+    where it goes, what it says and how often the task has said just that: the same in each try of
+    the task, and when it is run again with what it was given. Who sends the time of the try along
+    gives the key as a header.
 
     Raises TemporaryError where there is no answer, IntegrationError where nothing may be sent there
     or the answer is too long."""
@@ -61,6 +70,7 @@ class GuardedHttp:
     def __init__(self, client: HttpClient, run: StepRun) -> None:
         self._client = client
         self._run = run
+        self._posts: Counter[str] = Counter()
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
         """The answer to a GET."""
@@ -82,6 +92,11 @@ class GuardedHttp:
             )
         return await self._send("POST", url, named, body)
 
+    def _key(self, to: str, body: bytes) -> str:
+        content = f"{to} {sha256(body).hexdigest()}"
+        self._posts[content] += 1
+        return str(uuid5(UUID(self._run.step.effects_key), f"{content} {self._posts[content]}"))
+
     async def _send(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> HttpResponse:
@@ -91,7 +106,7 @@ class GuardedHttp:
                 " transaction is open."
             )
         if method != "GET":
-            headers["Idempotency-Key"] = self._run.step.effects_key
+            headers.setdefault("Idempotency-Key", self._key(f"{method} {url}", body or b""))
         try:
             answer = await self._client.send(method, url, headers, body, LONGEST)
         except TooLongError as error:

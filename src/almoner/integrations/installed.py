@@ -94,9 +94,13 @@ async def configure(
     """
     row = await connection.fetchrow(_READ, environment_id, integration.name)
     values = _values(row, box, environment_id, integration.name) | dict(changed)
-    settings_as_set = _converted(integration, values)
-    every = msgspec.to_builtins(settings_as_set)
-    scopes = scopes_for(integration, settings_as_set)
+    every: dict[str, Any] = {}
+    scopes: tuple[str, ...] = ()
+    # Who only switches off what was never set up needs no settings for that.
+    if enabled or values:
+        settings_as_set = _converted(integration, values)
+        every = msgspec.to_builtins(settings_as_set)
+        scopes = scopes_for(integration, settings_as_set)
     grants.require(by.holds, Grant(scopes))
     values = {name: every[name] for name in values}
     secret = {name: values.pop(name) for name in integration.secrets if name in values}

@@ -51,6 +51,12 @@ SELECT DISTINCT ON (queue) * FROM ({_JOBS}) AS jobs ORDER BY queue, created_at D
 """
 _LISTED: Final = f"{_JOBS} ORDER BY t.created_at DESC, s.job_id LIMIT $3 OFFSET $4"
 _QUEUE: Final = "SELECT queue FROM work_steps WHERE environment_id = $1 AND job_id = $2 LIMIT 1"
+# What else waits to be done is no job of an integration, and has no row of a task.
+_IS_JOB: Final = """
+SELECT EXISTS (SELECT FROM work_steps s
+  JOIN integration_tasks t ON t.environment_id = s.environment_id AND t.id = s.id
+  WHERE s.environment_id = $1 AND s.job_id = $2)
+"""
 _TOP: Final = """
 SELECT id::text FROM work_steps WHERE environment_id = $1 AND job_id = $2 AND parent_id IS NULL
 """
@@ -112,7 +118,7 @@ async def show(
     """A job: the status of the whole, how many tasks have which, and the tasks, the failed ones
     first; those of earlier runs where ``earlier`` asks for them. Raises a 404 ApiError.
     """
-    queue = await _queue(connection, environment_id, job_id)
+    queue = await _integration(connection, environment_id, job_id)
     rows = await connection.fetch(_TASKS, environment_id, job_id, LONGEST_LIST, earlier)
     tasks = [
         dict(row) | {"errors": json_values.decode(row["errors"]) if row["errors"] else []}
@@ -175,7 +181,7 @@ async def cancel_within(
     connection: Connection, store: Store, tasks: Resource, environment_id: int, job_id: str, by: By
 ) -> int:
     """The same in the transaction that the connection is in."""
-    name = await _queue(connection, environment_id, job_id)
+    name = await _integration(connection, environment_id, job_id)
     was = await queries.cancel(connection, environment_id, job_id)
     begun = sorted(task_id for task_id, state in was.items() if state != READY)
     top = await connection.fetchval(_TOP, environment_id, job_id)
@@ -205,6 +211,7 @@ async def retry(
     """
     states = WRONG_BY_ITSELF if failed_only else UNSUCCESSFUL
     async with database.transaction() as connection:
+        await _integration(connection, environment_id, job_id)
         return await retry_within(
             connection, store, tasks, environment_id, job_id, states=states, by=by
         )
@@ -252,6 +259,13 @@ async def _queue(connection: Connection, environment_id: int, job_id: str) -> st
     except ValueError:
         queue = None
     if queue is None:
+        raise problem("not_found", "There is no job with this id.")
+    return queue
+
+
+async def _integration(connection: Connection, environment_id: int, job_id: str) -> str:
+    queue = await _queue(connection, environment_id, job_id)
+    if not await connection.fetchval(_IS_JOB, environment_id, job_id):
         raise problem("not_found", "There is no job with this id.")
     return queue
 

@@ -26,6 +26,9 @@ from almoner.work.step import DONE, OPEN, NewStep, Step, StepRun
 
 # Rows of one statement: more of them take no less time each.
 _BATCH: Final = 5_000
+# Tasks that are created in one transaction, in some four seconds: while it is open, nobody reads
+# what comes after it in the log.
+PORTION: Final = 10_000
 ItemT = TypeVar("ItemT")
 
 
@@ -94,6 +97,7 @@ class Task:
         settings: Any,
         store: ScopedStore,
         http: GuardedHttp,
+        portion: int = PORTION,
     ) -> None:
         self.id = run.step.id
         self.job_id = run.step.job_id
@@ -105,6 +109,7 @@ class Task:
         self._integration = integration
         self._run = run
         self._rows = rows
+        self._portion = portion
         self._calls = 0
 
     def about(self, user_id: str) -> None:
@@ -137,17 +142,21 @@ class Task:
     ) -> Outcomes:
         """One task for each item, side by side; how they ended, once all of them have.
 
-        One that fails keeps no other from going on.
+        One that fails keeps no other from going on. Of more than ten thousand items the next are
+        begun once those before have ended, each portion in a transaction of its own: they have to
+        be the same, and in the same order, each time the task is begun anew.
         """
         number, kind = self._next_call(), self._integration.kinds[function.__name__]
         async with self._looking() as connection:
             steps, opened, succeeded = await queries.counted(connection, self._run.step, number)
-        if not steps and items:
-            keys = _keys(self._run.step, number, kind.name, items)
-            calls = [([item], list(ref_ids(item))) for item in items]
-            await self._create(kind.name, number, calls, keys)
-            raise Waiting
         if opened:
+            raise Waiting
+        # What was created in full portions goes on behind them; anything else was all of it.
+        if steps < len(items) and steps % self._portion == 0:
+            end = steps + self._portion
+            keys = _keys(self._run.step, number, kind.name, items[:end])[steps:]
+            calls = [([item], list(ref_ids(item))) for item in items[steps:end]]
+            await self._create(kind.name, number, calls, keys, first=steps)
             raise Waiting
         return Outcomes(succeeded, steps - succeeded)
 
@@ -181,11 +190,12 @@ class Task:
         number: int,
         calls: Sequence[tuple[list[Any], list[str]]],
         keys: Sequence[str],
+        first: int = 0,
     ) -> None:
         step = self._run.step
         new = [
             NewStep(new_id(), kind, args, number, place, key=key)
-            for place, ((args, _), key) in enumerate(zip(calls, keys, strict=True))
+            for place, ((args, _), key) in enumerate(zip(calls, keys, strict=True), first)
         ]
         connection = await self._run.transaction()
         tasks = [(new_step.id, ref_ids) for new_step, (_, ref_ids) in zip(new, calls, strict=True)]

@@ -20,6 +20,8 @@ from joserfc.jwk import OctKey
 from almoner.access.secrets import SealError, SecretBox
 from almoner.notifications.subscription import TOKEN_EXCHANGE, Subscription
 from almoner.outbound.http import HttpAnswer, HttpClient, SendError
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 
 SCOPE: Final = "welkin"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -163,8 +165,8 @@ def _terms(subscription: Subscription) -> tuple[Any, ...]:
 def _granted(answer: HttpAnswer) -> tuple[str, float]:
     """The token of an answer and how many seconds it lives. Raises AuthenticationError."""
     try:
-        decoded = msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded = json_values.from_outside(answer.body)
+    except JsonError:
         decoded = None
     values = decoded if isinstance(decoded, dict) else {}
     if not 200 <= answer.status < 300:

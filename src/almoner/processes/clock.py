@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from almoner.database import Connection
@@ -247,6 +248,12 @@ def _ticks(when: Trigger, span: ClockSpan) -> Iterator[datetime]:
     while tick <= span.last:
         yield tick
         tick = cron.following(when.cron, when.zone, tick)
+
+
+def part(when: Trigger, span: ClockSpan, most: int) -> ClockSpan:
+    """The first part of a span, in which a schedule comes so many times at most."""
+    ticks = list(islice(_ticks(when, span), most))
+    return ClockSpan(span.first, ticks[-1]) if len(ticks) == most else span
 
 
 def _event(when: Trigger, patient_id: str, at: datetime, of: str) -> Event:

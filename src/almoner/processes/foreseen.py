@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from almoner.processes.facts import FactRows
@@ -55,8 +55,9 @@ class Case:
 
 
 async def foreseen(case: Case, process: Process, missing: Sequence[Need]) -> list[str]:
-    """Why actions could not be done, in their order. ``missing`` is what the process needs that the
-    environment does not have.
+    """Why actions could not be done, in their order, each after those before it: a coach that one
+    assigns is there for the next. ``missing`` is what the process needs that the environment does
+    not have.
     """
     lacking = {need.place: need.text for need in missing}
     problems = []
@@ -68,7 +69,18 @@ async def foreseen(case: Case, process: Process, missing: Sequence[Need]) -> lis
             problem = await _OF[action.do](case, action)
         if problem:
             problems.append(problem)
+        else:
+            case = replace(case, patient=_after(action, case.patient))
     return problems
+
+
+def _after(action: ProcessAction, patient: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The patient as an action leaves them, as far as later ones ask."""
+    if action.do == "assign_coach":
+        return {**patient, "coach_id": "assigned"}
+    if action.do == "change_phase":
+        return {**patient, "phase": action.phase}
+    return patient
 
 
 async def _of_message(case: Case, action: ProcessAction) -> str:

@@ -24,6 +24,8 @@ from almoner.data_api.writes import new_id
 from almoner.database import Connection, Database
 from almoner.errors import problem
 from almoner.processes.events import Event
+from almoner.vocabulary import json_values
+from almoner.vocabulary.json_values import JsonError
 
 _DAYS: Final = 100
 _SAVE: Final = """
@@ -145,8 +147,8 @@ def route(
 async def _patient(connection: Connection, environment_id: int, body: bytes) -> str:
     """The patient that a call names. Raises a 400 or 404 ApiError."""
     try:
-        named = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        named = json_values.from_outside(body)
+    except JsonError:
         raise problem("bad_request", f"The body is not JSON. {_EXPECTED}") from None
     if not isinstance(named, dict):
         raise problem("bad_request", _EXPECTED)

@@ -34,6 +34,8 @@ from almoner.workshop.trigger_design import Trigger
 # So many changes, and so many patients whose time is looked at, are a part.
 BATCH: Final = 2_000
 PATIENTS: Final = 100
+# Of a schedule, the moments that are looked at together.
+TICKS: Final = 24
 MOST_DAYS: Final = 3_650
 MOST_NEWEST: Final = 200
 _DAY: Final = timedelta(days=1)
@@ -250,6 +252,25 @@ class _Clock(_EventSource):
         return batch
 
 
+class _Schedule(_EventSource):
+    """What a schedule brings: a part of the time after the other, each patients by patients, so
+    that it takes the same memory however often it comes.
+    """
+
+    _after: str | None = None
+
+    async def read(self, connection: Connection) -> list[Event]:
+        span = clock.part(self._when, clock.ClockSpan(self._first, self._last), TICKS)
+        batch, self._after = await clock.events(
+            connection, self._environment_id, self._when, span, after=self._after, most=PATIENTS
+        )
+        self.done += PATIENTS
+        if self._after is None:
+            self._first, self.is_over = span.last, span.last >= self._last
+            self._reached(span.last, 0)
+        return batch
+
+
 class _Daily(_EventSource):
     """What is looked up by its time, day by day."""
 
@@ -280,6 +301,8 @@ class _Calls(_Daily):
 
 
 def _source_of(when: Trigger) -> type[_EventSource]:
+    if when.event == "schedule":
+        return _Schedule
     if clock.follows(when):
         return _Clock
     return {"appointment_ahead": _Daily, "hook_called": _Calls}.get(str(when.event), _LogEvents)

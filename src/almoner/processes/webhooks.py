@@ -36,7 +36,7 @@ ISSUER: Final = "almoner"
 CALL_ATTEMPTS: Final = 12
 # How often one that a pause holds looks whether it still does, in seconds; the end of the pause has
 # it look at once.
-_HELD: Final = 30.0
+_LOOK_AGAIN: Final = 30.0
 # What a receiver may answer that another try may change.
 _PASSING: Final = (408, 425, 429)
 _SET: Final = """
@@ -193,7 +193,7 @@ class WebhookCaller:
                 return Outcome(DONE)
             about = (firing.process, firing.patient_id)
             if await pauses.is_paused(connection, step.environment_id, *about):
-                return Outcome(READY, wait=_HELD, untried=True)
+                return Outcome(READY, wait=_LOOK_AGAIN, untried=True)
         if row is None:
             return _failed(REFUSED, "webhook_unknown", unknown(name))
         key = f"{firing.id}-{step.args['place']}"

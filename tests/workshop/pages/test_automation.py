@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.async_api import expect
 
+from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
@@ -176,6 +177,27 @@ async def test_a_process_is_tried_as_it_is_drafted_before_it_is_published(
         )
 
 
+async def test_a_process_that_is_gone_is_listed_and_resumed(
+    people: People, database: Database
+) -> None:
+    environment, elsewhere = [await new_environment(database) for _ in range(2)]
+    async with database.transaction() as connection:
+        for of, name in ((environment, "retired"), (elsewhere, "of_others")):
+            await pauses.pause(connection, of, "process", name, by=AT_THE_TERMINAL)
+    async with database.connection() as connection:
+        await publish(connection, environment, kiwi_health.source(), "test")
+    async with await people(environment, "designer") as designer:
+        page = Document(await designer.get(PATH))
+        assert not page.mentions("of_others")
+        row = page.row("retired")
+        assert "gone from the program" in row
+        assert not page.links(to=f"{PATH}/try/retired")
+        assert (await designer.send_form(PATH, do="pause", process="never")).status_code == 404
+        await designer.send_form(PATH, do="pause", process="retired")
+        await designer.send_form(PATH, do="resume", process="retired")
+        assert not Document(await designer.get(PATH)).mentions("retired")
+
+
 async def test_the_editor_shows_what_goes_with_the_trigger_and_the_action_that_are_chosen(
     people: People, database: Database, screens: Screens
 ) -> None:
@@ -184,7 +206,7 @@ async def test_the_editor_shows_what_goes_with_the_trigger_and_the_action_that_a
         await publish(connection, environment, kiwi_health.source(), "test")
     async with await people(environment, "designer") as designer:
         process = Document(await designer.get(PATH)).row("Low mood When Mood check is finished")
-        assert "0 done, 0 waiting, 0 held, 0 failed" in process
+        assert "0 done, 0 failed. Now: 0 waiting, 0 held" in process
         page = await screens(designer)
         await page.goto("/workshop/processes/low_mood")
         await expect(page.locator("[name='when.assessment']")).to_have_value("mood_check")
