@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -21,6 +21,7 @@ from almoner.access import accounts, clients, created_by, worker_events
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.cli import app
 from almoner.database import Database
+from almoner.portal.admin_access import wording
 from almoner.workshop import kiwi_health
 from almoner.workshop.program_file import parse
 from almoner.workshop.publish import publish
@@ -181,14 +182,41 @@ async def test_the_page_says_who_did_what_to_what(
     )
     await maker.send_form("/workshop/environments", name="trial")
     page = await admin.get("/admin/access")
-    assert Document(page).row("Client made: client Ware <b>house</b> Mia Maker")
-    assert "Environment made: environment" in Document(page).main()
-    assert "Program published: program" in Document(page).main()
-    assert "Whoever runs the server" in Document(page).main()
+    row = Document(page).row("Mia Maker made the client Ware <b>house</b>")
+    assert "Patients (read)" in row
+    assert row.mentions("patients.read")
+    assert Document(page).row("Mia Maker made the environment")
+    assert Document(page).row("Whoever runs the server published the program")
     async with await people(admin.environment_id, "coach") as coach:
         assert (await coach.get("/admin/access")).status_code == 403
     async with await people(await new_environment(database), "admin") as stranger:
         assert not Document(await stranger.get("/admin/access?show=all")).mentions("Mia Maker")
+
+
+async def test_it_narrows_by_who_whose_account_what_and_when(
+    admin: Person, maker: Person, people: People, database: Database
+) -> None:
+    await maker.send_form("/workshop/environments", name="trial")
+    await admin.send_form(f"/admin/workers/{maker.worker_id}/roles", ("roles", "coach"))
+    log = "/admin/access"
+    assert set(get_args(worker_events.Kind)) == set(wording.SENTENCES)
+    assert {*wording.SENTENCES} == {
+        kind for group in wording.GROUPS for kind in wording.kinds_of(group)
+    }
+    theirs = Document(await admin.get(f"{log}?actor=worker:{maker.worker_id}"))
+    assert theirs.row("Mia Maker made the environment")
+    assert theirs.lacks("row", "Whoever runs the server published the program")
+    account = Document(await admin.get(f"{log}?worker={maker.worker_id}"))
+    assert account.row("You set the roles of Mia Maker: Coach")
+    assert account.lacks("row", "Mia Maker made the environment")
+    program = Document(await admin.get(f"{log}?kind=program"))
+    assert program.row("Whoever runs the server published the program")
+    assert program.lacks("row", "You set the roles of Mia Maker: Coach")
+    then = Document(await admin.get(f"{log}?begin=2001-01-01&end=2001-01-02"))
+    assert then.lacks("row", "You set the roles of Mia Maker: Coach")
+    wrong = await admin.get(f"{log}?begin=2001-01-02&end=2001-01-01")
+    assert wrong.status_code == 400
+    assert Document(wrong).field("end").error
 
 
 async def command(dsn: str, home: Path, *words: str) -> Any:

@@ -36,9 +36,28 @@ async def stored(book: Book, worker: Person) -> list[list[int]]:
     return await book.value(sql, worker.worker_id) or []
 
 
-async def save(person: Person, of: Person, **values: str) -> Any:
-    fields = {f"day{n}": "" for n in range(7)} | {f"was{n}": "" for n in range(7)} | values
-    return await person.send_form(f"/calendar/hours/{of.worker_id}", **fields)
+def week(**days: str) -> list[tuple[str, str]]:
+    """The form of a week: ``day0="9-12:30, 13.30-17"``, and ``was0`` where a day was another."""
+    pairs = [(f"was{n}", days.get(f"was{n}", "")) for n in range(7)]
+    for name, text in days.items():
+        number = name.removeprefix("day")
+        if number == name:
+            continue
+        pairs += [(f"on{number}", "yes")]
+        for span in text.split(", "):
+            start, _, end = span.partition("-")
+            pairs += [(f"from{number}", start), (f"typed_time.from{number}", "yes")]
+            pairs += [(f"to{number}", end), (f"typed_time.to{number}", "yes")]
+    return pairs
+
+
+async def save(person: Person, of: Person, *more: tuple[str, str], **days: str) -> Any:
+    return await person.send_form(f"/calendar/hours/{of.worker_id}", *week(**days), *more)
+
+
+def spans(page: Document, day: int) -> list[tuple[str, str]]:
+    """From when until when a day of the page has hours."""
+    return list(zip(*(page.field(f"{end}{day}").values for end in ("from", "to")), strict=True))
 
 
 async def test_working_hours_are_saved_as_typed_and_shown_again(
@@ -46,25 +65,68 @@ async def test_working_hours_are_saved_as_typed_and_shown_again(
 ) -> None:
     await book.hours(chief, (3, 600, 660))
     assert (
-        await save(coach, coach, day0="9-12:30, 13.30 to 17", day1="8:00-12:00")
+        await save(coach, coach, day0="9-12:30, 13.30-17", day1="8:00-24:00")
     ).status_code == 303
-    assert await stored(book, coach) == [[0, 540, 750], [0, 810, 1020], [1, 480, 720]]
-    page = (await coach.get(f"/calendar/hours/{coach.worker_id}")).text
-    assert Document(page).field("day0").value == "09:00-12:30, 13:30-17:00"
+    assert await stored(book, coach) == [[0, 540, 750], [0, 810, 1020], [1, 480, 1440]]
+    page = Document(await coach.get(f"/calendar/hours/{coach.worker_id}"))
+    assert spans(page, 0) == [("09:00", "12:30"), ("13:30", "17:00")]
+    assert spans(page, 1) == [("08:00", "24:00")]
+    assert (page.field("on0").value, page.field("on2").value) == ("yes", "")
     assert await stored(book, chief) == [[3, 600, 660]]
-    assert "US Eastern" in Document(page).main()
+    assert "US Eastern" in page.form(f"/calendar/hours/{coach.worker_id}")
 
 
 async def test_a_wrong_day_keeps_what_was_typed_and_saves_nothing(
     book: Book, coach: Person
 ) -> None:
-    answer = await save(coach, coach, day0="9-12", day2="17-9", day4="sometimes")
+    wrong = {
+        "day1": "-",
+        "day2": "17-9",
+        "day3": "9-",
+        "day4": "9-sometimes",
+        "day5": "9-12, 11-13",
+        "day6": ", ".join(f"{n}:00-{n}:30" for n in range(7)),
+    }
+    answer = await save(coach, coach, day0="9-12", **wrong)
     assert answer.status_code == 400
-    assert "ends before it begins" in re.findall(r'id="day2-error">([^<]*)', answer.text)[0]
-    assert "no span of time" in re.findall(r'id="day4-error">([^<]*)', answer.text)[0]
-    assert Document(answer).field("day4").value == "sometimes"
-    assert Document(answer).field("day0").value == "9-12"
+    page = Document(answer)
+    errors = {day: page.field(f"from{day[-1]}").error for day in wrong}
+    assert "untick the day" in errors["day1"]
+    assert "ends before it begins" in errors["day2"]
+    assert "until when" in errors["day3"]
+    assert "sometimes" in errors["day4"]
+    assert "overlap" in errors["day5"]
+    assert "at most 6" in errors["day6"]
+    assert not page.field("from0").error
+    assert spans(page, 4) == [("09:00", "sometimes")]
     assert await stored(book, coach) == []
+
+
+async def test_a_day_is_turned_off_and_copied_to_others_without_a_script(
+    book: Book, coach: Person
+) -> None:
+    days = {"day0": "9-12, 13-17", "day1": "10-11"}
+    await save(coach, coach, **days)
+    was = {"was0": "09:00-12:00, 13:00-17:00", "was1": "10:00-11:00"}
+    copied = await save(
+        coach, coach, ("do", "copy:0"), ("copy0", "2"), ("copy0", "4"), **days, **was
+    )
+    page = Document(copied)
+    assert spans(page, 2) == spans(page, 4) == spans(page, 0)
+    assert [bool(page.field(f"on{n}").value) for n in range(7)] == [True] * 3 + [False, True] + [
+        False
+    ] * 2
+    more = Document(await save(coach, coach, ("do", "more:1"), **days, **was))
+    assert spans(more, 1) == [("10:00", "11:00"), ("", "")]
+    less = Document(await save(coach, coach, ("do", "less:0:0"), **days, **was))
+    assert spans(less, 0) == [("13:00", "17:00")]
+    nowhere = Document(await save(coach, coach, ("do", "copy:0"), **days, **was))
+    assert nowhere.field("from0").error
+    assert await stored(book, coach) == [[0, 540, 720], [0, 780, 1020], [1, 600, 660]]
+    # What stands in a day that is off is not saved.
+    off = [pair for pair in week(**days, **was) if pair[0] != "on0"]
+    assert (await coach.send_form(f"/calendar/hours/{coach.worker_id}", *off)).status_code == 303
+    assert await stored(book, coach) == [[1, 600, 660]]
 
 
 async def test_what_somebody_else_saved_meanwhile_is_told_and_not_overwritten_unseen(
@@ -73,7 +135,7 @@ async def test_what_somebody_else_saved_meanwhile_is_told_and_not_overwritten_un
     await save(chief, coach, day0="10:00-11:00")
     answer = await save(coach, coach, day0="9-12", day1="9-12")
     assert answer.status_code == 400
-    assert "Somebody changed this to 10:00-11:00 meanwhile" in Document(answer).field("day0").error
+    assert "Somebody changed this to 10:00-11:00 meanwhile" in Document(answer).field("from0").error
     assert await stored(book, coach) == [[0, 600, 660]]
     assert (await save(coach, coach, day0="9-12", was0="10:00-11:00")).status_code == 303
     assert await stored(book, coach) == [[0, 540, 720]]

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almoner.pages import parsing
-from almoner.portal.calendar import hours_page, layout, time_form, views, zones
+from almoner.portal.calendar import layout, time_form, views, week_form, zones
 from almoner.portal.calendar.queries import Absence, CalendarEvent, CalendarWorker
 from almoner.portal.calendar.time_form import TypedTime
+from almoner.portal.calendar.week_form import SpanFields, Weekday
 from almoner.vocabulary import clocks
 from almoner.vocabulary.working_hours import Hours, Span
 
@@ -157,41 +158,32 @@ def test_working_hours_keep_their_time_of_day_when_the_clocks_change() -> None:
     ]
 
 
+def day(*spans: tuple[str, str], is_on: bool = True) -> Weekday:
+    fields = tuple(SpanFields(*span) for span in spans)
+    return Weekday(number=0, name="Monday", is_on=is_on, spans=fields, was="")
+
+
 @pytest.mark.parametrize(
-    ("text", "spans"),
+    ("hours", "spans"),
     [
-        ("", []),
-        ("9-12", [(540, 720)]),
-        ("13:30–17, 9:00 to 12.30", [(540, 750), (810, 1020)]),
-        ("0:00-24:00", [(0, 1440)]),
-        ("8-12 and 13-16", [(480, 720), (780, 960)]),
+        (day(("9", "17"), is_on=False), []),
+        (day(("9", "12"), ("", "")), [(540, 720)]),
+        (day(("13:30", "17"), ("9:00", "12.30")), [(540, 750), (810, 1020)]),
+        (day(("0:00", "24:00")), [(0, 1440)]),
+        (day(("18:00", "00:00")), [(1080, 1440)]),
     ],
 )
 def test_working_hours_are_taken_as_people_write_them(
-    text: str, spans: list[tuple[int, int]]
+    hours: Weekday, spans: list[tuple[int, int]]
 ) -> None:
-    assert hours_page.parsed(text) == (spans, "")
-    assert hours_page.parsed(hours_page.in_words(spans)) == (spans, "")
-
-
-@pytest.mark.parametrize(
-    ("hours", "expected"),
-    [
-        ("all day", "no span of time"),
-        ("17-9", "ends before it begins"),
-        ("9-25", "within a day"),
-        ("9-12, 11-13", "overlap"),
-    ],
-)
-def test_working_hours_that_are_none_are_explained(hours: str, expected: str) -> None:
-    spans, error = hours_page.parsed(hours)
-    assert spans == []
-    assert expected in error
+    assert week_form.read(hours) == (spans, "")
+    stored = next(each for each in week_form.of_hours({0: spans}) if each.number == 0)
+    assert week_form.read(stored) == (spans, "")
 
 
 def test_a_line_of_blanks_is_read_once() -> None:
     """Looked through again from each of its blanks, it would take hours."""
-    assert hours_page.parsed(f"9{' ' * 300_000}x")[1]
+    assert week_form.read(day((f"9{' ' * 300_000}x", "17")))[1]
 
 
 def event(number: int, start: str, minutes: int, outcome: str | None = None) -> CalendarEvent:

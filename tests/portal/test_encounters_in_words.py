@@ -1,10 +1,11 @@
-"""What the fields of a call say, as people read them."""
+"""What the fields of calls and alerts say, as people read them."""
 
 from __future__ import annotations
 
 from almoner.data_api.writes import new_id
 from almoner.portal.value_words import Zones
 from almoner.portal.values import Speaking, facts
+from almoner.resources.alerts import alerts
 from almoner.resources.calls import calls
 from almoner.vocabulary.definitions import Program
 
@@ -28,3 +29,13 @@ def test_a_call_says_minutes_and_whether_it_was_planned_and_no_id() -> None:
     }
     short = facts(calls.fields, {"duration": 4}, speaking)
     assert [fact.words for fact in short] == ["1 min"]
+
+
+def test_an_alert_says_what_it_is_and_how_many_and_no_json() -> None:
+    zone = Zones("US/Eastern", "US/Eastern")
+    row = {"alert_type": "app_message", "config": {"count": 1}}
+    listed = facts(alerts.fields, row, Speaking(Program(), zone, {}, "patient"))
+    assert {fact.title: fact.words for fact in listed} == {"Alert": "App message", "How many": "1"}
+    other = {"config": {"count": 1, "sent_by": {"name": "ehr"}}}
+    [further] = facts(alerts.fields, other, Speaking(Program(), zone, {}, "patient"))
+    assert further.words == "Count: 1; sent by: name: ehr"

@@ -7,7 +7,7 @@ was ``before`` and is ``after``; a secret is in neither."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -105,6 +105,9 @@ WHERE environment_id = $1 AND ($2::uuid IS NULL OR worker_id = $2) AND ($3::bigi
     OR id < $3)
   AND (NOT $5 OR object <> '' OR event IN ('roles set', 'reset link made', 'disabled', 'enabled',
       'second factor removed'))
+  AND ($6::text IS NULL OR actor = $6) AND ($7::text[] IS NULL OR event = ANY ($7))
+  AND ($8::timestamptz IS NULL OR happened_at >= $8)
+  AND ($9::timestamptz IS NULL OR happened_at < $9)
 ORDER BY id DESC LIMIT $4
 """
 
@@ -157,6 +160,21 @@ class WorkerEvent:
     def as_json(self) -> dict[str, Any]:
         """The event for programs; times are ISO 8601 in UTC."""
         return asdict(self) | {"happened_at": iso(self.happened_at)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSearch:
+    """Which events are asked for; None asks for all. ``worker_id`` is whom they happened to, and
+    ``kinds`` what happened, from ``begin`` up to ``end``, in UTC.
+
+    ``only_access``: without sign-ins and what workers do with their own accounts."""
+
+    worker_id: str | None = None
+    actor: str | None = None
+    kinds: Sequence[str] | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+    only_access: bool = False
 
 
 async def record(
@@ -236,7 +254,30 @@ async def list_events(
 
     ``before`` is the id of the last event of the page before; None begins with the newest.
     ``only_access``: without sign-ins and what workers do with their own accounts."""
-    rows = await connection.fetch(_READ, environment_id, worker_id, before, limit, only_access)
+    search = EventSearch(worker_id=worker_id, only_access=only_access)
+    return await search_events(connection, environment_id, search, before, limit)
+
+
+async def search_events(
+    connection: Connection,
+    environment_id: int,
+    search: EventSearch,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[WorkerEvent]:
+    """The events of an environment that are asked for, as ``list_events`` has them."""
+    rows = await connection.fetch(
+        _READ,
+        environment_id,
+        search.worker_id,
+        before,
+        limit,
+        search.only_access,
+        search.actor,
+        None if search.kinds is None else list(search.kinds),
+        search.begin,
+        search.end,
+    )
     return [
         WorkerEvent(
             *row[:8], *(None if text is None else msgspec.json.decode(text) for text in row[8:])

@@ -17,6 +17,7 @@ from almoner.resources._entered_in_error import HOLDS
 from almoner.resources.alerts import IS_OPEN, alerts
 from almoner.vocabulary import json_values
 from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.kinds import Word
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import iso
 
@@ -185,9 +186,8 @@ async def dismiss(visit: Visit, connection: Connection, alert_id: str, done: boo
 
 def subject(alert_type: str, config: Mapping[str, Any] | None) -> str:
     """What an alert is about where it has no text."""
-    words = alert_type.replace("_", " ").strip()
     count = (config or {}).get("count")
-    return f"{words[:1].upper()}{words[1:]}" + (f" ({count})" if count else "")
+    return Word().in_words(alert_type) + (f" ({count})" if count else "")
 
 
 def audience(alert: Alert, program: Program) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from almoner.pages.forms.controls import number
 from almoner.pages.notation import time_of_day
 from almoner.vocabulary import clocks
-from almoner.vocabulary.fields import Field
+from almoner.vocabulary.fields import Field, Object
 from almoner.vocabulary.kinds import Kind
 from almoner.vocabulary.numbers import Seconds
 from almoner.vocabulary.times import IsoDate, IsoDateTime
@@ -100,6 +100,8 @@ def kind_in_words(kind: Kind | None, value: Any, zones: Zones) -> str:
         return f"{number(value)}{of}"
     if isinstance(value, list):
         return ", ".join(kind_in_words(None, item, zones) for item in value)
+    if isinstance(value, dict):
+        return _members_in_words(kind, value, zones)
     if not isinstance(value, str):
         return msgspec.json.encode(value).decode()
     try:
@@ -110,6 +112,21 @@ def kind_in_words(kind: Kind | None, value: Any, zones: Zones) -> str:
     except (ValueError, OverflowError):
         pass
     return value
+
+
+def _members_in_words(kind: Kind | None, value: Mapping[str, Any], zones: Zones) -> str:
+    """What an object says, member by member; of one with a single member, its value."""
+    known = kind.by_name if isinstance(kind, Object) else {}
+    words = {
+        name: kind_in_words(known[name].kind if name in known else None, member, zones)
+        for name, member in value.items()
+    }
+    if len(known) == 1 and words.keys() == known.keys():
+        return next(iter(words.values()))
+    titles = {
+        name: known[name].title if name in known else name.replace("_", " ") for name in words
+    }
+    return "; ".join(f"{titles[name]}: {text}" for name, text in words.items() if text)
 
 
 def is_number(value: Any) -> bool:

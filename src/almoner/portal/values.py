@@ -16,7 +16,7 @@ from almoner.portal.value_words import Zones, kind_in_words
 from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import MISSING, Field
-from almoner.vocabulary.kinds import Consent, Ref
+from almoner.vocabulary.kinds import Consent, Ref, Word
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import Timezone
 
@@ -59,7 +59,7 @@ def in_words(field: Field, value: Any, speaking: Speaking) -> str:
         return "this patient" if value == speaking.patient_id else "another patient"
     if isinstance(kind, Timezone):
         return value.replace("_", " ")
-    if isinstance(kind, Choice):
+    if isinstance(kind, Choice | Word):
         return kind.in_words(value)
     return kind_in_words(kind, value, speaking.zones)
 

@@ -10,7 +10,7 @@ from almoner.data_api.presented import Presented
 from almoner.resources._encounters import later_patient_reference
 from almoner.vocabulary.choices import ProgramName
 from almoner.vocabulary.fields import NOW, Field, Object
-from almoner.vocabulary.kinds import Boolean, Ref, Text
+from almoner.vocabulary.kinds import Boolean, Ref, Text, Word
 from almoner.vocabulary.numbers import Integer
 from almoner.vocabulary.times import IsoDateTime
 
@@ -37,7 +37,7 @@ alerts = Resource(
         Field("worker_id", Ref("workers"), "Who raised it.", update=False, label="Raised by"),
         Field(
             "alert_type",
-            Text(),
+            Word(),
             "What it is about, as `app_message`. Any string.",
             required=True,
             update=False,
@@ -50,7 +50,7 @@ alerts = Resource(
             Object((Field("count", Integer(low=0), "How many there are.", sample=2),)),
             "How many things it is about; one where that is absent.",
             sample={"count": 2},
-            label="Details",
+            label="How many",
         ),
         Field(
             "active_time",

@@ -125,6 +125,14 @@ class Text(Kind):
         return column if self.bounded else f"hashtextextended({column}, 0)"
 
 
+class Word(Text):
+    """A word among programs, such as ``app_message``, that people read as words."""
+
+    def in_words(self, value: str) -> str:
+        words = value.replace("_", " ").strip()
+        return f"{words[:1].upper()}{words[1:]}"
+
+
 class LongText(Text):
     """A string that a person edits in a box of several lines."""
 

@@ -297,7 +297,9 @@ class SidebarModule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     of: Annotated[
         str,
         about(
-            "Of", "For a chart: an assessment or custom data type. For records: a custom data type."
+            "Of",
+            "For a chart: an assessment or custom data type. For records: a custom data type.",
+            widget="redraws",
         ),
     ] = ""
     field: Annotated[

@@ -28,7 +28,9 @@ class GoalTarget(
     of: Annotated[
         str,
         about(
-            "Measured by", "An assessment, a custom data type, or patient for a field of theirs."
+            "Measured by",
+            "An assessment, a custom data type, or patient for a field of theirs.",
+            widget="redraws",
         ),
     ]
     field: Annotated[

@@ -29,6 +29,8 @@ from almoner.workshop.design import (
     Role,
     SidebarModule,
 )
+from almoner.workshop.goal_target import GoalTarget
+from almoner.workshop.measure_checks import PATIENT_NUMBERS
 from almoner.workshop.pages.editor.condition_values import condition_values, trigger_values
 from almoner.workshop.pages.editor.controls import fields_of
 from almoner.workshop.pages.editor.field_errors import placed
@@ -411,3 +413,21 @@ def test_a_condition_of_a_process_offers_what_fits_what_it_looks_at() -> None:
     # What the program does not know is not lost.
     unknown = drawn(item, ("if.all.0.of", "answer"), ("if.all.0.field", "x"), ("if.all.0.is", "3"))
     assert unknown["if.all.0.is"].text == "3"
+
+
+@pytest.mark.parametrize("struct", [GoalTarget, SidebarModule])
+def test_only_numbers_of_what_is_chosen_are_offered(struct: type[Struct]) -> None:
+    def offered(of: str, key: str) -> list[str]:
+        controls = fields_of(struct, Form([("of", of), ("shows", "chart")]), sources(KIWI))
+        control = next(control for control in controls if control.member.key == key)
+        return [option.value for option in control.options]
+
+    assert offered("mood_check", "field")[0] == ""
+    energy = offered("weekly_check_in", "field")
+    assert "energy" in energy
+    assert not {*energy} & {*offered("lab_result", "field")} - {""}
+    # Where nothing is chosen yet, or the program does not know it, every number is.
+    assert {*energy} - {""} < {*offered("", "field")}
+    if struct is GoalTarget:
+        assert {*offered("patient", "field")} - {""} == {*PATIENT_NUMBERS}
+        assert "hba1c" in offered("lab_result", "choice")

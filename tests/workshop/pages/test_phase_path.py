@@ -13,9 +13,11 @@ def test_arcs_lead_to_what_may_follow_but_for_the_next_in_line() -> None:
             Phase(name="b", next=("a",), color="pink"),
             Phase(name="c", next=None),
             Phase(name="d", next=()),
-        )
+        ),
+        {"b": 1200, "gone": 3},
     )
     assert [(p.title, p.dot) for p in path.phases] == [("First", 1), ("b", 5), ("c", 3), ("d", 4)]
+    assert [p.patients for p in path.phases] == [0, 1200, 0, 0]
     assert [(p.goes_on, p.any_follows, p.ends) for p in path.phases] == [
         (True, False, False),
         (False, False, False),
@@ -31,6 +33,6 @@ def test_arcs_lead_to_what_may_follow_but_for_the_next_in_line() -> None:
 
 
 def test_a_path_without_jumps_has_no_arcs() -> None:
-    path = phase_path((Phase(name="a", next=("b",)), Phase(name="b", next=())))
+    path = phase_path((Phase(name="a", next=("b",)), Phase(name="b", next=())), {})
     assert (path.onward, path.back, path.above, path.below) == ((), (), 0, 0)
-    assert phase_path(()).phases == ()
+    assert phase_path((), {}).phases == ()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from starlette.responses import Response
 
 from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.access.worker_events import WorkerEvent
 from almoner.pages import parsing
+from almoner.pages.filters import zone_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
+from almoner.portal.admin_access import wording
+from almoner.portal.admin_access.filters import KIND_OPTIONS, PATH, AccessFilters, filters
+from almoner.portal.admin_audit.filters import actors
 
-_PATH: Final = "/admin/access"
 _SIZE: Final = 50
 # What people call an actor, or the object of an event; what has no name of its own is itself.
 _NAMES: Final = f"""
@@ -25,41 +29,60 @@ FROM unnest($2::text[]) AS actor
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EventRow:
-    """An event in words. ``about`` names what it is about; ``differs`` has what it was and is, by
-    its name.
+    """An event in words: who did it, the words before and after what it is ``about``, and what it
+    was and is, by its name. ``noted`` is the event as it is stored, for whoever has to see that.
     """
 
     event: WorkerEvent
     who: str
+    words: tuple[str, str]
     about: str
+    detail: str
     differs: tuple[tuple[str, str, str], ...]
+    noted: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccessPage:
     """The page. ``older`` is the id of the event that the next page begins before, None on the
-    last.
+    last. ``actors`` are workers and programs, ``workers`` those with an account.
     """
 
-    rows: tuple[EventRow, ...]
+    filters: AccessFilters
+    actors: Sequence[tuple[str, str]]
+    workers: Sequence[tuple[str, str]]
+    rows: Sequence[EventRow]
     older: int | None
-    only_access: bool
+    zone: str
+    kinds: Sequence[tuple[str, str]] = KIND_OPTIONS
 
 
 async def show(visit: Visit) -> Response:
-    before, only_access = parsing.whole(visit.query("before"), 1), visit.query("show") != "all"
-    owner = visit.environment_id
+    asked = filters(visit.query, visit.worker.timezone)
+    before, owner = parsing.whole(visit.query("before"), 1), visit.environment_id
     async with visit.connection() as connection:
-        events = await worker_events.list_events(
-            connection, owner, None, before, _SIZE + 1, only_access=only_access
+        events = (
+            []
+            if asked.errors
+            else await worker_events.search_events(
+                connection, owner, asked.search, before, _SIZE + 1
+            )
         )
         ids = {name for event in events for name in (event.actor, _about(event))}
         names = dict(await connection.fetch(_NAMES, owner, list(ids)))
-    rows = tuple(_row(visit, event, names) for event in events[:_SIZE])
-    older = rows[-1].event.id if len(events) > _SIZE else None
-    return visit.page("portal/admin_access/access.html", AccessPage(rows, older, only_access))
+        known = await actors(connection, owner)
+    rows = [_row(visit, event, names) for event in events[:_SIZE]]
+    page = AccessPage(
+        filters=asked,
+        actors=[*known.workers, *known.clients],
+        workers=[(actor.removeprefix("worker:"), name) for actor, name in known.workers],
+        rows=rows,
+        older=rows[-1].event.id if len(events) > _SIZE else None,
+        zone=zone_in_words(visit.worker.timezone),
+    )
+    return visit.page("portal/admin_access/access.html", page, 400 if asked.errors else 200)
 
 
 def _about(event: WorkerEvent) -> str:
@@ -67,35 +90,36 @@ def _about(event: WorkerEvent) -> str:
 
 
 def _row(visit: Visit, event: WorkerEvent, names: Mapping[str, str]) -> EventRow:
-    is_operator = event.actor == worker_events.OPERATOR
-    who = "Whoever runs the server" if is_operator else names[event.actor]
-    who = "You" if event.actor == visit.by.actor else who
+    is_own = event.actor == visit.by.actor
+    first, blank, last = wording.sentence(event.event).partition("{}")
     before, after = event.before or {}, event.after or {}
-    kind, _, key = event.object.partition(":")
+    about = _name(event, names)
+    if _about(event) == event.actor:
+        about = "your own account" if is_own else "their own account"
+    who = "Whoever runs the server" if event.actor == worker_events.OPERATOR else names[event.actor]
+    return EventRow(
+        event=event,
+        who="You" if is_own else who,
+        words=(first, last),
+        about=about if blank else "",
+        detail=wording.details(event, visit.program),
+        differs=wording.differences(before, _but_name(after, about), visit.program),
+        noted=msgspec.json.format(msgspec.json.encode(event.as_json())).decode(),
+    )
+
+
+def _but_name(after: Mapping[str, Any], about: str) -> Mapping[str, Any]:
+    """What it is, without the name that the sentence has already."""
+    return {key: value for key, value in after.items() if key != "name" or value != about}
+
+
+def _name(event: WorkerEvent, names: Mapping[str, str]) -> str:
+    """What people call what an event is about."""
     name = names[_about(event)]
-    if name == event.object:
-        name = after.get("name") or before.get("name") or key
-    return EventRow(event, who, f"{kind} {name}".strip(), tuple(_differs(before, after)))
+    if name != event.object:
+        return name
+    _, _, key = event.object.partition(":")
+    return str((event.after or {}).get("name") or (event.before or {}).get("name") or key)
 
 
-def _differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    names = dict.fromkeys((*before, *after))
-    return [
-        (name.replace("_", " "), _words(before.get(name)), _words(after.get(name)))
-        for name in names
-    ]
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return "; ".join(
-            f"{name.replace('_', ' ')}: {_words(inside)}" for name, inside in value.items()
-        )
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)
-
-
-ROUTES: Final = (PageRoute(_PATH, show, may="administer"),)
+ROUTES: Final = (PageRoute(PATH, show, may="administer"),)

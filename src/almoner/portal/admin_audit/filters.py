@@ -82,8 +82,8 @@ def filters(text: Callable[[str], str], timezone: str) -> Filters:
         errors["patient"] = (
             "A patient is named by an id of 36 characters, such as the profile's address has it."
         )
-    begin = _midnight(texts["begin"], timezone, 0, "begin", errors)
-    end = _midnight(texts["end"], timezone, 1, "end", errors)
+    begin = midnight(texts["begin"], timezone, 0, name="begin", errors=errors)
+    end = midnight(texts["end"], timezone, 1, name="end", errors=errors)
     if begin and end and end <= begin and not errors:
         errors["end"] = "The last day is before the first."
     verb = texts["verb"] if texts["verb"] in (*READ_VERBS, *WRITE_VERBS) else ""
@@ -110,9 +110,12 @@ async def actors(connection: Connection, environment_id: int) -> Actors:
     )
 
 
-def _midnight(
+def midnight(
     text: str, timezone: str, later: int, name: str, errors: dict[str, str]
 ) -> datetime | None:
+    """The moment at which a typed day begins in a zone, or the one so many days ``later``; None
+    where none is typed. What is no day is an error of the field ``name``.
+    """
     if not text:
         return None
     try:

@@ -273,12 +273,14 @@ def _line(entry: AuditEntry, names: Mapping[str, str], own_id: str) -> AuditRow:
         what = resource.title.lower() if resource else entry.resource.replace("_", " ")
     else:
         what = f"{'an' if resource.singular[:1] in 'aeio' else 'a'} {resource.singular}"
+    titles = {field.name: field.title for field in resource.fields} if resource else {}
+    fields = (titles.get(name) or name.replace("_", " ") for name in entry.fields)
     return AuditRow(
         entry=entry,
         who="You" if entry.actor == f"worker:{own_id}" else _actor(entry),
         did=did,
         what=what,
-        fields=", ".join(name.replace("_", " ") for name in entry.fields),
+        fields=", ".join(field[:1].lower() + field[1:] for field in fields),
         through=through(entry.through),
         patients=tuple((patient_id, names.get(patient_id, "")) for patient_id in entry.patient_ids),
         others=max(entry.patients - len(entry.patient_ids), 0),

@@ -154,7 +154,8 @@ def _scalar(struct: type[Struct], plain: MemberControl, drawing: Drawing) -> Mem
 
 def _text(struct: type[Struct], plain: MemberControl, drawing: Drawing) -> MemberControl:
     member, text = plain.member, plain.text
-    options = options_of(struct, member, drawing.sources)
+    of = drawing.form.text(under(plain.name.rpartition(".")[0], "of"))
+    options = options_of(struct, member, drawing.sources, of)
     if options or member.names:
         if member.choices and (len(options) <= _MOST_RADIOS or member.widget == "swatches"):
             return replace(plain, control="radios", chosen=(text,), options=options)

@@ -32,6 +32,8 @@ _RULES: Final = (
     Option("round_robin", "Each in turn"),
     Option("same_as_appointment", "Whose appointment it is"),
 )
+_SCORE: Final = Option("", "The score")
+_NOTHING: Final = Option("", "Nothing to choose")
 Sources = Mapping[str, tuple[Option, ...]]
 
 
@@ -49,6 +51,8 @@ def sources(design: ProgramDesign) -> Sources:
     ]
     parts += [(item.title or item.name, item.fields) for item in design.custom_data_types]
     theirs = tuple(Option(name, label(name)) for name in PATIENT_NUMBERS)
+    numbers = {item.id: (_SCORE, *_own_numbers(item.questions)) for item in design.assessments}
+    numbers |= {item.name: tuple(_own_numbers(item.fields)) for item in design.custom_data_types}
     return {
         **{
             group: tuple(
@@ -71,8 +75,30 @@ def sources(design: ProgramDesign) -> Sources:
             *((Option(PATIENT, label(PATIENT)),) if theirs else ()),
         ),
         f"{GoalTarget.__name__}.field": (*_numbers(parts), *theirs),
+        **_narrowed(f"{SidebarModule.__name__}.field", numbers),
+        **_narrowed(f"{GoalTarget.__name__}.field", {**numbers, PATIENT: theirs}),
+        **_narrowed(
+            f"{GoalTarget.__name__}.choice",
+            {item.name: tuple(_measured((item,))) for item in design.custom_data_types},
+        ),
         f"{GoalTarget.__name__}.choice": tuple(_measured(design.custom_data_types)),
     }
+
+
+def _narrowed(
+    member: str, options: Mapping[str, tuple[Option, ...]]
+) -> dict[str, tuple[Option, ...]]:
+    """The options of a member by what is chosen beside it, as ``options_of`` looks them up."""
+    return {f"{member}:{of}": fitting or (_NOTHING,) for of, fitting in options.items()}
+
+
+def _own_numbers(fields: Iterable[FieldDesign]) -> Iterable[Option]:
+    """The numbers among the fields of one part."""
+    return (
+        Option(field.name, field.label or field.name)
+        for field in fields
+        if field.kind in FIELD_KINDS and FIELD_KINDS[field.kind].answer == "number"
+    )
 
 
 def _numbers(parts: Iterable[tuple[str, tuple[FieldDesign, ...]]]) -> Iterable[Option]:
@@ -103,14 +129,18 @@ def label(value: str) -> str:
     return value.replace("_", " ").capitalize()
 
 
-def options_of(struct: type[Struct], member: Member, known: Sources) -> tuple[Option, ...]:
+def options_of(
+    struct: type[Struct], member: Member, known: Sources, of: str = ""
+) -> tuple[Option, ...]:
+    """What can be chosen for a member; ``of`` is what is chosen beside it, where that decides."""
     if member.choices:
         titles = CHANNELS if member.key == "channel" else {}
         return tuple(Option(choice, titles.get(choice, label(choice))) for choice in member.choices)
     return (
         known.get(member.names, ())
         if member.names
-        else known.get(f"{struct.__name__}.{member.key}", ())
+        else known.get(f"{struct.__name__}.{member.key}:{of}")
+        or known.get(f"{struct.__name__}.{member.key}", ())
     )
 
 

@@ -19,7 +19,7 @@ from almoner.workshop.checks import every_problem
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.pages.editor import saving
 from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, title_of, uses
-from almoner.workshop.pages.elements.phase_path import PhasePath, phase_path
+from almoner.workshop.pages.elements.phase_path import PhasePath, patients_by_phase, phase_path
 from almoner.workshop.pages.elements.summaries import summary
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.placeholders import Piece, pieces
@@ -208,9 +208,13 @@ async def _list(
         notes=notes,
         message=message,
         focus=focus,
-        path=phase_path(draft.design.phases) if group.struct is Phase else None,
+        path=await _path(visit, connection, draft.design) if group.struct is Phase else None,
     )
     return visit.show(LIST, "workshop/pages/elements/rows.html", page)
+
+
+async def _path(visit: Visit, connection: Connection, design: ProgramDesign) -> PhasePath:
+    return phase_path(design.phases, await patients_by_phase(connection, visit.environment_id))
 
 
 def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:

@@ -5,10 +5,11 @@ the list.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from almoner.database import Connection
 from almoner.vocabulary.definitions import color_number
 from almoner.workshop.design import Phase
 from almoner.workshop.pages.elements.group import title_of
@@ -20,16 +21,25 @@ _LOWEST: Final = 16
 # Where arcs leave and where they arrive, beside the middle of a phase.
 _ASIDE: Final = 10
 _ARROW: Final = 5
+_COUNTS: Final = """
+SELECT phase, sum(number)::bigint FROM (
+  SELECT phase, count(*) AS number FROM patients WHERE environment_id = $1 GROUP BY phase
+  UNION ALL
+  SELECT p.phase, -count(*) FROM patient_merges m JOIN patients p
+    ON p.environment_id = $1 AND p.id = m.patient_id WHERE m.environment_id = $1 GROUP BY p.phase
+) AS parts GROUP BY phase
+"""
 
 
 @dataclass(frozen=True)
 class PathPhase:
-    """A phase in its place. ``any_follows``: every other may follow, which no arcs are drawn for;
-    ``ends``: none does; ``goes_on``: the next in line may.
+    """A phase in its place, with how many patients are in it now. ``any_follows``: every other may
+    follow, which no arcs are drawn for; ``ends``: none does; ``goes_on``: the next in line may.
     """
 
     title: str
     dot: int
+    patients: int
     any_follows: bool
     ends: bool
     goes_on: bool
@@ -58,8 +68,9 @@ class PhasePath:
     below: int
 
 
-def phase_path(phases: Sequence[Phase]) -> PhasePath:
-    """The drawing of phases in the order of the program. Names that no phase has lead nowhere."""
+def phase_path(phases: Sequence[Phase], patients: Mapping[str, int]) -> PhasePath:
+    """The drawing of phases in the order of the program, with how many ``patients`` are in each, by
+    its name. Names that no phase has lead nowhere."""
     places = {phase.name: place for place, phase in enumerate(phases)}
     dots = [color_number(phase.color, place) for place, phase in enumerate(phases)]
     jumps = [
@@ -76,6 +87,7 @@ def phase_path(phases: Sequence[Phase]) -> PhasePath:
             PathPhase(
                 title=title_of(phase),
                 dot=dots[place],
+                patients=patients.get(phase.name, 0),
                 any_follows=phase.next is None,
                 ends=phase.next == (),
                 goes_on=(place, place + 1) in jumps,
@@ -88,6 +100,11 @@ def phase_path(phases: Sequence[Phase]) -> PhasePath:
         above=above,
         below=below,
     )
+
+
+async def patients_by_phase(connection: Connection, environment_id: int) -> dict[str, int]:
+    """How many patients are in each phase, without records that were merged into others."""
+    return dict(await connection.fetch(_COUNTS, environment_id))
 
 
 def _height(jumps: Sequence[tuple[int, int]]) -> int:

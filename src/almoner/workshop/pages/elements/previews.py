@@ -31,6 +31,7 @@ from almoner.workshop.forms import fields_view
 from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.pages.editor.sources import label
 from almoner.workshop.pages.elements.group import ElementGroup, title_of
+from almoner.workshop.pages.elements.sms_segments import sms_segments
 from almoner.workshop.placeholders import Piece, pieces
 from almoner.workshop.process_design import Process, WorkingHours
 from almoner.workshop.shape import by_key
@@ -227,6 +228,9 @@ def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) ->
     return {
         "pieces": filled_in,
         "length": sum(len(piece.text) for piece in filled_in),
+        "sms": sms_segments("".join(piece.text for piece in filled_in))
+        if template.channel in ("any", "phone")
+        else None,
         "channel": "Any conversation" if template.channel == "any" else CHANNELS[template.channel],
     }
 
