@@ -156,9 +156,10 @@ def test_a_beginning_is_respected_with_a_minute_of_skew(name: str) -> None:
         assert name in _refusal(**{name: value}).description
 
 
-def test_a_scope_is_a_string_and_an_empty_one_is_none() -> None:
+def test_a_scope_is_a_string_and_a_blank_one_is_refused() -> None:
     assert _read(scope="patients.read all").scope == "patients.read all"
-    assert _read(scope=" ").scope is None
+    assert _read(scope=None).scope is None
+    assert [_refusal(scope=blank).error for blank in ("", " ")] == ["invalid_scope"] * 2
     assert _refusal(scope=["all"]).error == "invalid_scope"
 
 

@@ -318,6 +318,12 @@ async def test_of_the_scopes_of_claim_and_parameter_the_narrower_is_given(
         ("patients.read", "messages.write", None),
         ("patients.read", "invoices.read", None),
         ("invoices.read", "patients.read", None),
+        # A setting that came out blank is not everything.
+        ("", None, None),
+        (" ", "patients.read", None),
+        (None, "", None),
+        (None, " ", None),
+        ("", "", None),
     ]
     wrong = []
     for claim, parameter, expected in cases:

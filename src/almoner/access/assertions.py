@@ -169,7 +169,13 @@ def _scope(value: Any) -> str | None:
         raise GrantError(
             "invalid_scope", "The claim scope must be a string of scopes separated by spaces."
         )
-    return value if value.strip() else None
+    if not value.strip():
+        raise GrantError(
+            "invalid_scope",
+            "The claim scope is blank. Name scopes, or leave the claim out for all that were"
+            " granted.",
+        )
+    return value
 
 
 def _invalid(description: str) -> GrantError:

@@ -193,11 +193,18 @@ class TokenEndpoint:
 
     def _scopes(self, asked: Iterable[str | None], granted: tuple[str, ...]) -> tuple[str, ...]:
         """What is granted: of the assertion's scope and the request's the narrower, where they ask
-        for any.
+        for any; where neither is there, all. A blank one alone asks for nothing.
         """
-        named = [scope for scope in asked if scope and scope.strip()]
-        if not named:
+        there = [scope for scope in asked if scope is not None]
+        named = [scope for scope in there if scope.strip()]
+        if not there:
             return granted
+        if not named:
+            raise GrantError(
+                "invalid_scope",
+                "The parameter scope is blank. Name scopes, or leave it out for all that were"
+                " granted.",
+            )
         try:
             first, *rest = (policy.known(scope, self._collections) for scope in named)
         except ApiError as refused:
