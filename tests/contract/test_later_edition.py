@@ -200,6 +200,22 @@ async def test_what_a_put_cannot_change_is_named_unless_it_is_so_already(
     assert stale.headers["x-ignored-fields"] == "updated_at"
 
 
+async def test_a_patient_can_be_sent_back_with_the_rows_that_it_was_created_with(
+    later: Api,
+) -> None:
+    along = {
+        "phone_numbers": [{"phone_number": "+14155550123", "phone_number_type": "cell"}],
+        "email_addresses": [{"email": "grace@example.org"}],
+    }
+    patient = only_row(await later.post("/v1/patients", json=NAME | along))["data"]
+    path = f"/v1/patients/{patient['id']}"
+    answer = await later.put(path, json=patient | along | {"city": "Yale"})
+    assert only_row(answer)["data"]["city"] == "Yale"
+    assert answer.headers["x-ignored-fields"] == "phone_numbers, email_addresses"
+    (number,) = only_row(await later.get("/v1/phone_numbers"))["data"]
+    assert (number["phone_number"], number["patient_id"]) == ("+14155550123", patient["id"])
+
+
 async def test_no_show_has_a_spelling_in_each_shape(here: Place, later: Api) -> None:
     event = await here.make("calendar_events")
     path = f"/v1/calendar_events/{event['id']}"

@@ -470,17 +470,21 @@ async def test_a_patients_address_can_be_updated(shared: Place) -> None:
     assert {key: after[key] for key in address} == address
 
 
-async def test_what_only_a_create_takes_is_refused_by_an_update(shared: Place) -> None:
-    """email, phone and external_ids are no fields of a patient: to ignore them would lose them
-    silently (clarification 9).
+async def test_what_only_a_create_takes_is_named_as_ignored_by_an_update(shared: Place) -> None:
+    """Programs send back what they sent to Create; the answer says what it did not do
+    (clarification 9).
     """
     row = await shared.make("patients")
-    for name, value in (
-        ("email", "g@example.org"),
-        ("phone", "555-555-5555"),
-        ("external_ids", []),
-    ):
-        refused(await put(shared.api, "patients", row, **{name: value}), f".{name}")
+    only_created: Row = {"email": "g@example.org", "phone": "555-555-5555", "external_ids": []}
+    answer = await put(shared.api, "patients", row, **only_created, city="Yale")
+    assert only_row(answer)["city"] == "Yale"
+    assert answer.headers["x-ignored-fields"] == "email, phone, external_ids"
+    assert await shared.find("email_addresses", user_id=row["id"]) == []
+    # Nulls say nothing that could be lost, and a typing error is refused as ever.
+    nothing = await put(shared.api, "patients", row, **dict.fromkeys(only_created))
+    assert only_row(nothing)["city"] == "Yale"
+    assert "x-ignored-fields" not in nothing.headers
+    refused(await put(shared.api, "patients", row, emial="g@example.org"), ".emial")
 
 
 async def test_a_coach_is_a_worker_and_can_be_taken_off(shared: Place) -> None:
@@ -819,6 +823,9 @@ async def test_an_assessment_is_named_by_id_or_by_name_in_any_version(shared: Pl
         {"spec_id": "intake_assessment", "spec_version": "1"},
         {"spec_name": "Intake assessment", "spec_version": "1", "title": "Intake"},
         {"spec_id": "intake_assessment", "spec_name": None, "spec_version": None, "title": None},
+        # A title may be mended; the id is a name that stays.
+        {"spec_name": "intake_assessment"},
+        {"spec_id": "intake_assessment", "spec_name": "intake_assessment"},
     ):
         row = only_row(await post(shared.api, "assessment_responses", body, **named))
         assert row["spec_id"] == "intake_assessment"
@@ -836,6 +843,11 @@ async def test_an_assessment_is_named_by_id_or_by_name_in_any_version(shared: Pl
         ({"spec_id": "intake_assessment", "spec_version": 1}, ".spec_version"),
     ):
         refused(await post(shared.api, "assessment_responses", body, **named), path)
+    for named in ({"spec_id": "nonsense"}, {"spec_name": "nonsense"}):
+        answer = await post(shared.api, "assessment_responses", body, **named)
+        known = answer.json()["errors"][0]["detail"]
+        assert "intake_assessment (Intake assessment)" in known
+        assert "Mood check" in known
 
 
 @pytest.mark.parametrize(

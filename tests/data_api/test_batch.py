@@ -183,6 +183,32 @@ async def test_all_or_nothing_tells_every_problem_and_each_by_itself_writes_the_
     assert [tuple(row) for row in actors] == [(f"client:{api.client_id}", "api")]
 
 
+async def test_a_row_that_is_none_is_refused_by_itself_and_hides_no_other(api: Api) -> None:
+    create = [person(0), person(1, state="x", birthday="y"), person(2, phase="none"), 5, None]
+    wrong = [
+        *(".create[1].birthday", ".create[1].state", ".create[2].phase"),
+        *(".create[3]", ".create[4]"),
+    ]
+    refused = await batch(api, create=create)
+    assert sorted(path or "" for _, path in errors(refused, 400)) == sorted(wrong)
+    created = await items(api, create=create, atomic=False)
+    assert [entry["status"] for entry in created] == [200, 400, 400, 400, 400]
+    known = created[0]["row"]["id"]
+    update: list[Any] = [
+        *({"id": known, "city": "Yale"}, {"city": "y"}, {"id": NOBODY}, {"id": None, "state": "x"}),
+        *("x", {"id": 7}),
+    ]
+    alone = await items(api, update=update, atomic=False)
+    assert [entry["status"] for entry in alone] == [200, 400, 404, 400, 400, 400]
+    assert alone[1]["errors"][0]["detail"] == "Missing required field at .update[1].id"
+    again = await batch(api, update=update)
+    assert {path for _, path in errors(again, 400)} == {
+        *(".update[1].id", ".update[2].id", ".update[3].id", ".update[3].state"),
+        *(".update[4]", ".update[5].id"),
+    }
+    assert only_row(await api.get(f"/v1/patients/{known}"))["city"] == "Yale"
+
+
 async def test_a_load_can_be_repeated_by_external_ids(api: Api, connection: Any) -> None:
     first = await items(api, create=[mapped("A"), mapped("B", city="Yale")])
     outcomes = await items(api, create=[mapped("B", city="Ames"), mapped("C")], on_existing="keep")
@@ -337,6 +363,8 @@ async def test_a_batch_that_is_none_is_refused(api: Api) -> None:
             ({"create": PATIENT}, ".create"),
             ({"create": [PATIENT] * (MOST_ROWS + 1)}, ".create"),
             ({"create": [1]}, ".create[0]"),
+            ({"update": [[]]}, ".update[0]"),
+            ({"update": [{"id": "x"}]}, ".update[0].id"),
             ({"update": [{"city": "Yale"}]}, ".update[0].id"),
             ({"create": [PATIENT], "atomic": "no"}, ".atomic"),
             ({"create": [PATIENT], "on_existing": "drop"}, ".on_existing"),

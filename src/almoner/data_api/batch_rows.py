@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ REFUSE, KEEP, UPDATE = "refuse", "keep", "update"
 @dataclass(frozen=True)
 class BatchRequest:
     """``rows`` to be created, each as the body of a Create; or to be changed, each as that of an
-    Update with its ``id``.
+    Update with its ``id``. ``unread`` are the problems of those that are none, by their numbers.
 
     ``atomic``: all are written or none. ``on_existing``: what becomes of a new row one of whose
     external ids is taken already: ``REFUSE``, ``KEEP``, ``UPDATE``. ``minimal``: what came of them
@@ -33,11 +33,19 @@ class BatchRequest:
     atomic: bool = True
     on_existing: str = REFUSE
     minimal: bool = False
+    unread: Mapping[int, Problem] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """What the rows are called in the body."""
         return self.verb.name.lower()
+
+    def entries(self) -> Iterator[BatchRow]:
+        """Each row with its place, and with what is wrong with it as far as that is known yet."""
+        for number, body in enumerate(self.rows):
+            unread = [self.unread[number]] if number in self.unread else []
+            place = f".{self.name}[{number}]"
+            yield BatchRow(place, body, row_id=body.get("id") or "", problems=unread)
 
 
 @dataclass(eq=False)

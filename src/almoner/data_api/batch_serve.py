@@ -15,8 +15,8 @@ from almoner.data_api import ignored, nested
 from almoner.data_api.batch_rows import KEEP, REFUSE, UPDATE, BatchRequest, BatchRow
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.data_api.decode import moved
-from almoner.errors import ApiError, parse_problem, problem_objects
-from almoner.vocabulary.fields import Shape, add_unknown
+from almoner.errors import ApiError, Problem, parse_problem, problem_objects
+from almoner.vocabulary.fields import Shape, add_unknown, missing_field
 from almoner.vocabulary.kinds import Guid, Problems
 
 MOST_ROWS: Final = 1000
@@ -28,7 +28,8 @@ _encode = msgspec.json.Encoder().encode
 
 def parse(resource: Resource, body: Row, shape: Shape, minimal: bool = False) -> BatchRequest:
     """What a body asks for; ``minimal`` answers are enough where the headers say so. Raises
-    ApiError with everything in it that does not fit, but for the rows' own fields.
+    ApiError with everything in it that does not fit, but for the rows, which are refused by
+    themselves.
     """
     problems: Problems = []
     offered = {name: verb for name, verb in _LISTS.items() if verb in resource.verbs}
@@ -48,12 +49,17 @@ def parse(resource: Resource, body: Row, shape: Shape, minimal: bool = False) ->
         problems.append(parse_problem("enum", ".on_existing", hint))
     elif on_existing != REFUSE and named != ["create"]:
         problems.append(parse_problem("enum", ".on_existing", "it goes together with create"))
-    rows = [_row(name, body[name], problems) for name in named]
+    for name in named:
+        if type(body[name]) is not list or not 1 <= len(body[name]) <= MOST_ROWS:
+            hint = f"a list of 1 to {MOST_ROWS} objects is expected"
+            problems.append(parse_problem("list", f".{name}", hint))
     if problems:
         raise ApiError(problems)
+    unread: dict[int, Problem] = {}
     return BatchRequest(
         verb=offered[named[0]],
-        rows=rows[0],
+        rows=_rows(offered[named[0]], body[named[0]], unread),
+        unread=unread,
         shape=shape,
         atomic=body.get("atomic", True),
         on_existing=on_existing,
@@ -61,20 +67,20 @@ def parse(resource: Resource, body: Row, shape: Shape, minimal: bool = False) ->
     )
 
 
-def _row(name: str, rows: Any, problems: Problems) -> list[Row]:
-    if type(rows) is not list or not 1 <= len(rows) <= MOST_ROWS:
-        hint = f"a list of 1 to {MOST_ROWS} objects is expected"
-        problems.append(parse_problem("list", f".{name}", hint))
-        return []
+def _rows(verb: Verb, rows: list[Any], unread: dict[int, Problem]) -> list[Row]:
+    """The rows, each Update with its id as it is spelled; into ``unread`` goes why one is none."""
     checked: list[Row] = []
     for number, row in enumerate(rows):
-        here = f".{name}[{number}]"
+        problems: Problems = []
         if type(row) is not dict:
-            problems.append(parse_problem("json", here, "a JSON object is expected"))
-        elif name == "update":
-            checked.append({**row, "id": _GUID.decode(row.get("id"), f"{here}.id", problems)})
-        else:
-            checked.append(row)
+            row = {}
+            problems.append(parse_problem("json", ".", "a JSON object is expected"))
+        elif verb is Verb.UPDATE and row.get("id") is None:
+            problems.append(missing_field(".id"))
+        elif verb is Verb.UPDATE:
+            row = {**row, "id": _GUID.decode(row["id"], ".id", problems)}
+        unread.update((number, problem) for problem in problems)
+        checked.append(row)
     return checked
 
 

@@ -301,9 +301,7 @@ def unique_name(resource: Resource, rule: Unique) -> str:
 
 
 def _spelled(resource: Resource, shape: Shape) -> Spelled:
-    """What a shape has of a collection, all of it from the declaration: this is where shapes
-    differ, and the only place.
-    """
+    """What a shape has of a collection: this is where shapes differ, and the only place."""
     fields = tuple(
         f.in_shape(shape)
         for f in resource.fields
@@ -318,6 +316,8 @@ def _spelled(resource: Resource, shape: Shape) -> Spelled:
             answered += [(key, item) for key in (item.name, *second)]
         if item.returned or item.create or item.update:
             names |= dict.fromkeys((item.name, *item.aliases, *second), item)
+    # What no edition of the contract has stands behind what it has.
+    answered.sort(key=lambda each: each[1].not_enveloped)
     return Spelled(fields, tuple(answered), names, _filters(resource, fields, shape))
 
 

@@ -147,14 +147,12 @@ def values(
     spelled = resource.spelled[shape]
     names = spelled.names
     creating = verb is Verb.CREATE
-    known: dict[str, Field] = {}
     row: Row = {}
     passed: Row = {} if ignored is None else ignored
     for key, value in body.items():
         field = names.get(key)
-        if field is None or not (creating or field.returned or field.update):
-            known = known or {n: f for n, f in names.items() if creating or f.returned or f.update}
-            add_unknown(problems, key, "", known)
+        if field is None:
+            add_unknown(problems, key, "", names)
         elif not (field.create if creating else field.update) and not (
             whole and _is_of_the_model(field)
         ):
@@ -198,7 +196,11 @@ def _decided_against(field: Field, before: Row, row: Row) -> bool:
 
 def _is_of_the_model(field: Field) -> bool:
     """Whether a writer inside the house may set it."""
-    return field.generated is None and field.name not in ("id", "updated_at", "created_at")
+    return (
+        field.stored
+        and field.generated is None
+        and field.name not in ("id", "updated_at", "created_at")
+    )
 
 
 def _missing(field: Field, row: Row, body: Row, names: Mapping[str, Field]) -> bool:

@@ -92,7 +92,7 @@ def update(resource: Resource, shape: Shape) -> Schema:
     """The body of an Update: any of the fields that it sets, and those that it needs. What is left
     out stays as it is.
     """
-    fields = [f for f in resource.spelled[shape].fields if f.update or f.returned]
+    fields = [f for f in resource.spelled[shape].fields if f.update or f.create or f.returned]
     properties: dict[str, Any] = {}
     for field in fields:
         _add(

@@ -20,7 +20,7 @@ def differing(resource: Resource, shape: Shape, written: Written) -> list[str]:
     """The names of what was ignored and is not what the row has (clarification 9), in the order in
     which they were sent.
 
-    What a body says of the id and the times of a new row is no loss: the database gives them.
+    Of a new row the database gives the id and the times, whose null is no loss.
     """
     row: Row = json_values.decode(written.body)
     before = written.before
@@ -31,7 +31,8 @@ def differing(resource: Resource, shape: Shape, written: Written) -> list[str]:
     return [
         key
         for key, value in (written.ignored or {}).items()
-        if names[key].name not in own and not _same(names[key], value, row.get(key))
+        if not (value is None and names[key].name in own)
+        and not _same(names[key], value, row.get(key))
     ]
 
 

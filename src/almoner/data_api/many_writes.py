@@ -111,18 +111,19 @@ class ManyWrites(RowWrites):
         decode_row = self._decode_new if is_new else self._decode_update
         write = self._create_all if is_new else self._update_all
         rows: list[BatchRow] = []
-        for number, body in enumerate(request.rows):
-            each = BatchRow(f".{request.name}[{number}]", body, row_id=body.get("id", ""))
-            decode_row(batch, each)
+        for number, each in enumerate(request.entries()):
+            if each.body or not each.problems:
+                decode_row(batch, each)
             rows.append(each)
             if number % _AT_A_TIME == _AT_A_TIME - 1:
                 await asyncio.sleep(0)
+        known = [each for each in rows if each.row_id]
         if not is_new:
-            refuse_twice(rows, [each.row_id for each in rows], ".id")
+            refuse_twice(known, [each.row_id for each in known], ".id")
         async with self._database.transaction() as connection:
             wrong = [(each.row, each.problems) for each in rows if each.problems]
             await self._refusals.add_missing(connection, by.environment_id, resource, wrong)
-            await write(connection, batch, rows)
+            await write(connection, batch, known)
             refused = [decode.moved(p, each.place) for each in rows for p in each.problems]
             if refused and request.atomic:
                 raise ApiError(refused)
@@ -176,12 +177,9 @@ class ManyWrites(RowWrites):
         """Decodes an Update; of a row that was to be created, without what a Create alone takes."""
         body, names = each.body, batch.resource.spelled[batch.shape].names
         if each.place.startswith(".create"):
-            body = {
-                key: value
-                for key, value in body.items()
-                if key in names and (names[key].returned or names[key].update)
-            }
-            each.ignored = {k: v for k, v in each.body.items() if k in names and k not in body}
+            # What it says of its ids in other systems may be no field of the collection.
+            body = {key: value for key, value in body.items() if key in names}
+            each.ignored = {}
         self._decode(batch, each, body, Verb.UPDATE)
 
     def _decode(self, batch: _Batch, each: BatchRow, body: Row, verb: Verb) -> None:

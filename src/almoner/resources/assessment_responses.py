@@ -43,8 +43,8 @@ class SpecVersion(Text):
 
 
 def fits_its_spec(row: Row, program: Program, problems: Problems) -> None:
-    """Names the spec by id or name, in the version asked for or the newest, and checks the model
-    (clarification 19).
+    """Names the spec by id or name, as which its id is taken too, in the version asked for or the
+    newest, and checks the model (clarification 19).
     """
     spec = _spec(row, program, problems)
     if spec is None:
@@ -59,16 +59,13 @@ def _spec(row: Row, program: Program, problems: Problems) -> Spec | None:
     if spec_id is None and name is None:
         problems.append(missing_field(".spec_id"))
         return None
-    if spec_id is None:
-        newest = program.newest_specs.get(program.spec_ids.get(name or "", ""))
-        path, key = ".spec_name", "name"
-    else:
-        newest = program.newest_specs.get(spec_id)
-        path, key = ".spec_id", "id"
+    path = ".spec_name" if spec_id is None else ".spec_id"
+    asked = program.spec_ids.get(name or "", name or "") if spec_id is None else spec_id
+    newest = program.newest_specs.get(asked)
     if newest is None:
-        problems.append(_unknown(path, f"the published program has no assessment with this {key}"))
+        problems.append(_unknown(path, _assessments(program)))
         return None
-    if name not in (None, newest.name):
+    if name not in (None, newest.name, newest.id):
         problems.append(_unknown(".spec_name", "spec_id and spec_name name different assessments"))
         return None
     if version is None:
@@ -96,6 +93,12 @@ def alert_where_somebody_must_act(row: Row, program: Program) -> tuple[Related, 
         "assessment_response_id": row["id"],
     }
     return (Related("alerts", alert, ".model", tells=True),)
+
+
+def _assessments(program: Program) -> str:
+    there = (f"{spec_id} ({name})" for name, spec_id in sorted(program.spec_ids.items()))
+    known = ", ".join(there) or "none; publish a program first"
+    return f"the published program defines these assessments: {known}"
 
 
 def _unknown(path: str, hint: str) -> Problem:
@@ -159,7 +162,7 @@ assessment_responses = Resource(
         Field(
             "spec_name",
             SpecName(),
-            "Names the spec instead of spec_id.",
+            "Names the spec instead of spec_id: by its name, or by its id as well.",
             stored=False,
             returned=False,
             returned_when_enveloped=True,

@@ -29,7 +29,8 @@ class AssessmentResponse(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     """When the row was created."""
     spec_name: str | None = None
-    """Names the spec instead of spec_id. In the enveloped shape alone."""
+    """Names the spec instead of spec_id: by its name, or by its id as well. In the enveloped shape
+    alone."""
     spec_version: str | None = None
     """Version of the spec; the newest when left out. In the enveloped shape alone."""
     worker_id: str | None = None
@@ -57,7 +58,7 @@ class AssessmentResponseCreate(TypedDict, total=False):
     model: Required[Mapping[str, Any]]
     """The answers, by the names of the spec's fields."""
     spec_name: str | None
-    """Names the spec instead of spec_id."""
+    """Names the spec instead of spec_id: by its name, or by its id as well."""
     spec_version: str | None
     """Version of the spec; the newest when left out."""
     worker_id: str | None
