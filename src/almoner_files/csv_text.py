@@ -51,6 +51,15 @@ def as_written(text: str) -> str:
     return text.removeprefix(_APOSTROPHE)
 
 
+def as_text(cell: str) -> str:
+    """The text of a cell of anybody's file: without the apostrophe that ``line``, and whoever types
+    into a spreadsheet, puts before what would not stay a text. Any other apostrophe is the text's
+    own (``'s-Hertogenbosch``).
+    """
+    inside = cell.removeprefix(_APOSTROPHE)
+    return inside if inside != cell and _is_reshaped(inside) else cell
+
+
 def heading(names: Iterable[str]) -> str:
     """The first line, after the byte order mark by which spreadsheets know UTF-8 (a reader in
     Python says ``utf-8-sig``).

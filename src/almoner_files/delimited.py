@@ -52,7 +52,8 @@ def rows(file: BinaryIO, name: str, delimiter: str) -> Iterator[SourceRow]:
         raise FileError(f"The header of {name} cannot be read: {error}.") from None
     names = named(header, name)
     lines.forget()
-    is_fed_again = LINE in names
+    # Bad rows that are fed again have an apostrophe before what begins with one, and nothing else.
+    text_of = csv_text.as_written if LINE in names else csv_text.as_text
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         first = lines.number + 1
@@ -67,9 +68,7 @@ def rows(file: BinaryIO, name: str, delimiter: str) -> Iterator[SourceRow]:
             return
         lines.forget()
         if any(cell.strip() for cell in cells):
-            if is_fed_again:
-                cells = [csv_text.as_written(cell) for cell in cells]
-            yield _row(first, names, cells)
+            yield _row(first, names, list(map(text_of, cells)))
 
 
 def named(header: list[str], name: str) -> list[str]:

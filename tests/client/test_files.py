@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almoner_files import files, kinds
+from almoner_files import csv_text, files, kinds
 from almoner_files.bad_rows import BadRowsText
 from almoner_files.delimited import SourceRow
 from almoner_files.errors import FileError
@@ -54,7 +54,22 @@ def test_what_a_spreadsheet_writes_is_read_as_it_was(
     writer.writerows([HEADER, *table])
     read_again = read(text.getvalue().encode(encoding))
     assert [row.broken for row in read_again] == [""] * len(read_again)
-    assert [cells(row) for row in read_again] == [row for row in table if not is_blank(row)]
+    assert [cells(row) for row in read_again] == [
+        list(map(csv_text.as_text, row)) for row in table if not is_blank(row)
+    ]
+
+
+@given(st.lists(st.one_of(NASTY, st.sampled_from(["02139", "5 Mar", "'5", "TRUE"])), max_size=4))
+def test_what_is_exported_is_read_as_it_was(row: list[str]) -> None:
+    row = ["x", *row]
+    names = [f"column {n}" for n in range(len(row))]
+    (read_again,) = read((csv_text.heading(names) + csv_text.line(row)).encode())
+    assert cells(read_again) == row
+
+
+def test_an_apostrophe_that_belongs_to_a_name_stays() -> None:
+    (row,) = read(b"name,zip,day\r\n's-Hertogenbosch,'02139,'tis 5 o'clock\r\n")
+    assert cells(row) == ["'s-Hertogenbosch", "02139", "'tis 5 o'clock"]
 
 
 @given(st.lists(st.text("ab\"',; \n", max_size=12), max_size=12))

@@ -16,6 +16,7 @@ from almoner.vocabulary.fields import Field, Shape
 from almoner.vocabulary.json_values import JsonError
 from almoner.vocabulary.kinds import Boolean, Json, Kind, Texts
 from almoner.vocabulary.numbers import Integer, Number, Seconds
+from almoner_files import csv_text
 
 EXTERNAL_ID: Final = "external_id"
 _WORDS: Final = {
@@ -67,7 +68,7 @@ class Columns:
                 ("", f"it has {len(row.cells)} cells where the header has {len(header)}")
             )
         cells: Iterable[tuple[str, Any]] = (
-            zip(header, row.cells, strict=True)
+            zip(header, map(csv_text.as_text, row.cells), strict=True)
             if isinstance(row.cells, list)
             else row.cells.items()
         )
