@@ -27,6 +27,13 @@ PREFERRED = (
     '        Field("preferred_name", Text(), "How the patient wants to be called.",'
     ' sample="Ada"),\n'
 )
+KINDS = """\
+        Field("diets", choices.Several(("vegan", "no_nuts")), "What they eat."),
+        Field("nicknames", kinds.Texts(), "What friends call them."),
+        Field("wishes", kinds.Json(), "What they wish for."),
+        Field("shoe_size", numbers.Number(), "The size of their shoes."),
+        Field("children", numbers.Integer(), "How many children they have."),
+"""
 BEST_TIME = '        Field("best_time", Text(), "When somebody is there."),\n'
 BELONGS_TO = '        Field("belongs_to", Text(), "Whose it is."),\n'
 URGENT = '        Field("is_urgent", Boolean(), "Whether it cannot wait.", default=False),\n'
@@ -73,7 +80,7 @@ async def empty(postgres: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def site(empty: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     added = {
-        "patients": PREFERRED,
+        "patients": PREFERRED + KINDS,
         "calendar_events": ROOM,
         "phone_numbers": BEST_TIME,
         "email_addresses": BELONGS_TO,
@@ -93,4 +100,6 @@ def with_fields(collection: str, fields: str) -> str:
     text, number = BEHIND.subn(lambda match: fields + match[0], text, count=1)
     assert number == 1, collection
     assert IMPORT in text, collection
-    return text.replace(IMPORT, f"from almoner.vocabulary import kinds\n{IMPORT}", 1)
+    return text.replace(
+        IMPORT, f"from almoner.vocabulary import choices, kinds, numbers\n{IMPORT}", 1
+    )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,40 @@ def test_the_api_its_document_and_the_reference_have_both(site: Site) -> None:
     ).json()
     changed = site.api.put(f"/v1/patients/{patient['id']}", json={"preferred_name": "Bob"}).json()
     assert (patient["preferred_name"], changed["preferred_name"]) == ("Bo", "Bob")
+
+
+def test_a_field_of_any_kind_may_be_null_or_empty_however_it_is_written(site: Site) -> None:
+    blank = dict.fromkeys(("diets", "nicknames", "wishes", "shoe_size", "children"))
+    full = {
+        "diets": ["vegan", "no_nuts"],
+        "nicknames": ["Bo", ""],
+        "wishes": {"a": [1, None]},
+        "shoe_size": 41.5,
+        "children": 0,
+    }
+    empty = blank | {"diets": [], "nicknames": [], "wishes": []}
+    written = [full, empty, blank, {}]
+    whole = {**details(site.find("patients")[0]), "phase": "intake"}
+    bodies = [whole | row for row in written]
+
+    def values(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: row[name] for name in blank}
+
+    def batch(rows: list[dict[str, Any]], verb: str) -> list[dict[str, Any]]:
+        answer = site.api.post("/v1/patients/batch", json={verb: rows})
+        assert answer.status_code == 200, answer.text
+        return [entry["row"] for entry in answer.json()["data"]]
+
+    expected = [full, empty, blank, blank]
+    alone = [site.api.post("/v1/patients", json=body).json() for body in bodies]
+    together = batch(bodies, "create")
+    assert [values(row) for row in alone] == expected
+    assert [values(row) for row in together] == expected
+    turned = [dict(id=row["id"], **new) for row, new in zip(together, expected[::-1], strict=True)]
+    assert [values(row) for row in batch(turned, "update")] == expected[::-1]
+    answer = site.api.get("/v1/patients", params={"ids": ",".join(row["id"] for row in together)})
+    stored = {row["id"]: values(row) for row in answer.json()[0]["data"]}
+    assert [stored[row["id"]] for row in together] == expected[::-1]
 
 
 def test_the_pages_of_a_patient_have_it_and_the_timeline_tells_of_its_change(site: Site) -> None:

@@ -553,7 +553,7 @@ async def test_a_template_is_filled_in_and_what_nobody_knows_stays_and_is_told(
         )
     known = await coach.send_form(here, htmx=True, **fill, contents="")
     assert re.search(
-        r"reminder of your [Cc]oaching call on Monday, 30 June at 20:30\.", unescape(known.text)
+        r"reminder of your [Cc]oaching call on Monday, 30 June at 8:30 pm\.", unescape(known.text)
     )
     assert Document(unknown).status("Nothing is known")
     assert Document(known).lacks("status", "Nothing is known")

@@ -18,7 +18,7 @@ from almoner.access.worker_events import By
 from almoner.database import Connection
 from almoner.errors import ApiError, problem
 from almoner.vocabulary.definitions import Program, Rights
-from almoner.vocabulary.names import Named
+from almoner.vocabulary.names import Named, name_order_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ _BY_ID = f"{_SELECT} AND w.id = $2"
 # People write their address in whatever letters; where two workers' differ in nothing else, the
 # exact one is meant.
 _BY_EMAIL = f"{_SELECT} AND lower(w.email) = lower($2) ORDER BY w.email = $2 DESC LIMIT 2"
-_LIST = f"{_SELECT} ORDER BY w.last_name, w.first_name, w.id"
+_LIST = f"{_SELECT} ORDER BY {name_order_sql('w')}, w.id"
 _SET_ROLES = """
 INSERT INTO worker_accounts (environment_id, worker_id, roles) VALUES ($1, $2, $3)
 ON CONFLICT (environment_id, worker_id) DO UPDATE SET roles = excluded.roles

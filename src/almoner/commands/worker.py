@@ -36,6 +36,7 @@ from almoner.operations.metrics import Metrics
 from almoner.resources import RESOURCES
 from almoner.resources.workers import workers
 from almoner.settings import Settings
+from almoner.vocabulary.names import full_name, name_order_sql
 from almoner.vocabulary.times import iso_or_none
 from almoner.worker import work
 from almoner.workshop.programs import PublishedPrograms
@@ -133,9 +134,10 @@ async def create(
                 created["roles"] = list(dict.fromkeys(role))
             if invite:
                 created |= await _link(connection, settings, owner, created["id"])
+    name = full_name(created["first_name"], created["last_name"])
     return Answer(
         created,
-        f"Created {created['first_name']} {created['last_name']} with the id {created['id']}.",
+        f"Created {name} with the id {created['id']}.",
         *_link_words(created),
     )
 
@@ -164,7 +166,7 @@ async def list_workers(environment: ENVIRONMENT = None) -> list[dict[str, Any]]:
     async with working_in(environment) as (connection, owner):
         rows = await connection.fetch(
             "SELECT id::text, email, first_name, last_name, phone_number, timezone, gender FROM"
-            " workers WHERE environment_id = $1 ORDER BY last_name, first_name, id",
+            f" workers WHERE environment_id = $1 ORDER BY {name_order_sql('workers')}, id",
             owner,
         )
         known = {

@@ -7,14 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from almoner.data_api import decode, nested, rules
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.errors import ApiError, Problem
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Shape
-from almoner.vocabulary.kinds import Problems, Texts
+from almoner.vocabulary.kinds import Problems
 
 # What a row may bring besides the fields of a Create.
 _BROUGHT = frozenset({"id", "created_at"})
@@ -31,9 +29,8 @@ def columns(
     values = [[row["id"], *decode.complete(resource, row)] for row in rows]
     arrays = [list(column) for column in zip(*values, strict=True)]
     for number, field in enumerate(resource.writable, 1):
-        if isinstance(field.kind, Texts):
-            # PostgreSQL cannot take an array of arrays apart by row, so a list travels as JSON.
-            arrays[number] = [msgspec.json.encode(texts).decode() for texts in arrays[number]]
+        if field.kind.element != field.kind.column:
+            arrays[number] = [field.kind.bind_element(value) for value in arrays[number]]
     return [*arrays, list(created or [None] * len(rows))]
 
 

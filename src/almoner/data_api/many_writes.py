@@ -36,7 +36,7 @@ from almoner.database import Connection, HeldConnection
 from almoner.errors import ApiError, Problem
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Shape
-from almoner.vocabulary.kinds import Problems, Texts
+from almoner.vocabulary.kinds import Problems
 
 # So many rows are decoded before others have their turn.
 _AT_A_TIME = 100
@@ -342,12 +342,10 @@ class ManyWrites(RowWrites):
         names: tuple[str, ...],
         rows: Sequence[BatchRow],
     ) -> None:
-        arrays = []
-        for item in map(batch.resource.field, names):
-            values = [item.kind.bind(each.row[item.name]) for each in rows]
-            if isinstance(item.kind, Texts):
-                values = [value and msgspec.json.encode(value).decode() for value in values]
-            arrays.append(values)
+        arrays = [
+            [item.kind.bind_element(each.row[item.name]) for each in rows]
+            for item in map(batch.resource.field, names)
+        ]
         records = await connection.fetch(
             set_statements.update_each(batch.resource, batch.answered, names),
             batch.by.environment_id,

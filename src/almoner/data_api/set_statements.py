@@ -9,7 +9,7 @@ from almoner.data_api.change_log_sql import log_cte, update_ctes, values_json
 from almoner.data_api.declare import Resource, Unique
 from almoner.data_api.statements import answer, current_value
 from almoner.vocabulary.fields import NOW, Field, Shape
-from almoner.vocabulary.kinds import Ref, Texts
+from almoner.vocabulary.kinds import Ref
 
 
 @cache
@@ -17,8 +17,6 @@ def load(resource: Resource, shape: Shape | None) -> str:
     """Many rows at once. Parameters: environment, ids, an array for each writable column, the
     ``created_at``s, the actor's three. Answers with the rows in this shape, without one with all
     but their JSON.
-
-    An array of arrays cannot be taken apart by row, so lists of strings come as JSON.
     """
     return _load(resource, answer(resource, shape, "written", "id"), "*")
 
@@ -36,11 +34,7 @@ def load_silently(resource: Resource) -> str:
 def _load(resource: Resource, rows: str, returned: str) -> str:
     columns = resource.writable
     names = ", ".join(["environment_id", "id", *(f.name for f in columns), "created_at"])
-    types = [
-        "uuid",
-        *("json" if isinstance(f.kind, Texts) else f.kind.column for f in columns),
-        "timestamptz",
-    ]
+    types = ["uuid", *(f.kind.element for f in columns), "timestamptz"]
     arrays = ", ".join(f"${2 + n}::{kind}[]" for n, kind in enumerate(types))
     aliases = ", ".join(f"c{n}" for n in range(len(types)))
     picked = ", ".join(
@@ -55,11 +49,10 @@ def _load(resource: Resource, rows: str, returned: str) -> str:
 
 
 def _picked(field: Field, alias: str) -> str:
-    if isinstance(field.kind, Texts):
-        return f"ARRAY(SELECT json_array_elements_text({alias}))"
     if isinstance(field.kind, Ref) and field.kind.current:
         return f"{field.name}_now.id"
-    return f"coalesce({alias}, clock_timestamp())" if field.default is NOW else alias
+    value = field.kind.from_element(alias)
+    return f"coalesce({value}, clock_timestamp())" if field.default is NOW else value
 
 
 def _looked_up(columns: Iterable[Field]) -> str:
@@ -87,9 +80,12 @@ def update_each(resource: Resource, shape: Shape | None, fields: tuple[str, ...]
     array for each of ``fields``, the actor's three, and the names of the fields for the change log.
     Answers with the rows, and what the ``updated_at`` of each was."""
     columns = [resource.field(name) for name in fields]
-    arrays = ", ".join(f"${3 + n}::{_array(f)}[]" for n, f in enumerate(columns))
+    arrays = ", ".join(f"${3 + n}::{f.kind.element}[]" for n, f in enumerate(columns))
     aliases = ", ".join(f"c{n}" for n in range(len(columns)))
-    named = ", ".join(f"{f.name} = {_changed(f, f'sent.c{n}')}" for n, f in enumerate(columns))
+    named = ", ".join(
+        f"{f.name} = {current_value(f, f.kind.from_element(f'sent.c{n}'))}"
+        for n, f in enumerate(columns)
+    )
     differences = (
         f"almoner_differences({values_json(resource, fields, 'was')},"
         f" {values_json(resource, fields, 'changed')})"
@@ -103,18 +99,6 @@ def update_each(resource: Resource, shape: Shape | None, fields: tuple[str, ...]
         f" changed.id = was.id RETURNING changed.*, was.updated_at AS before, {differences} AS"
         f" differences), {ctes} {answer(resource, shape, 'written', 'before, written.id')}"
     )
-
-
-def _array(field: Field) -> str:
-    """What the elements of an array of values are: an array of arrays cannot be taken apart."""
-    return "json" if isinstance(field.kind, Texts) else field.kind.column
-
-
-def _changed(field: Field, alias: str) -> str:
-    if isinstance(field.kind, Texts):
-        texts = f"ARRAY(SELECT json_array_elements_text({alias}))"
-        return f"CASE WHEN {alias} IS NOT NULL THEN {texts} END"
-    return current_value(field, alias)
 
 
 @cache

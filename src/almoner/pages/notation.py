@@ -7,6 +7,8 @@ tests/test_clocks.py keeps that so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -43,6 +45,16 @@ _READER: Final[ContextVar[Notation]] = ContextVar("notation", default=_UNKNOWN)
 def read_in(notation: Notation) -> None:
     """The reader of the page that is under way writes so."""
     _READER.set(notation)
+
+
+@contextmanager
+def reading(notation: Notation) -> Iterator[None]:
+    """What is written within is for somebody who writes so: not for the reader of the page."""
+    before = _READER.set(notation)
+    try:
+        yield
+    finally:
+        _READER.reset(before)
 
 
 def current() -> Notation:

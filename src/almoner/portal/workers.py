@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Connection
-from almoner.vocabulary.names import full_name_sql
+from almoner.vocabulary.names import full_name_sql, name_order_sql
 
 # No limit: a list that is cut would hide somebody without saying so.
 _TO_CHOOSE: Final = f"""
@@ -17,7 +17,7 @@ FROM workers w
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
 WHERE w.environment_id = $1 AND (a.disabled_at IS NULL OR w.id = ANY ($2::uuid[]))
   AND ($3::uuid[] IS NULL OR w.id = ANY ($3::uuid[]))
-ORDER BY almoner_plain(w.last_name || ' ' || w.first_name) COLLATE "C", w.id
+ORDER BY {name_order_sql("w")}, w.id
 """
 # Counted no farther than it matters.
 _NUMBER: Final = """

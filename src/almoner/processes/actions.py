@@ -13,13 +13,11 @@ from almoner.data_api.declare import Row
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection
-from almoner.pages import notation
-from almoner.pages.notation import Notation
+from almoner.pages.message_words import message_words
 from almoner.processes import webhooks
 from almoner.processes.firings import Firing
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
-from almoner.vocabulary.names import full_name
 from almoner.workshop import goal_target
 from almoner.workshop.design import CareFlowTemplate, MessageTemplate
 from almoner.workshop.placeholders import filled
@@ -48,9 +46,6 @@ SELECT c.worker_id::text FROM calendar_events e
 JOIN calendars c ON c.environment_id = $1 AND c.id = e.calendar_id
 WHERE e.environment_id = $1 AND e.id = $2
 """
-_COACH: Final = """
-SELECT first_name, last_name, phone_number FROM workers WHERE environment_id = $1 AND id = $2
-"""
 _CONVERSATION: Final = """
 SELECT id::text FROM conversations WHERE environment_id = $1 AND user_id = $2
   AND conversation_type = $3 ORDER BY created_at DESC, id DESC LIMIT 1
@@ -67,9 +62,12 @@ SELECT lower(email) AS address, opted_in_to_email AND automatic_recipient AS con
 FROM email_addresses WHERE environment_id = $1 AND user_id = $2 FOR SHARE
 """,
 }
-_APPOINTMENT: Final = """
-SELECT appointment_type, start_time, day FROM calendar_events
-WHERE environment_id = $1 AND id = $2
+_KNOWN: Final = """
+SELECT w.first_name AS coach_first_name, w.last_name AS coach_last_name,
+  w.phone_number AS coach_phone_number, e.appointment_type, e.start_time, e.day
+FROM (SELECT) AS nothing
+LEFT JOIN workers w ON w.environment_id = $1 AND w.id = $2::uuid
+LEFT JOIN calendar_events e ON e.environment_id = $1 AND e.id = $3::uuid
 """
 # In which a message goes that is for any type of conversation, the first that may be used.
 _CHANNELS: Final = ("phone", "email", "app", "third_party_app")
@@ -331,35 +329,15 @@ async def _words(acting: Acting, patient: Mapping[str, Any]) -> dict[str, str]:
     """What stands for the placeholders of a message, as far as it is known. The appointment is the
     one that set the process off.
     """
-    coach = await acting.connection.fetchrow(_COACH, acting.by.environment_id, patient["coach_id"])
-    words = {
-        "program.name": acting.program.name,
-        "patient.first_name": patient["first_name"],
-        "patient.last_name": patient["last_name"],
-        "patient.full_name": full_name(patient["first_name"], patient["last_name"]),
-        "coach.first_name": coach["first_name"],
-        "coach.last_name": coach["last_name"],
-        "coach.full_name": full_name(coach["first_name"], coach["last_name"]),
-    }
-    if coach["phone_number"]:
-        words["coach.phone_number"] = coach["phone_number"]
     event = acting.firing.event
-    row = None
-    if event["resource"] == "calendar_events":
-        row = await acting.connection.fetchrow(
-            _APPOINTMENT, acting.by.environment_id, event["row_id"]
-        )
-    if row is None:
-        return words
-    timezone, start = patient["timezone"], row["start_time"]
-    kinds = {kind.name: kind.title or kind.name for kind in acting.program.appointment_types}
-    day = row["day"] or clocks.day_of(start, timezone)
-    words["appointment.type"] = kinds.get(row["appointment_type"], row["appointment_type"])
-    words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
-    if start is not None:
-        notation.read_in(Notation.of(timezone, None, None))
-        words["appointment.time"] = notation.time_of_day(clocks.local(start, timezone))
-    return words
+    appointment = event["row_id"] if event["resource"] == "calendar_events" else None
+    known = await acting.connection.fetchrow(
+        _KNOWN, acting.by.environment_id, patient["coach_id"], appointment
+    )
+    titles = {kind.name: kind.title or kind.name for kind in acting.program.appointment_types}
+    return message_words(
+        {**patient, **known}, acting.program.name, lambda name: titles.get(name, name)
+    )
 
 
 def _named(group: Any, name: str, what: str) -> Any:

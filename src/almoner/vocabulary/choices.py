@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from almoner.errors import parse_problem
-from almoner.vocabulary.kinds import Kind, Problems, Schema, Text
+from almoner.vocabulary.kinds import Kind, Problems, Schema, Text, Texts
 
 # States, the District of Columbia, territories, freely associated states, and the military (USPS
 # Publication 28).
@@ -138,13 +138,12 @@ class State(Choice):
 
 
 @dataclass(frozen=True)
-class Several(Kind):
+class Several(Texts):
     """Any number of a fixed set of strings, each at most once."""
 
     values: tuple[str, ...]
 
     name: ClassVar[str] = "choices"
-    column: ClassVar[str] = "text[]"
     widget: ClassVar[str] = "checkboxes"
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:

@@ -68,6 +68,19 @@ class Kind:
         """A decoded value as a statement's parameter."""
         return value
 
+    @property
+    def element(self) -> str:
+        """The PostgreSQL type as which values of many rows travel in one array."""
+        return self.column
+
+    def bind_element(self, value: Any) -> Any:
+        """A decoded value as an element of such an array."""
+        return self.bind(value)
+
+    def from_element(self, element: str) -> str:
+        """The SQL expression that makes the column's value of such an element; null stays null."""
+        return element
+
     def to_json(self, column: str) -> str:
         """The SQL expression whose JSON form is what the API shows of this column."""
         return column
@@ -272,7 +285,10 @@ def as_written(value: Any) -> Any:
 
 
 class Texts(Kind):
-    """A JSON array of strings in their order; an array in PostgreSQL."""
+    """A JSON array of strings in their order; an array in PostgreSQL.
+
+    PostgreSQL cannot take an array of arrays apart by row, so those of many rows travel as JSON.
+    """
 
     name = "array"
     column = "text[]"
@@ -286,6 +302,17 @@ class Texts(Kind):
 
     def schema(self) -> Schema:
         return {"type": "array", "items": Text().schema()}
+
+    @property
+    def element(self) -> str:
+        return "json"
+
+    def bind_element(self, value: Any) -> Any:
+        return None if value is None else json_values.encode(value)
+
+    def from_element(self, element: str) -> str:
+        texts = f"ARRAY(SELECT json_array_elements_text({element}))"
+        return f"CASE WHEN {element} IS NOT NULL THEN {texts} END"
 
     def filter_sql(self, column: str, value: str) -> str:
         return f"{column} @> ARRAY[{value}]"

@@ -52,6 +52,23 @@ def full_name_sql(row: str = "") -> str:
     return f"CASE WHEN {family_first} THEN {last} || {first} ELSE {first} || ' ' || {last} END"
 
 
+def name_order_sql(row: str) -> str:
+    """The SQL expression by which people are sorted: by family name, whatever its case and
+    accents, in the same order on every machine.
+    """
+    return f"almoner_plain({row}.last_name || ' ' || {row}.first_name) COLLATE \"C\""
+
+
+def name_search_sql(row: str) -> str:
+    """The SQL expression in which somebody is looked for: the name as it is written out, and both
+    orders of its parts; compared with ``almoner_plain`` of what is looked for.
+    """
+    first, last = f"{row}.first_name", f"{row}.last_name"
+    return (
+        f"almoner_plain({full_name_sql(row)} || ' ' || {first} || ' ' || {last} || ' ' || {first})"
+    )
+
+
 def isolated(text: str) -> str:
     """A text whose direction ends where it ends, in an element as in an attribute; most texts are
     as they were.

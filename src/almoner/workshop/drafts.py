@@ -13,6 +13,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.merging.three_way import same
+from almoner.vocabulary.names import full_name_sql
 from almoner.workshop.compare import compare, summary
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.merge import MergeConflict, Merged, merge
@@ -221,7 +222,7 @@ async def others_editing(
     The latest comes first.
     """
     rows = await connection.fetch(
-        "SELECT concat_ws(' ', w.first_name, w.last_name), e.part FROM draft_editors e JOIN"
+        f"SELECT {full_name_sql('w')}, e.part FROM draft_editors e JOIN"
         " workers w ON w.environment_id = e.environment_id AND w.id = e.worker_id WHERE"
         " e.environment_id = $1 AND e.worker_id <> $2 AND e.seen_at > clock_timestamp() - interval"
         f" '{_EDITING_SECONDS} seconds' ORDER BY e.seen_at DESC",

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from almoner.pages import parsing
@@ -120,9 +121,10 @@ def id_of(name: str) -> str:
     return plain if _PLAIN.fullmatch(plain) else f"x{zlib.crc32(name.encode()):08x}"
 
 
-def number(value: int | float) -> str:
-    """A number as people write it: 3 and not 3.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def number(value: float | Decimal) -> str:
+    """A number as people write it: 3 and not 3.0, 0.0000001 and not 1e-07."""
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if is_whole else f"{Decimal(str(value)):f}"
 
 
 def _control(

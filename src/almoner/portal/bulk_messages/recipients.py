@@ -12,7 +12,7 @@ from typing import Final
 from almoner.database import Connection
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.conversations.consents import consents_of
-from almoner.portal.conversations.templates import known_words
+from almoner.portal.conversations.templates import of_program
 from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import OF_WORKER
 from almoner.vocabulary.definitions import Program
@@ -86,7 +86,7 @@ async def recipients(
     consents = await consents_of(connection, environment_id, ids, message.channel, hold)
     judged = []
     for row in rows:
-        text, unknown = filled(message.contents, known_words(row, basis.program))
+        text, unknown = filled(message.contents, of_program(row, basis.program))
         why = consents[row["id"]].why
         if row["phase"] in basis.program.silent_phases:
             title = basis.program.title("phases", row["phase"])

@@ -28,6 +28,7 @@ from almoner.portal.calendar import ics
 from almoner.portal.calendar.ics import IcsEvent
 from almoner.portal.calendar.queries import MODALITIES
 from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.names import full_name
 
 FOLDER: Final = "portal/calendar"
 PAST_DAYS: Final = 30
@@ -131,7 +132,9 @@ async def feed(visit: Visit) -> Response:
     # Nobody has signed in here: the read is noted as the worker's, whose address it is.
     reader = Actor(row["environment_id"], f"worker:{row['worker_id']}", "portal", visit.request_id)
     entries = (_entry(entry, program, row["whole_names"], visit.parts.url) for entry in rows)
-    body = ics.calendar(f"{row['first_name']} {row['last_name']}, Almoner", entries).encode()
+    body = ics.calendar(
+        f"{full_name(row['first_name'], row['last_name'])}, Almoner", entries
+    ).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Content-Disposition": 'inline; filename="almoner.ics"'}
     patients = packed(row["patient_id"] for row in rows if row["patient_id"])

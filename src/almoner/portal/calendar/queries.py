@@ -14,7 +14,7 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.vocabulary import clocks
-from almoner.vocabulary.names import Named, full_name
+from almoner.vocabulary.names import Named, full_name, name_order_sql, name_search_sql
 from almoner.vocabulary.working_hours import Hours, Span
 
 OUTCOMES: Final = {"completed": "completed", "cancelled": "cancelled", "no-show": "no-show"}
@@ -22,21 +22,21 @@ MODALITIES: Final = {"call": "call", "phone": "phone", "video": "video", "visit"
 # Those for which the patient is called at a phone number.
 BY_PHONE: Final = ("call", "phone")
 
-_OF = """
+_OF = f"""
 SELECT w.id::text, w.first_name, w.last_name, w.timezone, c.id::text AS calendar_id
 FROM workers w
 JOIN calendars c ON c.environment_id = w.environment_id AND c.worker_id = w.id
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
-WHERE w.environment_id = $1 AND {which}
-ORDER BY w.last_name, w.first_name, w.id
+WHERE w.environment_id = $1 AND {{which}}
+ORDER BY {name_order_sql("w")}, w.id
 """
 _WORKERS = _OF.format(which="(a.disabled_at IS NULL OR w.id = ANY($2::uuid[]))")
 _THESE = _OF.format(which="w.id = ANY($2::uuid[])")
 _OTHERS = f"""
 SELECT o.*, count(*) OVER () AS number FROM (
   {_OF.format(which="a.disabled_at IS NULL AND w.id <> ALL($2::uuid[])")}
-) o WHERE position(almoner_plain($3) IN almoner_plain(o.first_name || ' ' || o.last_name)) > 0
-ORDER BY o.last_name, o.first_name, o.id LIMIT $4
+) o WHERE position(almoner_plain($3) IN {name_search_sql("o")}) > 0
+ORDER BY {name_order_sql("o")}, o.id LIMIT $4
 """
 _COLUMNS = (
     "id, calendar_id, user_id, start_time, end_time, day, outcome, modality, appointment_type"

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from almoner.database import Connection
-from almoner.pages.notation import time_of_day
+from almoner.pages.message_words import message_words
 from almoner.pages.visit import Visit
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.patient import Patient
-from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
 from almoner.workshop import published_programs
 from almoner.workshop.design import MessageTemplate
@@ -61,40 +61,17 @@ async def begun(
     of_patient = {
         "first_name": patient.first_name,
         "last_name": patient.last_name,
-        "full_name": patient.name,
         "timezone": patient.timezone,
     }
-    text, unknown = filled(template.body, known_words(of_patient | dict(row), visit.program))
+    text, unknown = filled(template.body, of_program(of_patient | dict(row), visit.program))
     return FilledTemplate(
         text.strip("\n"), _unknown_words(unknown, patient, row["appointment_type"] is not None)
     )
 
 
-def known_words(row: Mapping[str, Any], program: Program) -> dict[str, str]:
-    """What stands for each placeholder, as far as it is known. ``row`` has a patient's names and
-    ``timezone``, their coach's as ``coach_first_name`` and so on, and the next appointment.
-    """
-    words = {
-        "patient.first_name": row["first_name"],
-        "patient.last_name": row["last_name"],
-        "patient.full_name": row["full_name"],
-        "program.name": program.name,
-    }
-    first, last = row["coach_first_name"], row["coach_last_name"]
-    if first is not None:
-        words |= {"coach.first_name": first, "coach.last_name": last}
-        words["coach.full_name"] = f"{first} {last}"
-    if row["coach_phone_number"]:
-        words["coach.phone_number"] = row["coach_phone_number"]
-    if row["appointment_type"] is not None:
-        words["appointment.type"] = program.title("appointment_types", row["appointment_type"])
-        day = row["day"] or clocks.day_of(row["start_time"], row["timezone"])
-        words["appointment.day"] = f"{day:%A}, {day.day} {day:%B}"
-        if row["start_time"] is not None:
-            words["appointment.time"] = time_of_day(
-                clocks.local(row["start_time"], row["timezone"])
-            )
-    return words
+def of_program(row: Mapping[str, Any], program: Program) -> dict[str, str]:
+    """``pages.message_words`` with the names and titles of this program."""
+    return message_words(row, program.name, partial(program.title, "appointment_types"))
 
 
 def _unknown_words(unknown: tuple[str, ...], patient: Patient, booked: bool) -> str:

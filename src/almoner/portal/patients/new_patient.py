@@ -116,7 +116,8 @@ async def create(visit: Visit) -> Response:
         )
     if only_of(visit):
         values["coach_id"] = visit.worker.worker_id
-    sent = {name: values[name] for name in _NAMES if values[name] is not None}
+    names = [control.name for control in controls]
+    sent = {name: values[name] for name in names if values[name] is not None}
     sent["external_ids"] = _ids(mappings)
     problems: Problems = []
     row = decode.values(
