@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,10 +21,11 @@ from typer.testing import CliRunner
 from almoner.access import keys
 from almoner.access.key_file import KeySource
 from almoner.cli import app
-from almoner.commands import integration, process
+from almoner.commands import integration, job_ending, new_integration, process
 from almoner.demo.partner import CLIENT_ID, CLIENT_SECRET, Partner, served
 from almoner.integrations.handler import IntegrationHandler
 from almoner.integrations.kiwihealth_pull import kiwihealth_pull
+from tests.changes.writing import until_true
 from tests.integrations.conftest import Place
 from tests.integrations.test_jobs import GRACE
 from tests.integrations.test_kiwihealth_pull import known_there, result
@@ -43,7 +46,7 @@ def run_command(own_dsn: str, tmp_path: Path) -> Any:
 
 
 async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
-    place: Place, run_command: Any, tmp_path: Path
+    place: Place, run_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (row,) = await place.rows("SELECT name FROM environments WHERE id = $1")
 
@@ -68,8 +71,25 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
         assert "may use: patients.read" in output
         stopped = await at_the_terminal("run", "kiwihealth_pull", "--json")
         assert stopped["status"] == "unattempted"
+        # Who waits for what nobody takes up is told why.
+        warnings: list[str] = []
+        monkeypatch.setattr(job_ending, "_PATIENCE", -1.0)
+        monkeypatch.setattr(job_ending, "warn", warnings.append)
+        waiting = asyncio.create_task(
+            job_ending.ended(place.database, place.environment, stopped["job_id"])
+        )
+
+        async def is_warned() -> bool:
+            return bool(warnings)
+
+        await until_true(is_warned, "somebody who waits is told")
         called_off = await at_the_terminal("cancel", stopped["job_id"], "--json")
         assert called_off == {"job_id": stopped["job_id"], "cancelled": 1}
+        await waiting
+        monkeypatch.undo()
+        (warning,) = warnings
+        assert warning.startswith("Nobody is there to do it. Start who does: ")
+        assert "do not know it" in job_ending._why_not_begun(is_somebody_there=True)
         async with place.database.connection() as connection:
             parts = replace(place.parts, box=await keys.box(connection, KeySource("", tmp_path)))
         async with running(place.database, IntegrationHandler(kiwihealth_pull, parts)):
@@ -145,6 +165,10 @@ def test_each_command_prints_json_for_programs() -> None:
 def test_a_new_integration_is_a_package_whose_test_runs(run_command: Any, tmp_path: Path) -> None:
     created = run_command("new", "clinic_pull", "--folder", str(tmp_path), "--json")
     folder = Path(created["folder"])
+    for line in new_integration.commands(folder):
+        program, *_, last = shlex.split(line)
+        assert shutil.which(program), line
+        assert last == str(folder)
     assert sorted(created["files"]) == [
         "README.md",
         "pyproject.toml",

@@ -227,8 +227,8 @@ async def test_whose_calendars_are_chosen_by_a_part_of_a_name_and_no_page_holds_
         named = {"first_name": "美咲", "last_name": "鈴木", "timezone": "Asia/Tokyo"}
         await book.create("workers", email=f"suzuki.{coach.email}", **named)
         for part in ("鈴木美咲", "鈴木 美咲", "美咲 鈴木", "木美"):
-            offered = await coach.fragment(f"/calendar/people?worker={coach.worker_id}&find={part}")
-            assert words(offered.text) == "Emily Smith (you) 鈴木美咲", part
+            matches = await coach.fragment(f"/calendar/people?worker={coach.worker_id}&find={part}")
+            assert words(matches.text) == "Emily Smith (you) 鈴木美咲", part
         nobody = words((await coach.fragment("/calendar/people?find=%25&worker=x")).text)
         assert nobody == "No other worker is called “%”."
 

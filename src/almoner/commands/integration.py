@@ -4,7 +4,6 @@ own.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 
 from almoner.access import keys
 from almoner.access.worker_events import AT_THE_TERMINAL
-from almoner.commands import new_integration
+from almoner.commands import job_ending, new_integration
 from almoner.commands.answering import Answer, Rows, acting, listing
 from almoner.commands.session import (
     ENVIRONMENT,
@@ -41,9 +40,6 @@ app = typer.Typer(
 NAME = Annotated[str, typer.Argument(help="Its name, as `almoner integration list` shows.")]
 JOB = Annotated[str, typer.Argument(metavar="JOB", help="The job_id that `run` printed.")]
 _SEE = "integration list"
-_LOOK_SECONDS = 0.2
-# After so long without any process that works, somebody who waits is told.
-_PATIENCE = 15.0
 
 
 @app.command("list")
@@ -169,7 +165,7 @@ async def run(
         store, tasks = _store(database), jobs.tasks_of(BY_NAME)
         job_id = await jobs.begin(database, store, tasks, owner, integration, by=AT_THE_TERMINAL)
         if wait:
-            await _ended(database, owner, job_id)
+            await job_ending.ended(database, owner, job_id)
         async with database.connection() as connection:
             job = await jobs.show(connection, owner, job_id)
     value = {name: job[name] for name in ("job_id", "integration", "status", "counts")}
@@ -324,7 +320,10 @@ async def new(
     return Answer(
         {"name": name, "folder": str(package), "files": sorted(new_integration.files(name))},
         f"Made {package}. Install it beside Almoner and try it:",
-        f"  pip install --editable {package}\n  pytest {package}\n  {called()} integration list",
+        *(f"  {line}" for line in new_integration.commands(package)),
+        f"  {called()} integration list",
+        f"Then start `{called()} worker`, or a server that has one, again: what runs already does"
+        " not know it.",
     )
 
 
@@ -348,20 +347,6 @@ def _content(path: str) -> str:
 
 def _ending(status: str) -> str:
     return {"succeeded": "has succeeded", "failed": "has failed"}.get(status, f"is {status}")
-
-
-async def _ended(database: Database, owner: int, job_id: str) -> None:
-    """Waits until a job has ended; says so where nobody is there to do it."""
-    waited = 0.0
-    while True:
-        async with database.connection() as connection:
-            if await jobs.has_ended(connection, owner, job_id):
-                return
-            if waited > _PATIENCE and not await jobs.any_runner(connection):
-                warn(f"Nobody is there to do it. Start who does: {called()} worker")
-                waited = -3600.0
-        await asyncio.sleep(_LOOK_SECONDS)
-        waited += _LOOK_SECONDS
 
 
 def _tree(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:

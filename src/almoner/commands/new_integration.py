@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -174,3 +176,17 @@ def write(folder: Path, name: str) -> Path:
         (package / path).parent.mkdir(parents=True, exist_ok=True)
         (package / path).write_text(text, encoding="utf-8")
     return package
+
+
+def commands(package: Path) -> tuple[str, str]:
+    """What somebody types to install a package beside this Almoner, and to run its tests."""
+    python = shlex.quote(sys.executable)
+    folder = shlex.quote(str(package))
+    # An environment that uv made has no pip; in a checkout uv stands beside it.
+    uv = Path(sys.prefix).parent / ".uv" / "bin" / "uv"
+    pip = (
+        f"{python} -m pip install"
+        if find_spec("pip")
+        else f"{shlex.quote(str(uv)) if uv.exists() else 'uv'} pip install --python {python}"
+    )
+    return f"{pip} --editable {folder}", f"{python} -m pytest {folder}"

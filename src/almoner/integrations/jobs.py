@@ -159,6 +159,11 @@ async def has_ended(connection: Connection, environment_id: int, job_id: str) ->
     return not await queries.is_open(connection, environment_id, job_id)
 
 
+async def is_begun(connection: Connection, environment_id: int, job_id: str) -> bool:
+    """Whether any process has taken up the job."""
+    return await queries.is_begun(connection, environment_id, job_id)
+
+
 async def any_runner(connection: Connection) -> bool:
     """Whether any process lives that does work."""
     alive: bool = await connection.fetchval(_RUNNERS)

@@ -157,6 +157,9 @@ _OPEN: Final = """
 SELECT EXISTS (SELECT FROM work_steps WHERE environment_id = $1 AND job_id = $2
     AND state IN ('ready', 'running', 'blocked'))
 """
+_BEGUN: Final = """
+SELECT EXISTS (SELECT FROM work_steps WHERE environment_id = $1 AND job_id = $2 AND attempts > 0)
+"""
 
 
 def _json(value: Any) -> str | None:
@@ -295,6 +298,12 @@ async def any_unsuccessful(connection: Connection, environment_id: int, job_id: 
 async def is_open(connection: Connection, environment_id: int, job_id: str) -> bool:
     """Whether any step of the job is still to be done."""
     answer: bool = await connection.fetchval(_OPEN, environment_id, job_id)
+    return answer
+
+
+async def is_begun(connection: Connection, environment_id: int, job_id: str) -> bool:
+    """Whether any step of the job was ever taken up."""
+    answer: bool = await connection.fetchval(_BEGUN, environment_id, job_id)
     return answer
 
 
