@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almoner.data_api.declare import IDS, Resource
+from almoner.data_api.decode import is_sent_back
 from almoner.errors import PROBLEMS
 from almoner.vocabulary.fields import Field, Shape, described, nullable_schema
 from almoner.vocabulary.kinds import GUID_PATTERN, WITHOUT_NUL, Schema
@@ -92,7 +93,7 @@ def update(resource: Resource, shape: Shape) -> Schema:
     """The body of an Update: any of the fields that it sets, and those that it needs. What is left
     out stays as it is.
     """
-    fields = [f for f in resource.spelled[shape].fields if f.update or f.create or f.returned]
+    fields = [f for f in resource.spelled[shape].fields if is_sent_back(f, shape)]
     properties: dict[str, Any] = {}
     for field in fields:
         _add(

@@ -177,9 +177,9 @@ class ManyWrites(RowWrites):
         """Decodes an Update; of a row that was to be created, without what a Create alone takes."""
         body, names = each.body, batch.resource.spelled[batch.shape].names
         if each.place.startswith(".create"):
-            # What it says of its ids in other systems may be no field of the collection.
-            body = {key: value for key, value in body.items() if key in names}
-            each.ignored = {}
+            known = {key: value for key, value in body.items() if key in names}
+            body = {k: v for k, v in known.items() if decode.is_sent_back(names[k], batch.shape)}
+            each.ignored = {key: value for key, value in known.items() if key not in body}
         self._decode(batch, each, body, Verb.UPDATE)
 
     def _decode(self, batch: _Batch, each: BatchRow, body: Row, verb: Verb) -> None:
