@@ -37,6 +37,7 @@ from almoner.vocabulary.kinds import (
     Ref,
     Text,
     Texts,
+    Word,
 )
 from almoner.vocabulary.numbers import Integer, Number, Seconds
 from tests.tries import tries
@@ -47,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "name": Name(),
     "email": Email(),
     "phone": Phone(),
+    "word": Word(),
     "guid": Guid(),
     "reference": Ref("patients"),
     "boolean": Boolean(),

@@ -36,8 +36,8 @@ KEYS = [
         "automatically_sent",
         "send_time",
     ),
-    *("entered_in_error_at", "entered_in_error_by", "entered_in_error_reason"),
     *("updated_at", "created_at"),
+    *("entered_in_error_at", "entered_in_error_by", "entered_in_error_reason"),
 ]
 
 

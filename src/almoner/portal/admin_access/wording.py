@@ -59,6 +59,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "processes resumed": "resumed the processes of {}",
     "failure tried again": "had a failure of {} tried again",
     "failure dismissed": "dismissed a failure of {}",
+    "failure taken": "took a failure of {}",
+    "failure left": "left a failure of {} to whoever administers",
     "failure brought back": "brought a failure of {} back",
     "job begun": "began a job of {}",
     "job called off": "called off a job of {}",
