@@ -197,7 +197,7 @@ def test_a_record_has_it_behind_the_fields_of_its_type(site: Site) -> None:
     }
     answer = site.send(new, here, **needed, is_confirmed="yes")
     assert answer.status_code == 303, refusals(answer.text)
-    assert "ldl 100 mg/dL" in site.page(answer.headers["location"])
+    assert "LDL 100 mg/dL" in site.page(answer.headers["location"])
     assert "Confirmed" in site.page(f"/patients/{patient}?show=changes")
     rows = site.find("custom_data_type_records", user_id=patient)
     record = max(rows, key=lambda row: row["created_at"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from almoner.data_api import describe_examples as examples
 from almoner.data_api import describe_schemas as schemas
@@ -100,6 +100,15 @@ def batch_schemas(resource: Resource, shape: Shape) -> dict[str, Schema]:
     }
 
 
+# What a minimal return has in place of a row, and what a scope without read sees of it.
+_MINIMAL_ROW: Final[Schema] = {
+    "type": "object",
+    "properties": {"id": {"type": "string", "format": "uuid"}},
+    "required": ["id"],
+    "additionalProperties": False,
+}
+
+
 def _new(resource: Resource, shape: Shape) -> Schema:
     schema = schemas.create(resource, shape)
     if "external_ids" not in schema["properties"] and resource.any_reference is None:
@@ -139,7 +148,7 @@ def _written(row: Schema) -> Schema:
                 "enum": ["created", "updated", "kept", "unchanged"],
                 "description": "Absent where the row was refused.",
             },
-            "row": row,
+            "row": {"anyOf": [row, _MINIMAL_ROW]},
             "ignored_fields": {
                 "type": "array",
                 "items": {"type": "string"},
