@@ -147,12 +147,13 @@ def values(
     spelled = resource.spelled[shape]
     names = spelled.names
     creating = verb is Verb.CREATE
+    known: dict[str, Field] = {}
     row: Row = {}
     passed: Row = {} if ignored is None else ignored
     for key, value in body.items():
         field = names.get(key)
         if field is None or not (creating or is_sent_back(field, shape)):
-            known = {n: f for n, f in names.items() if creating or is_sent_back(f, shape)}
+            known = known or {n: f for n, f in names.items() if creating or is_sent_back(f, shape)}
             add_unknown(problems, key, "", known)
         elif not (field.create if creating else field.update) and not (
             whole and _is_of_the_model(field)
