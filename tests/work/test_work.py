@@ -129,6 +129,36 @@ async def test_a_parent_goes_on_when_all_of_its_steps_have_ended(
     assert list(states_.values()).count(REFUSED) == 5
 
 
+async def test_where_one_step_runs_at_a_time_none_overtakes_a_parent_that_another_runner_has_go_on(
+    own: Database, environment: int
+) -> None:
+    first, second = await submit(own, environment, "q", ("parent", 1), ("parent", 2))
+    noise = await new_environment(own)
+    await submit(own, noise, "q", ("parent", 3))
+    block = "UPDATE work_steps SET state = 'blocked' WHERE environment_id = ANY ($1)"
+    go_on = "UPDATE work_steps SET state = 'ready' WHERE environment_id = $1 AND id = $2"
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+
+    async def next_step() -> str:
+        async with own.transaction() as connection:
+            await queries.unblock(connection, environment, "q", concurrency=1)
+            (step,) = await queries.claim(
+                connection, environment, "q", runner_id=uuid4(), most=1, concurrency=1
+            )
+        return step.id
+
+    async with own.apart() as looking, own.apart() as sweeping:
+        await sweeping.execute(block, [environment, noise])
+        async with sweeping.transaction():
+            await sweeping.execute(go_on, environment, first)
+            after = asyncio.create_task(next_step())
+            while not after.done() and not await looking.fetchval(waits):
+                await asyncio.sleep(0.01)
+            assert not after.done()
+    assert await after == first
+    assert await states(own, environment, second) == {first: "running", second: "ready"}
+
+
 async def test_no_more_steps_run_at_once_than_the_queue_may_have_over_all_runners(
     own: Database, environment: int
 ) -> None:

@@ -62,7 +62,7 @@ WITH again AS (
   AND (NOT EXISTS (SELECT FROM again) OR id = (SELECT again_id FROM again))
   AND NOT EXISTS (SELECT FROM work_steps WHERE environment_id = $1 AND queue = $2
     AND state = 'running')
-  ORDER BY due_at, id LIMIT least($4::int, $5::int) FOR UPDATE SKIP LOCKED
+  ORDER BY due_at, id LIMIT least($4::int, $5::int) FOR UPDATE
 )
 {_TAKE_UP}
 """
@@ -84,17 +84,21 @@ RETURNING s.id::text
 """
 # A parent goes on when none of its steps is open. ``due_at`` stays: it began before what came after
 # it.
-_UNBLOCK: Final = """
-WITH free AS (
+_FREE: Final = """
   SELECT id AS free_id FROM work_steps AS p WHERE environment_id = $1 AND queue = $2
       AND state = 'blocked' AND NOT EXISTS (
     SELECT FROM work_steps AS c WHERE c.environment_id = $1 AND c.parent_id = p.id
       AND c.state IN ('ready', 'running', 'blocked'))
-  ORDER BY id FOR UPDATE SKIP LOCKED
-)
+  ORDER BY id FOR UPDATE
+"""
+_GO_ON: Final = """
 UPDATE work_steps SET state = 'ready' FROM free WHERE environment_id = $1 AND id = free_id
     RETURNING id
 """
+_UNBLOCK: Final = f"WITH free AS ({_FREE} SKIP LOCKED) {_GO_ON}"
+# Where one step runs at a time, a parent that another runner has in hand just now is waited for:
+# those behind it would overtake it.
+_UNBLOCK_IN_ORDER: Final = f"WITH free AS ({_FREE}) {_GO_ON}"
 _CHILD: Final = """
 SELECT state, result::text FROM work_steps WHERE environment_id = $1 AND parent_id = $2
     AND call = $3 AND place = 0
@@ -251,9 +255,10 @@ async def settle(
     return {row["id"] for row in rows}
 
 
-async def unblock(connection: Connection, environment_id: int, queue: str) -> int:
+async def unblock(connection: Connection, environment_id: int, queue: str, concurrency: int) -> int:
     """Has those go on whose steps have all come to an end. Answers with how many."""
-    return len(await connection.fetch(_UNBLOCK, environment_id, queue))
+    statement = _UNBLOCK_IN_ORDER if concurrency == 1 else _UNBLOCK
+    return len(await connection.fetch(statement, environment_id, queue))
 
 
 async def child(connection: Connection, parent: Step, call: int) -> tuple[str, Any] | None:

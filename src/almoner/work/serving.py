@@ -158,9 +158,11 @@ class QueueServer:
             return False
         served.unblock_at = now + _LOOK
         async with self._database.connection() as connection:
-            return (
-                await queries.unblock(connection, served.environment_id, served.handler.queue) > 0
+            handler = served.handler
+            went_on = await queries.unblock(
+                connection, served.environment_id, handler.queue, handler.concurrency
             )
+            return went_on > 0
 
     async def _do(self, served: _Served, step: Step) -> None:
         run = StepRun(self._database, step)
