@@ -95,6 +95,14 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
         async with running(place.database, IntegrationHandler(kiwihealth_pull, parts)):
             begun = await at_the_terminal("run", "kiwihealth_pull", "--wait", "--json")
             assert (begun["status"], begun["counts"]) == ("failed", {"succeeded": 4, "failed": 2})
+            kiwi.mood = "disabled"
+            at_once = await at_the_terminal("run", "kiwihealth_pull", "--json")
+            refused = await at_the_terminal("run", "kiwihealth_pull", "--wait", "--json", status=1)
+            assert refused.keys() == begun.keys() == at_once.keys()
+            assert refused["counts"] == {"failed": 2}
+            output = await at_the_terminal("run", "kiwihealth_pull", "--wait", status=1)
+            assert "kiwihealth_pull.validate_user: customer_disabled: Kiwi Health has" in output
+            kiwi.mood = "well"
             job_output = await at_the_terminal("show", begun["job_id"])
             assert "    kiwihealth_pull.process_item" in job_output
             assert "user_not_found: There is no user with that ID." in job_output
@@ -105,6 +113,7 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
             await place.create(
                 "external_ids", mapping | {"external_id": "MRN-2", "welkin_id": other}
             )
+            await place.ended(at_once["job_id"])
             again = await at_the_terminal("retry", begun["job_id"], "--failed", "--json")
             assert again == {"job_id": begun["job_id"], "retried": 1}
             await place.ended(begun["job_id"])
@@ -137,13 +146,16 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
                 "job begun",
                 "job called off",
                 "job begun",
+                "job begun",
+                "job begun",
+                "job begun",
                 "failure tried again",
                 "job run again",
             ]
             assert {row["actor"] for row in events} == {"operator"}
     listed = await at_the_terminal("list", "--json")
     (kiwi_row,) = [of for of in listed if of["name"] == "kiwihealth_pull"]
-    assert (kiwi_row["job_id"], kiwi_row["status"]) == (begun["job_id"], "succeeded")
+    assert kiwi_row["status"] == "failed"
     await at_the_terminal("set", "kiwihealth_pull", "--off")
     assert "switched off" in await at_the_terminal("run", "kiwihealth_pull", status=1)
     nowhere = "0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f"

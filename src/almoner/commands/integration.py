@@ -146,12 +146,18 @@ async def set_settings(
 async def run(
     name: NAME,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Return when the job has ended, however it did.")
+        bool,
+        typer.Option(
+            "--wait", help="Return when the job has ended, with 1 if it did not go through."
+        ),
     ] = False,
     environment: ENVIRONMENT = None,
 ) -> Answer:
     """Begin a job of an integration. It is done by `almoner worker`, or a server with
     --with-worker.
+
+    With --wait it ends with 1, and the errors on standard error, where the job did not go through
+    or was called off. Items that failed are no reason: the status and the counts tell of them.
 
     Example: almoner integration run kiwihealth_pull --wait --json
     """
@@ -171,7 +177,12 @@ async def run(
     value = {name: job[name] for name in ("job_id", "integration", "status", "counts")}
     see = f"{called()} integration show {job_id}{within(environment)}"
     ending = f"It {_ending(job['status'])}." if wait else "It is done beside this."
-    return Answer(value, f"Began the job {job_id}. {ending} See it: {see}")
+    problems = job_ending.why_not_through(job) if wait else []
+    for line in problems:
+        warn(line)
+    return Answer(
+        value, f"Began the job {job_id}. {ending} See it: {see}", status=1 if problems else 0
+    )
 
 
 @app.command()
