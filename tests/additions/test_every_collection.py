@@ -21,7 +21,7 @@ from tests.web.document import Document
 pytestmark = pytest.mark.slow
 
 # By collection: where a row is read, then the page of a form that sets the field and where that
-# goes to. Of the last five, no form sets a field of one's own: calls and notes are written on a sheet.
+# goes to. Of the last three, no form sets a field of one's own.
 PAGES: Mapping[str, tuple[str, str, str] | None] = {
     "patients": ("{of}", "{of}/contact", "{of}/contact/details"),
     "phone_numbers": ("{of}/contact", "{of}/contact", "{of}/contact/phones"),
@@ -46,9 +46,9 @@ PAGES: Mapping[str, tuple[str, str, str] | None] = {
     "visits": ("{of}/visits",) * 3,
     "alerts": ("{of}/alerts",) * 3,
     "worker_tasks": ("{of}/worker-tasks",) * 3,
+    "calls": ("{of}/calls", *("{of}/call",) * 2),
+    "notes": ("{of}/notes", *("{of}/note",) * 2),
     "calendars": None,
-    "calls": None,
-    "notes": None,
     "snoozes": None,
     "integration_tasks": None,
 }
@@ -171,3 +171,46 @@ def test_a_conversation_is_begun_with_it(site: Site) -> None:
     page = site.page(sent.headers["location"])
     assert "Site note: for questions" in page
     assert "Site note: by hand" in page
+
+
+def test_a_task_of_a_worker_is_added_and_changed_with_it(site: Site) -> None:
+    new = site.html("/tasks/new")
+    me = re.findall(r'<option value="([^"]+)"', new)[0]
+    fields = {"title": "Ring the pharmacy", "who": me, "priority": "medium"}
+    added = site.send("/tasks/new", "/tasks", **fields, **{"own.site_note": "by telephone"})
+    assert added.status_code == 303, refusals(added.text)
+    page = added.headers["location"]
+    assert "Site note by telephone" in site.page(page)
+    stale = site.hidden(page, page)
+    saved = site.post(page, stale, **fields, **{"own.site_note": "by letter"})
+    assert saved.status_code == 303, refusals(saved.text)
+    assert "Site note by letter" in site.page(page)
+    # What somebody else has changed stays where this form was not touched.
+    later = {**fields, "title": "Ring them"}
+    saved = site.post(page, stale, **later, **{"own.site_note": "by telephone"})
+    assert saved.status_code == 303, refusals(saved.text)
+    assert "Site note by letter" in site.page(page)
+
+
+def test_a_call_and_a_note_are_written_down_with_it_and_a_draft_keeps_it(site: Site) -> None:
+    patient = site.find("patients")[3]["id"]
+    sheets = {"call": {"outcome": "reached", "call_type": "outbound"}, "note": {"text": "Well."}}
+    with every_case() as cases:
+        for name, fields in sheets.items():
+            with cases.case(name):
+                sheet = f"/patients/{patient}/{name}"
+                own = {"own.site_note": f"of the {name}"}
+                if name == "note":
+                    fields["note_type"] = re.findall(r'<option value="([^"]+)"', site.html(sheet))[
+                        0
+                    ]
+                site.send(sheet, sheet, do="keep", **own)
+                control = re.search(r'<input[^>]* name="own.site_note"[^>]*>', site.html(sheet))
+                assert control
+                assert f'value="of the {name}"' in control[0]
+                signed = site.send(sheet, sheet, do="save", **fields, **own)
+                assert signed.status_code == 303, refusals(signed.text)
+                assert f"Site note: of the {name}" in site.page(f"{sheet}s")
+                control = re.search(r'<input[^>]* name="own.site_note"[^>]*>', site.html(sheet))
+                assert control
+                assert "of the" not in control[0]

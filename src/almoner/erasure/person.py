@@ -11,13 +11,13 @@ from uuid import UUID
 
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.patient_merges.current_sql import kept_id
 from almoner.vocabulary.kinds import Guid
 
 # The record that goes on for this one, those that were merged into it, and it itself.
-_RECORDS: Final = """
+_RECORDS: Final = f"""
 WITH RECURSIVE going_on AS (
-  SELECT coalesce((SELECT kept_id FROM patient_merges WHERE environment_id = $1
-    AND patient_id = $2), $2) AS id
+  SELECT coalesce({kept_id("$2")}, $2) AS id
 ), of_them AS (
   SELECT id FROM going_on
   UNION SELECT m.patient_id FROM of_them JOIN patient_merges m ON m.environment_id = $1

@@ -36,6 +36,13 @@ class RowInput(forms_inputs.Input):
             return before
         return super().value(form)
 
+    def is_sent_in(self, form: Form) -> bool:
+        """Whether a form says something of it: one from before an upgrade does not have it; of
+        boxes none of which is ticked it sends nothing but what they were drawn with.
+        """
+        drawn = self.ticks_several and f"was.{self.name}" in form
+        return self.is_ticked or self.name in form or drawn
+
 
 def inputs(
     fields: Iterable[Field], visit: Visit, people: Sequence[workers.Worker] = ()

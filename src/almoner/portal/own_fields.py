@@ -63,9 +63,11 @@ class OwnFields:
         return row
 
     async def facts(
-        self, visit: Visit, connection: Connection, patient: Patient, rows: Sequence[Row]
+        self, visit: Visit, connection: Connection, patient: Patient | None, rows: Sequence[Row]
     ) -> Sequence[Facts]:
-        """What each of these rows about the patient says, in words."""
+        """What each of these rows about the patient, None where they are about none, says in
+        words.
+        """
         if not self.fields:
             return [()] * len(rows)
         words = await speaking(visit, connection, patient, self.fields, *rows)
@@ -74,7 +76,8 @@ class OwnFields:
     def base_fields(self, updated_at: datetime, row: Row) -> Sequence[tuple[str, str]]:
         """The hidden fields that say what the controls of a row were made from."""
         values = {field.name: row.get(field.name) for field in self.settable()}
-        return editing.hidden_fields(updated_at, values)
+        hidden = editing.hidden_fields(updated_at, values)
+        return [(f"{self.prefix}{name}", value) for name, value in hidden]
 
     def read(self, visit: Visit, form: Form, new: bool = False) -> Row:
         """What was typed, by field; what is blank is left out of a ``new`` row, else None."""
@@ -82,14 +85,27 @@ class OwnFields:
 
     def values(self, controls: Iterable[RowInput], form: Form, new: bool = False) -> Row:
         """``read``, where there are the ``inputs`` already."""
-        prefix = self.prefix
-        own = Form((n.removeprefix(prefix), text) for n, text in form.pairs if n.startswith(prefix))
+        own = self._part(form)
         values = {
-            control.name: control.value(own)
-            for control in controls
-            if control.is_ticked or control.name in own
+            control.name: control.value(own) for control in controls if control.is_sent_in(own)
         }
         return {name: value for name, value in values.items() if not new or value is not None}
+
+    def changed(self, visit: Visit, form: Form) -> Row:
+        """``read`` of a row that is there, without what is as the form was made from."""
+        own = self._part(form)
+        return {
+            name: value
+            for name, value in self.read(visit, form).items()
+            if value != editing.base_value(own, name)
+        }
+
+    def _part(self, form: Form) -> Form:
+        """What the form has of these fields, without the prefix."""
+        prefix = self.prefix
+        return Form(
+            (n.removeprefix(prefix), text) for n, text in form.pairs if n.startswith(prefix)
+        )
 
     def errors(self, problems: Iterable[Problem]) -> tuple[dict[str, str], list[Problem]]:
         """What is wrong with them, by field; and the problems of anything else."""

@@ -11,9 +11,9 @@ from typing import Final
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import kept_id
 from almoner.portal import patient_bar
 from almoner.portal.consent_answers import answer_sql
-from almoner.portal.merges_sql import kept_id
 from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBar
 from almoner.vocabulary.kinds import Guid

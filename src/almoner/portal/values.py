@@ -92,15 +92,17 @@ async def names_of(
 async def speaking(
     visit: Visit,
     connection: Connection,
-    patient: Patient,
+    patient: Patient | None,
     fields: Iterable[Field],
     *rows: Mapping[str, Any],
 ) -> Speaking:
-    """What these fields of rows about the patient are put in words with."""
+    """What these fields of rows about the patient, None where they are about none, are put in
+    words with.
+    """
     names = await names_of(connection, visit.environment_id, people(fields, *rows))
-    return Speaking(
-        visit.program, Zones(patient.timezone, visit.worker.timezone), names, patient.id
-    )
+    mine = visit.worker.timezone
+    zones = Zones(patient.timezone if patient else mine, mine)
+    return Speaking(visit.program, zones, names, patient.id if patient else "")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import is_current
 from almoner.processes.events import Event
 from almoner.vocabulary import clocks, cron
 from almoner.vocabulary.times import iso
@@ -21,10 +22,9 @@ PAGE: Final = 500
 # How often each is looked for; a schedule says so itself.
 _EVERY: Final = {"no_activity": timedelta(hours=1), "date_reached": timedelta(minutes=5)}
 _A_MOMENT: Final = timedelta(microseconds=1)
-_PATIENTS: Final = """
+_PATIENTS: Final = f"""
 SELECT p.id::text AS patient_id, p.timezone FROM patients p
-WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.id > $2) AND NOT EXISTS (
-  SELECT FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id)
+WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.id > $2) AND {is_current("p.id")}
 ORDER BY p.id LIMIT $3
 """
 # Of each kind of activity, when the patient had it. An appointment that did not take place counts

@@ -14,6 +14,7 @@ from almoner.access.worker_events import By
 from almoner.data_api.writes import new_id
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.patient_merges.current_sql import with_merged
 from almoner.processes.events import Event
 from almoner.work import queries
 from almoner.work.dismissals import is_dismissed
@@ -55,8 +56,7 @@ SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.id = 
 _TAKE: Final = f"{_GET} FOR NO KEY UPDATE"
 _AWAITING: Final = f"""
 SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.awaits = $3
-  AND f.state IN ('open', 'held') AND (f.patient_id = $2 OR f.patient_id IN (
-    SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1 AND m.kept_id = $2))
+  AND f.state IN ('open', 'held') AND f.patient_id IN ({with_merged("$2")})
 ORDER BY f.id FOR NO KEY UPDATE
 """
 _HAPPENED: Final = """

@@ -12,6 +12,7 @@ from almoner.access import worker_events
 from almoner.access.actors import name_sql
 from almoner.access.worker_events import By
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import with_merged
 from almoner.processes import firings
 
 Kind = Literal["process", "patient", "all"]
@@ -38,9 +39,7 @@ WHERE p.environment_id = $1
 _OF_PATIENT: Final = f"""
 {_READ} AND (kind = 'all' OR (kind = 'patient' AND name = $2) OR (kind = 'process' AND EXISTS (
   SELECT FROM process_firings f WHERE f.environment_id = $1 AND f.process = p.name
-    AND f.state = 'held' AND (f.patient_id::text = $2 OR f.patient_id IN (
-      SELECT m.patient_id FROM patient_merges m WHERE m.environment_id = $1
-        AND m.kept_id::text = $2)))))
+    AND f.state = 'held' AND f.patient_id IN ({with_merged("$2::text::uuid")}))))
 ORDER BY kind = 'patient' DESC, kind = 'all' DESC, paused_at
 """
 _LIST: Final = f"{_READ} ORDER BY paused_at"

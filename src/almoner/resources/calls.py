@@ -4,9 +4,10 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb
 from almoner.data_api.presented import Presented
 from almoner.resources._encounters import later_patient_reference, of_same_patient
 from almoner.resources._entered_in_error import ENTERED_IN_ERROR
+from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
 from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.contact_kinds import Phone
-from almoner.vocabulary.fields import Field
+from almoner.vocabulary.fields import MORE, Field, FormSection
 from almoner.vocabulary.kinds import Ref, Text
 from almoner.vocabulary.numbers import Seconds
 from almoner.vocabulary.times import IsoDateTime
@@ -21,6 +22,26 @@ calls = Resource(
     questions=(of_same_patient("calendar_event_id", "calendar_events"),),
     patient="patient_id",
     presented=Presented("call", "Calls", named="outcome"),
+    sections=(
+        FormSection(
+            "call",
+            "Call",
+            (
+                "call_type",
+                "from_number",
+                "to_number",
+                "start_time",
+                "duration",
+                "calendar_event_id",
+                "worker_id",
+                "audio_url",
+                "outcome",
+                "note",
+                *ERROR_NAMES,
+            ),
+        ),
+        MORE,
+    ),
     fields=(
         ID,
         CREATED_AT,

@@ -6,8 +6,9 @@ from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Verb
 from almoner.data_api.presented import Presented
 from almoner.resources._encounters import later_patient_reference
 from almoner.resources._entered_in_error import ENTERED_IN_ERROR
+from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
 from almoner.vocabulary.choices import ProgramName
-from almoner.vocabulary.fields import NOW, Field
+from almoner.vocabulary.fields import MORE, NOW, Field, FormSection
 from almoner.vocabulary.kinds import Boolean, Guid, LongText, Ref
 from almoner.vocabulary.times import IsoDateTime
 
@@ -23,6 +24,22 @@ notes = Resource(
     happened="signed_at",
     patient="patient_id",
     presented=Presented("note", "Notes", named="note_type", place="/notes#{id}"),
+    sections=(
+        FormSection(
+            "note",
+            "Note",
+            (
+                "worker_id",
+                "note_type",
+                "text",
+                "signed_at",
+                "adds_to_note_id",
+                "pinned",
+                *ERROR_NAMES,
+            ),
+        ),
+        MORE,
+    ),
     fields=(
         ID,
         later_patient_reference("The patient whom it is about."),

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.calendar.ahead import next_of
 from almoner.portal.conversations.consents import consents_of
 from almoner.portal.conversations.templates import of_program
-from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import OF_WORKER
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.names import full_name_sql

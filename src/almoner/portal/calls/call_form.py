@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from almoner.data_api.declare import Row
 from almoner.pages import parsing
 from almoner.pages.moment_fields import two_meanings
-from almoner.pages.visit import Form
+from almoner.pages.visit import Form, Visit
+from almoner.portal.own_fields import OwnFields
+from almoner.resources.calls import calls
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.times import iso
@@ -17,15 +19,18 @@ from almoner.vocabulary.times import iso
 INBOUND, OUTBOUND = "inbound", "outbound"
 _LONGEST_MINUTES: Final = 24 * 60
 NOT_PLANNED: Final = "none"
+# What a site has added to calls.
+OWN: Final = OwnFields(calls, "own.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallForm:
-    """What was entry. ``date`` and ``time`` blank: the call has ended just now; both are in the
+    """What was typed. ``date`` and ``time`` blank: the call has ended just now; both are in the
     worker's zone, ``which`` is ``0`` or ``1`` where the clocks pass that time twice.
 
     ``appointment`` is the planned call that this was, ``none`` for none of them. ``next`` is what
-    comes next, blank for nothing; what begins with ``next_`` is about that."""
+    comes next, blank for nothing; what begins with ``next_`` is about that. ``own`` is what
+    is set of what a site has added."""
 
     call_type: str = OUTBOUND
     number: str = ""
@@ -45,6 +50,7 @@ class CallForm:
     next_which: str = ""
     next_assessment: str = ""
     next_flow: str = ""
+    own: Row = field(default_factory=dict)
 
     @property
     def is_past(self) -> bool:
@@ -52,10 +58,10 @@ class CallForm:
         return bool(self.date or self.time)
 
 
-def parse(form: Form) -> CallForm:
+def parse(visit: Visit, form: Form) -> CallForm:
     """What a form sent; what it does not have is as on a fresh sheet."""
-    values = {f.name: form.text(f.name) for f in fields(CallForm) if f.name in form}
-    return CallForm(**values)
+    texts: Row = {f.name: form.text(f.name) for f in fields(CallForm) if f.name in form}
+    return replace(CallForm(**texts), own=OWN.read(visit, form, new=True))
 
 
 def began(entry: CallForm, timezone: str, now: datetime) -> tuple[parsing.Meant, dict[str, str]]:
@@ -103,6 +109,7 @@ def call_row(entry: CallForm, patient_id: str, worker_id: str, start: datetime) 
         "calendar_event_id": None if entry.appointment in ("", NOT_PLANNED) else entry.appointment,
         "outcome": entry.outcome,
         "note": entry.note.strip() or None,
+        **entry.own,
     }
 
 

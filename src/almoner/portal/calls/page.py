@@ -16,12 +16,13 @@ from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages import parsing
 from almoner.pages.filters import zone_in_words
+from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live, sheets
 from almoner.portal.calendar.rules import BookingReason, Override
 from almoner.portal.calls import call_form, next_step, queries
-from almoner.portal.calls.call_form import NOT_PLANNED, CallForm
+from almoner.portal.calls.call_form import NOT_PLANNED, OWN, CallForm
 from almoner.portal.calls.next_step import STEPS, NextStep
 from almoner.portal.calls.queries import CallableNumber, PlannedCall
 from almoner.portal.patient import Patient
@@ -58,7 +59,7 @@ class CallSheet:
     """The sheet. ``errors`` by control; ``twice`` and ``next_twice`` are the moments that a time
     may mean. ``opened``: it was just asked for, and takes the focus. ``saved_at`` is when the draft
     was last written, None where there is none; ``back`` is where to go on after it, blank for back
-    to the page that it stands on."""
+    to the page that it stands on; ``own`` are the controls of what a site has added."""
 
     patient: Patient
     entry: CallForm
@@ -72,6 +73,7 @@ class CallSheet:
     twice: Options = ()
     next_twice: Options = ()
     reasons: Sequence[BookingReason] = ()
+    own: Sequence[FieldView] = ()
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     """The sheet with the draft that the visitor has left; beside the timeline where that asks."""
     choices = await _choices(visit, connection, patient)
     form, saved_at = await sheets.draft(visit, connection, patient.id, _SHEET)
-    entry = call_form.parse(form) if form else _fresh(choices)
+    entry = call_form.parse(visit, form) if form else _fresh(visit, choices)
     sheet = replace(_sheet(visit, patient, choices, entry), opened=True, saved_at=saved_at)
-    return _answer(visit, sheet)
+    return await _answer(visit, connection, sheet)
 
 
 async def send(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -100,27 +102,27 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     asked for (``do``).
     """
     form = await visit.form()
-    do, entry = form.text("do"), call_form.parse(form)
+    do, entry = form.text("do"), call_form.parse(visit, form)
     choices = await _choices(visit, connection, patient)
     if do == sheets.SAVE:
         return await _save(visit, connection, patient, form, choices)
     if do == _TEMPLATE:
         entry = replace(entry, note=sheets.with_template(visit, entry.note, entry.note_type))
-    is_blank = entry == _fresh(choices)
+    is_blank = entry == _fresh(visit, choices)
     await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
         beside = sheets.list_beside(form.text)
         return sheets.closed(visit, patient, form.text("back"), beside)
     if not do and visit.is_fragment:
         return visit.unchanged()
-    return _answer(visit, _sheet(visit, patient, choices, entry, form))
+    return await _answer(visit, connection, _sheet(visit, patient, choices, entry, form))
 
 
 async def _save(
     visit: Visit, connection: Connection, patient: Patient, form: Form, choices: CallChoices
 ) -> Response:
     """Writes the call, the end of its appointment and what comes next; or says what is wrong."""
-    entry = call_form.parse(form)
+    entry = call_form.parse(visit, form)
     if entry.number not in {number.number for number in choices.numbers}:
         entry = replace(entry, number="")
     try:
@@ -135,7 +137,7 @@ async def _save(
             twice=_pairs(refused.twice, zone),
             next_twice=_pairs(refused.step.twice, zone),
         )
-        return _answer(visit, sheet, 400)
+        return await _answer(visit, connection, sheet, 400)
     back = form.text("back")
     if step.path:
         return visit.go(step.path)
@@ -196,11 +198,12 @@ def _completes(visit: Visit, entry: CallForm) -> bool:
     return planned and entry.outcome in visit.program.completing_outcomes
 
 
-def _fresh(choices: CallChoices) -> CallForm:
+def _fresh(visit: Visit, choices: CallChoices) -> CallForm:
     """The sheet before anybody typed: to the number that may be called, for the call about now."""
     near = next((call.id for call in choices.planned if call.is_near), NOT_PLANNED)
     number = choices.numbers[0].number if choices.numbers else ""
-    return CallForm(number=number, appointment=near if choices.planned else "")
+    own = OWN.read(visit, Form(()), new=True)
+    return CallForm(number=number, appointment=near if choices.planned else "", own=own)
 
 
 def _sheet(
@@ -221,8 +224,14 @@ def _sheet(
     )
 
 
-def _answer(visit: Visit, sheet: CallSheet, status: int = 200) -> Response:
-    return visit.show(f"{_FOLDER}/call.html", f"{_FOLDER}/sheet.html", sheet, status)
+async def _answer(
+    visit: Visit, connection: Connection, sheet: CallSheet, status: int = 200
+) -> Response:
+    own = await OWN.controls(
+        visit, connection, sheet.entry.own, sheet.errors, new=True, at="call-own-"
+    )
+    drawn = replace(sheet, own=own)
+    return visit.show(f"{_FOLDER}/call.html", f"{_FOLDER}/sheet.html", drawn, status)
 
 
 def _pairs(twice: Sequence[datetime], zone: str) -> Options:

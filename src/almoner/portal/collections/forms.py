@@ -105,16 +105,11 @@ async def row_form(
 
 
 def submitted(visit: Visit, fields: Sequence[Field], form: Form) -> Row:
-    """What was typed, by field: blank is None.
-
-    A field that the form does not have, as one from before an upgrade, is left out; of boxes none
-    of which is ticked a form sends nothing but what they were drawn with."""
+    """What was typed, by field: blank is None. A field that the form does not have is left out."""
     return {
         control.name: control.value(form)
         for control in inputs(fields, visit)
-        if control.is_ticked
-        or control.name in form
-        or (control.ticks_several and f"was.{control.name}" in form)
+        if control.is_sent_in(form)
     }
 
 

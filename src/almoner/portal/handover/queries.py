@@ -10,7 +10,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.merges_sql import is_current
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.worker_tasks import IS_OPEN

@@ -12,8 +12,8 @@ from typing import Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal import patient_access
-from almoner.portal.merges_sql import is_current
 from almoner.resources.messages import UNREAD
 from almoner.resources.snoozes import snoozes
 from almoner.vocabulary import clocks

@@ -17,10 +17,10 @@ import msgspec
 
 from almoner.access.actors import name_sql
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.care_flows.changes import alone
 from almoner.portal.care_flows.view import days_late, due_before
 from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, Matches, New, Unread
-from almoner.portal.merges_sql import is_current
 from almoner.resources import RESOURCES
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.messages import UNREAD

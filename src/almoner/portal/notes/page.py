@@ -14,12 +14,13 @@ from starlette.responses import Response
 from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import ApiError
+from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live, sheets
 from almoner.portal.notes import queries
 from almoner.portal.notes.mentions import mentions, suggested
-from almoner.portal.notes.queries import Note, NoteThread
+from almoner.portal.notes.queries import OWN, Note, NoteThread
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
 from almoner.portal.sheets import ListBeside
@@ -37,18 +38,19 @@ _PLAIN: Final = "note"
 @dataclass(frozen=True, kw_only=True)
 class NoteForm:
     """What was typed. ``adds_to`` is the id of the note that it adds to, blank for none; ``pin``:
-    ``on`` where it is to stay in view."""
+    ``on`` where it is to stay in view. ``own`` is what is set of what a site has added."""
 
     note_type: str = ""
     text: str = ""
     adds_to: str = ""
     pin: str = ""
+    own: Row = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoteSheet:
     """The sheet. ``adds_to`` is the note that it adds to, None for none; ``errors`` by control;
-    the rest is as on a ``CallSheet``."""
+    ``own`` are the controls of what a site has added; the rest is as on a ``CallSheet``."""
 
     patient: Patient
     entry: NoteForm
@@ -59,6 +61,7 @@ class NoteSheet:
     opened: bool = False
     saved_at: datetime | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
+    own: Sequence[FieldView] = ()
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,11 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     added to.
     """
     form, saved_at = await sheets.draft(visit, connection, patient.id, _SHEET)
-    entry = _parse(form) if form else _fresh(visit)
+    entry = _parse(visit, form) if form else _fresh(visit)
     if visit.query("adds_to"):
         entry = replace(entry, adds_to=visit.query("adds_to"))
     sheet = await _sheet(visit, connection, patient, entry, visit.query)
-    return _answer(visit, replace(sheet, opened=True, saved_at=saved_at))
+    return await _answer(visit, connection, replace(sheet, opened=True, saved_at=saved_at))
 
 
 async def send(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -104,19 +107,20 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     asked for (``do``).
     """
     form = await visit.form()
-    do, entry = form.text("do"), _parse(form)
+    do, entry = form.text("do"), _parse(visit, form)
     if do == sheets.SAVE:
         return await _save(visit, connection, patient, entry, form)
     if do == _TEMPLATE:
         entry = _with_template(visit, entry)
-    is_blank = sheets.is_untyped(visit, entry.text)
+    is_blank = sheets.is_untyped(visit, entry.text) and entry.own == _blank_own(visit)
     await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
     if do == sheets.CLOSE:
         beside = sheets.list_beside(form.text)
         return sheets.closed(visit, patient, form.text("back"), beside)
     if not do and visit.is_fragment:
         return visit.unchanged()
-    return _answer(visit, await _sheet(visit, connection, patient, entry, form.text))
+    sheet = await _sheet(visit, connection, patient, entry, form.text)
+    return await _answer(visit, connection, sheet)
 
 
 async def suggest(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -149,7 +153,7 @@ async def _save(
     if entry.note_type not in dict(sheet.types):
         errors["note_type"] = "Choose what sort of note it is."
     if errors:
-        return _answer(visit, replace(sheet, errors=errors), 400)
+        return await _answer(visit, connection, replace(sheet, errors=errors), 400)
     try:
         async with connection.transaction():
             await _sign(visit, connection, patient, entry)
@@ -157,7 +161,7 @@ async def _save(
                 await _tell(visit, connection, patient, entry, worker)
             await sheets.drop(visit, connection, patient.id, _SHEET)
     except ApiError as error:
-        return _answer(visit, replace(sheet, errors=by_field(error)), 400)
+        return await _answer(visit, connection, replace(sheet, errors=by_field(error)), 400)
     if back or not visit.is_fragment:
         return sheets.closed(visit, patient, back)
     title = dict(sheet.types)[entry.note_type]
@@ -175,6 +179,7 @@ async def _sign(visit: Visit, connection: Connection, patient: Patient, entry: N
         "text": entry.text.strip(),
         "pinned": bool(entry.pin),
         "adds_to_note_id": entry.adds_to or None,
+        **entry.own,
     }
     await visit.parts.store.within(connection).create(visit.actor, notes, row)
 
@@ -195,13 +200,18 @@ async def _tell(
     await visit.parts.store.within(connection).create(visit.actor, alerts, row)
 
 
-def _parse(form: Form) -> NoteForm:
-    return NoteForm(**{f.name: form.text(f.name) for f in fields(NoteForm) if f.name in form})
+def _parse(visit: Visit, form: Form) -> NoteForm:
+    texts: Row = {f.name: form.text(f.name) for f in fields(NoteForm) if f.name in form}
+    return replace(NoteForm(**texts), own=OWN.read(visit, form, new=True))
+
+
+def _blank_own(visit: Visit) -> Row:
+    return OWN.read(visit, Form(()), new=True)
 
 
 def _fresh(visit: Visit) -> NoteForm:
     """The sheet before anybody typed: of the first type, with what that begins with."""
-    return _with_template(visit, NoteForm(note_type=_types(visit)[0][0]))
+    return _with_template(visit, NoteForm(note_type=_types(visit)[0][0], own=_blank_own(visit)))
 
 
 def _types(visit: Visit) -> Sequence[tuple[str, str]]:
@@ -235,8 +245,14 @@ async def _sheet(
     )
 
 
-def _answer(visit: Visit, sheet: NoteSheet, status: int = 200) -> Response:
-    return visit.show(f"{_FOLDER}/note.html", f"{_FOLDER}/sheet.html", sheet, status)
+async def _answer(
+    visit: Visit, connection: Connection, sheet: NoteSheet, status: int = 200
+) -> Response:
+    own = await OWN.controls(
+        visit, connection, sheet.entry.own, sheet.errors, new=True, at="note-own-"
+    )
+    drawn = replace(sheet, own=own)
+    return visit.show(f"{_FOLDER}/note.html", f"{_FOLDER}/sheet.html", drawn, status)
 
 
 ROUTES = (

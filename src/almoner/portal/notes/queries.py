@@ -10,17 +10,21 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.portal.own_fields import Facts, OwnFields
 from almoner.portal.patient import Patient
+from almoner.resources.notes import notes
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
+# What a site has added to notes.
+OWN: Final = OwnFields(notes, "own.")
 # Of more notes than these the newest are listed.
 MOST: Final = 200
 # $3: the types that the role hides.
 _NOTES: Final = f"""
 SELECT n.id::text, n.note_type, n.text, n.signed_at, n.pinned, n.adds_to_note_id::text AS adds_to,
   n.worker_id::text, {full_name_sql("w")} AS author, n.entered_in_error_at,
-  n.entered_in_error_reason
+  n.entered_in_error_reason, {OWN.row_sql("n")}
 FROM notes n JOIN workers w ON w.environment_id = $1 AND w.id = n.worker_id
 WHERE n.environment_id = $1 AND n.patient_id = $2 AND n.note_type <> ALL ($3::text[])
 """
@@ -31,7 +35,8 @@ _BY_ID: Final = f"{_NOTES} AND n.id = $4"
 @dataclass(frozen=True, kw_only=True)
 class Note:
     """A signed note. ``title`` is what its type is called, ``adds_to`` the note that it adds to,
-    None for none; ``error`` is why it was entered in error, None where it holds. Times are in UTC.
+    None for none; ``error`` is why it was entered in error, None where it holds. ``facts``
+    say what a site has added. Times are in UTC.
     """
 
     id: str
@@ -42,6 +47,7 @@ class Note:
     pinned: bool
     adds_to: str | None
     error: str | None
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -57,13 +63,13 @@ async def threads(visit: Visit, connection: Connection, patient: Patient) -> lis
     rows = await connection.fetch(
         _LIST, visit.environment_id, patient.id, list(visit.rights.hidden_notes)
     )
-    notes = [_note(visit, row) for row in rows]
-    ids = {note.id for note in notes}
+    signed = await _notes(visit, connection, patient, rows)
+    ids = {note.id for note in signed}
     added: dict[str, list[Note]] = {}
-    for note in reversed(notes):
+    for note in reversed(signed):
         if note.adds_to in ids:
             added.setdefault(note.adds_to or "", []).append(note)
-    first = [note for note in notes if note.adds_to not in ids]
+    first = [note for note in signed if note.adds_to not in ids]
     return [
         NoteThread(note, added.get(note.id, ()))
         for note in sorted(first, key=lambda note: not note.pinned)
@@ -78,10 +84,18 @@ async def by_id(visit: Visit, connection: Connection, patient: Patient, note_id:
     )
     if not row:
         raise problem("not_found", "There is no such note, or your role does not show it.")
-    return _note(visit, row)
+    (note,) = await _notes(visit, connection, patient, [row])
+    return note
 
 
-def _note(visit: Visit, row: Mapping[str, Any]) -> Note:
+async def _notes(
+    visit: Visit, connection: Connection, patient: Patient, rows: Sequence[Mapping[str, Any]]
+) -> list[Note]:
+    facts = await OWN.facts(visit, connection, patient, [OWN.row(row) for row in rows])
+    return [_note(visit, row, own) for row, own in zip(rows, facts, strict=True)]
+
+
+def _note(visit: Visit, row: Mapping[str, Any], facts: Facts) -> Note:
     in_error = row["entered_in_error_at"] is not None
     return Note(
         id=row["id"],
@@ -92,4 +106,5 @@ def _note(visit: Visit, row: Mapping[str, Any]) -> Note:
         pinned=row["pinned"] and not in_error,
         adds_to=row["adds_to"],
         error=row["entered_in_error_reason"] if in_error else None,
+        facts=facts,
     )

@@ -12,8 +12,8 @@ from typing import Any, Final
 from almoner.data_api.store import Store
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal import taking_back
-from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.workers import Worker, to_choose
 from almoner.processes.actions import new_care_flow

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from almoner.portal.merges_sql import is_current
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.panel.columns import ME, NOBODY, WITHOUT_VALUE, Columns, PanelColumn
 from almoner.portal.panel.panel_view import Alternatives, PanelFilter, PanelView, number_of
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from almoner.errors import ApiError
 from almoner.pages.forms.refusals import refusals
 from almoner.pages.visit import Visit
-from almoner.portal.merges_sql import is_current
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.patient_access import OF_WORKER, only_of
 from almoner.portal.patients.listing import NOBODY, Chosen, fitting
 from almoner.portal.workers import Worker, to_choose

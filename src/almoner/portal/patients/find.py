@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Final
 
 from almoner.database import Connection
-from almoner.portal.merges_sql import kept_id
+from almoner.patient_merges.current_sql import kept_id
 from almoner.portal.patient_access import OF_WORKER
 from almoner.portal.patients.search_text import SearchText, parse_search
 from almoner.resources.email_addresses import EMAIL

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import counts_by_phase, is_current
 from almoner.portal.calendar.ahead import next_of
-from almoner.portal.merges_sql import is_current
 from almoner.portal.patient_access import only_of
 from almoner.portal.patients import by_next
 from almoner.portal.patients.by_next import ZONE
@@ -218,18 +218,7 @@ async def counts(connection: Connection, environment_id: int, chosen: Chosen) ->
     """
     parameters: list[Any] = [environment_id]
     conditions = _conditions(Chosen("", chosen.coach, "name", "", ""), parameters)
-    rows = await connection.fetch(
-        f"""
-SELECT phase, sum(number)::bigint AS number FROM (
-  SELECT phase, count(*) AS number FROM patients WHERE environment_id = $1{conditions}
-      GROUP BY phase
-  UNION ALL
-  SELECT phase, -count(*) FROM patient_merges m JOIN patients USING (environment_id)
-  WHERE environment_id = $1 AND patients.id = m.patient_id{conditions} GROUP BY phase
-) AS parts GROUP BY phase
-""",
-        *parameters,
-    )
+    rows = await connection.fetch(counts_by_phase(conditions), *parameters)
     return PhaseCounts({row["phase"]: row["number"] for row in rows if row["number"]})
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
-from almoner.portal.merges_sql import with_merged
+from almoner.patient_merges.current_sql import with_merged
 from almoner.portal.profile.timeline import TimelineEntry
 
 # What each field held before its first change. What was written while it was another record's,

@@ -10,7 +10,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.merges_sql import with_merged
+from almoner.patient_merges.current_sql import with_merged
 from almoner.portal.patient import Patient
 from almoner.portal.profile.change_words import names_in, who
 from almoner.portal.profile.differences import FieldDifference, differences

@@ -15,9 +15,9 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.figures.rows import DUE, WAITING, score_of
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal.care_flows.view import days_late
 from almoner.portal.inbox.queries import moment
-from almoner.portal.merges_sql import is_current
 from almoner.portal.panel.columns import NOBODY
 from almoner.portal.patient_access import OF_WORKER
 from almoner.vocabulary import clocks, json_values
@@ -65,9 +65,8 @@ _THEN: Final = f"""
 WITH of_day AS (
   SELECT p.id, p.timezone, {_was("$4::jsonb", "phase")} AS phase,
     ({_was("$5::jsonb", "coach_id")})::uuid AS coach_id
-  FROM patients p WHERE p.environment_id = $1 AND p.created_at < $3 AND NOT EXISTS (
-    SELECT FROM patient_merges m WHERE m.environment_id = $1 AND m.patient_id = p.id
-      AND m.merged_at < $3)
+  FROM patients p WHERE p.environment_id = $1 AND p.created_at < $3
+    AND {is_current("p.id", at="$3")}
 ), those AS (SELECT * FROM of_day WHERE $2::uuid IS NULL OR coach_id = $2)
 """
 _COACHES: Final = f"""{_THEN}

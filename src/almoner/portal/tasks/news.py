@@ -12,8 +12,8 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal import patient_access
-from almoner.portal.merges_sql import is_current
 from almoner.portal.tasks.queries import WholeTask, whole
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql

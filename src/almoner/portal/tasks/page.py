@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,8 +16,9 @@ from almoner.pages.filters import day_in_words
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, moment_words, patient_access
+from almoner.portal.own_fields import Facts
 from almoner.portal.tasks import queries, services, task_form
-from almoner.portal.tasks.queries import WholeTask
+from almoner.portal.tasks.queries import OWN, WholeTask
 from almoner.portal.tasks.services import Faster
 from almoner.portal.tasks.task_form import TaskForm
 from almoner.portal.workers import to_choose
@@ -40,8 +41,8 @@ class AddedTask:
 @dataclass(frozen=True, kw_only=True)
 class TaskPage:
     """A task with its form. ``due`` is in words, blank where it is due at no particular time;
-    ``team`` is blank where it is of none. ``may_take`` and ``may_give_back`` say what of its team
-    the visitor can do.
+    ``team`` is blank where it is of none; ``facts`` say what a site has added. ``may_take`` and
+    ``may_give_back`` say what of its team the visitor can do.
     """
 
     task: WholeTask
@@ -51,12 +52,14 @@ class TaskPage:
     may_take: bool
     may_give_back: bool
     is_watching: bool
+    facts: Facts
     notice: str = ""
 
 
 async def show_new(visit: Visit) -> Response:
     async with visit.connection() as connection:
-        form = await _blank(visit, connection, visit.query("patient"))
+        blank = await _blank(visit, connection, visit.query("patient"))
+        form = await task_form.drawn(visit, connection, blank)
     return visit.show(f"{_FOLDER}/new.html", f"{_FOLDER}/form.html", form)
 
 
@@ -64,7 +67,7 @@ async def create(visit: Visit) -> Response:
     sent = await visit.form()
     async with visit.connection() as connection:
         blank = await _blank(visit, connection, sent.text("patient"))
-        form = task_form.sent(sent, blank)
+        form = task_form.sent(visit, sent, blank)
         values, errors = task_form.values(form, *_here(visit))
         task_id = new_id()
         if not errors:
@@ -75,7 +78,8 @@ async def create(visit: Visit) -> Response:
             }
             errors = await _created(visit, connection, values)
         if errors:
-            return _refused(visit, form.refused(errors))
+            refused = replace(form, errors=errors)
+            return _refused(visit, await task_form.drawn(visit, connection, refused))
         task = await queries.whole(visit, connection, task_id)
     path = f"/tasks/{task.id}"
     if not visit.is_fragment:
@@ -96,7 +100,7 @@ async def save(visit: Visit) -> Response:
     sent = await visit.form()
     async with visit.connection() as connection:
         page = await _page(visit, connection, visit.path("task"))
-        form = task_form.sent(sent, page.form)
+        form = task_form.sent(visit, sent, page.form)
         values, errors = task_form.values(form, *_here(visit))
         if values["worker_id"] is not None and page.task.role:
             # Whoever takes a task out of a pool may give it back.
@@ -106,9 +110,12 @@ async def save(visit: Visit) -> Response:
                 await services.change(visit, connection, page.task.id, values)
             except Faster as faster:
                 errors = {"": faster.text}
-    if errors:
-        refused = _replaced(page, form.refused(errors))
-        return visit.page(f"{_FOLDER}/task.html", refused, 400)
+            except ApiError as error:
+                errors = task_form.refusals(error)
+        if errors:
+            refused = replace(form, errors=errors)
+            drawn = await task_form.drawn(visit, connection, refused, page.task)
+            return visit.page(f"{_FOLDER}/task.html", replace(page, form=drawn), 400)
     return visit.go(f"/tasks/{page.task.id}")
 
 
@@ -146,31 +153,23 @@ async def _done(
 
 async def _page(visit: Visit, connection: Connection, task_id: str, notice: str = "") -> TaskPage:
     task = await queries.whole(visit, connection, task_id)
+    patient = None
     if task.patient_id is not None:
-        await patient_access.patient(visit, connection, task.patient_id)
+        patient = await patient_access.patient(visit, connection, task.patient_id)
     workers = await to_choose(connection, visit.environment_id, [task.worker_id])
     me, is_open = visit.worker.worker_id, task.completed_at is None
+    (facts,) = await OWN.facts(visit, connection, patient, [task.row])
+    form = task_form.of_task(visit, task, workers)
     return TaskPage(
         task=task,
-        form=task_form.of_task(visit, task, workers),
+        form=await task_form.drawn(visit, connection, form, task),
         due=_due(visit, task),
         team=visit.program.role_title(task.role) if task.role else "",
         may_take=is_open and task.role is not None and task.worker_id is None,
         may_give_back=is_open and task.role is not None and task.worker_id == me,
         is_watching=me in task.watcher_ids,
+        facts=facts,
         notice=notice,
-    )
-
-
-def _replaced(page: TaskPage, form: TaskForm) -> TaskPage:
-    return TaskPage(
-        task=page.task,
-        form=form,
-        due=page.due,
-        team=page.team,
-        may_take=page.may_take,
-        may_give_back=page.may_give_back,
-        is_watching=page.is_watching,
     )
 
 
@@ -189,9 +188,7 @@ async def _created(
     try:
         await store.load(visit.actor, worker_tasks, [values])
     except ApiError as error:
-        if error.status >= 500:
-            raise
-        return {"": error.problems[0].detail}
+        return task_form.refusals(error)
     return {}
 
 

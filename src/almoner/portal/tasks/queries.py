@@ -9,14 +9,19 @@ from typing import Any, Final
 
 import msgspec
 
+from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
+from almoner.patient_merges.current_sql import is_current
 from almoner.portal import patient_access
-from almoner.portal.merges_sql import is_current
-from almoner.resources.worker_tasks import IS_OPEN
+from almoner.portal.own_fields import OwnFields
+from almoner.resources.worker_tasks import IS_OPEN, worker_tasks
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
+
+# What a site has added to tasks.
+OWN: Final = OwnFields(worker_tasks, "own.")
 
 _MOST: Final = 300
 _COLUMNS: Final = (
@@ -39,7 +44,8 @@ WHERE {_VISIBLE} AND (p.id IS NULL OR {is_current("p.id")})
 _WHOLE: Final = f"""
 SELECT {_COLUMNS}, p.id::text AS patient_id, t.watcher_ids::text, t.comments::text,
   t.completed_at, t.updated_at, {full_name_sql("w")} AS worker, {full_name_sql("a")} AS author,
-  {full_name_sql("c")} AS completed_by
+  {full_name_sql("c")} AS completed_by,
+  {OWN.row_sql("t")}
 FROM worker_tasks t
 LEFT JOIN patients p ON p.environment_id = $1 AND p.id = t.patient_id
 LEFT JOIN workers w ON w.environment_id = $1 AND w.id = t.worker_id
@@ -87,7 +93,9 @@ class Comment:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeTask:
-    """A task with what was said about it. Names are blank where nobody is meant."""
+    """A task with what was said about it. Names are blank where nobody is meant; ``row`` is as
+    ``OwnFields.row`` has it.
+    """
 
     id: str
     title: str
@@ -107,6 +115,7 @@ class WholeTask:
     worker: str
     author: str
     completed_by: str
+    row: Row
 
 
 async def open_for(visit: Visit, connection: Connection, workers: Sequence[str]) -> list[OpenTask]:
@@ -130,6 +139,7 @@ async def whole(visit: Visit, connection: Connection, task_id: str) -> WholeTask
     if not row:
         raise problem("not_found", "There is no such task, or your role does not show it.")
     columns = dict(row)
+    del columns["body"]
     stored = tuple(msgspec.json.decode(columns.pop("comments")))
     watching = tuple(msgspec.json.decode(columns.pop("watcher_ids")))
     names = await _names(visit, connection, [*watching, *(c.get("worker_id") for c in stored)])
@@ -141,6 +151,7 @@ async def whole(visit: Visit, connection: Connection, task_id: str) -> WholeTask
         watchers=tuple(names[each] for each in watching if each in names),
         comments=tuple(_comment(comment, names) for comment in stored),
         stored_comments=stored,
+        row=OWN.row(row),
     )
 
 

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from almoner.data_api.declare import Row
+from almoner.database import Connection
+from almoner.errors import ApiError
 from almoner.pages import parsing
+from almoner.pages.forms.controls import FieldView
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.portal import moment_words
 from almoner.portal.moment_words import DayAndTime
 from almoner.portal.patient import Patient
-from almoner.portal.tasks.queries import WholeTask
+from almoner.portal.tasks.queries import OWN, WholeTask
 from almoner.portal.workers import Worker
 from almoner.resources.worker_tasks import PRIORITIES
 from almoner.vocabulary import clocks
@@ -27,7 +31,8 @@ NOT_UNDERSTOOD: Final = "Type a day or a time, such as fri 9, tomorrow or in 2 w
 @dataclass(frozen=True, kw_only=True)
 class TaskForm:
     """A task as its form states it, before it is checked: ``due`` in words, ``who`` a worker's id
-    or a team. ``task_id`` is blank of a new one. ``errors`` are by field.
+    or a team. ``task_id`` is blank of a new one. ``own`` is what is set of what a site has added,
+    ``controls`` are its controls. ``errors`` are by field.
     """
 
     title: str = ""
@@ -39,11 +44,22 @@ class TaskForm:
     task_id: str = ""
     whos: Sequence[tuple[str, str]] = ()
     priorities: Sequence[tuple[str, str]] = tuple((name, name.title()) for name in PRIORITIES)
+    own: Row = field(default_factory=dict)
+    controls: Sequence[FieldView] = ()
+    base_fields: Sequence[tuple[str, str]] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
 
-    def refused(self, errors: Mapping[str, str]) -> TaskForm:
-        """The same with what is wrong with it."""
-        return replace(self, errors=errors)
+
+async def drawn(
+    visit: Visit, connection: Connection, form: TaskForm, task: WholeTask | None = None
+) -> TaskForm:
+    """The form with the controls of what a site has added: of a new task, or of this one."""
+    values = {**(task.row if task else {}), **form.own}
+    controls = await OWN.controls(
+        visit, connection, values, form.errors, new=task is None, at="task-own-"
+    )
+    base_fields = OWN.base_fields(task.updated_at, task.row) if task and controls else ()
+    return replace(form, controls=controls, base_fields=base_fields)
 
 
 def fresh(visit: Visit, patient: Patient | None, workers: Sequence[Worker]) -> TaskForm:
@@ -64,8 +80,9 @@ def of_task(visit: Visit, task: WholeTask, workers: Sequence[Worker]) -> TaskFor
     )
 
 
-def sent(form: Form, blank: TaskForm) -> TaskForm:
+def sent(visit: Visit, form: Form, blank: TaskForm) -> TaskForm:
     """The form as it was sent, over one that nobody has filled in."""
+    is_new = not blank.task_id
     return replace(
         blank,
         title=form.text("title").strip(),
@@ -73,6 +90,7 @@ def sent(form: Form, blank: TaskForm) -> TaskForm:
         who=form.text("who"),
         priority=form.text("priority") or "medium",
         note=form.text("note").strip(),
+        own=OWN.read(visit, form, new=True) if is_new else OWN.changed(visit, form),
     )
 
 
@@ -107,7 +125,18 @@ def values(form: TaskForm, now: datetime, timezone: str) -> tuple[dict[str, Any]
         "worker_id": None if is_team else form.who,
         "role": form.who.removeprefix(_TEAM) if is_team else None,
         **_due(due, timezone),
+        **form.own,
     }, errors
+
+
+def refusals(error: ApiError) -> dict[str, str]:
+    """What is wrong with a task that was to be written: at what a site has added, else above the
+    form. Raises the error again where it is about no form.
+    """
+    if error.status != 400:
+        raise error
+    own, others = OWN.errors(error.problems)
+    return own | ({"": others[0].detail} if others else {})
 
 
 def due_words(day: Any, time: datetime | None, timezone: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import counts_by_phase
 from almoner.vocabulary.definitions import color_number
 from almoner.workshop.design import Phase
 from almoner.workshop.pages.elements.group import title_of
@@ -21,14 +22,6 @@ _LOWEST: Final = 16
 # Where arcs leave and where they arrive, beside the middle of a phase.
 _ASIDE: Final = 10
 _ARROW: Final = 5
-_COUNTS: Final = """
-SELECT phase, sum(number)::bigint FROM (
-  SELECT phase, count(*) AS number FROM patients WHERE environment_id = $1 GROUP BY phase
-  UNION ALL
-  SELECT p.phase, -count(*) FROM patient_merges m JOIN patients p
-    ON p.environment_id = $1 AND p.id = m.patient_id WHERE m.environment_id = $1 GROUP BY p.phase
-) AS parts GROUP BY phase
-"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ def phase_path(phases: Sequence[Phase], patients: Mapping[str, int]) -> PhasePat
 
 async def patients_by_phase(connection: Connection, environment_id: int) -> dict[str, int]:
     """How many patients are in each phase, without records that were merged into others."""
-    return dict(await connection.fetch(_COUNTS, environment_id))
+    return dict(await connection.fetch(counts_by_phase(), environment_id))
 
 
 def _height(jumps: Sequence[tuple[int, int]]) -> int:
