@@ -183,3 +183,36 @@ async def test_it_is_accessible_and_fits(morning: Clinic, screens: Screens) -> N
         await page.locator(".badge").wait_for()
         assert await on_every_screen(page) == []
     assert faults == []
+
+
+# How many letters wide the words of the framed row's first reason are, and how much higher the row is
+# than before the frame came to it.
+_ROOM_FOR_WORDS = """
+(rows) => rows.map((row) => {
+  const words = row.querySelector('.reason > .grow'), letter = document.createElement('span');
+  letter.style.cssText = 'position: absolute; width: 1ch';
+  words.append(letter);
+  const alone = row.getBoundingClientRect().height;
+  row.focus();
+  const width = words.getBoundingClientRect().width / letter.getBoundingClientRect().width;
+  const framed = row.getBoundingClientRect().height;
+  letter.remove();
+  return [row.innerText, Math.round(width), Math.round(framed - alone)];
+})
+"""
+
+
+async def test_the_framed_row_has_room_for_the_words_of_its_reason_at_every_width(
+    morning: Clinic, screens: Screens
+) -> None:
+    john = await morning.patient("Bartholomew", morning.me, last_name="St. John")
+    await morning.flow(john, step("Ring the pharmacy about the refill before it closes", days(-2)))
+    page = await screens(morning.me)
+    cramped = []
+    for width in (768, 1000, 1101, 1120, 1280, 1366, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.goto("/inbox")
+        rows = await page.locator(".inbox-rows > li").evaluate_all(_ROOM_FOR_WORDS)
+        assert len(rows) >= 4
+        cramped += [(width, *row) for row in rows if row[1] < 24 or (row[2] and width < 1366)]
+    assert cramped == []
