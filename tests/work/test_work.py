@@ -5,13 +5,13 @@ does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 import pytest
 
 from almoner.data_api.writes import new_id
-from almoner.database import Database, connection_guard
+from almoner.database import Connection, Database, connection_guard
 from almoner.work import library, queries, waking
 from almoner.work.step import (
     BLOCKED,
@@ -22,6 +22,7 @@ from almoner.work.step import (
     REFUSED,
     NewStep,
     Outcome,
+    Step,
     StepRun,
 )
 from tests.conftest import new_environment
@@ -217,6 +218,37 @@ async def test_a_step_whose_session_ends_as_it_is_written_down_is_done_again_by_
     async with running(own, doing):
         assert await ended(own, environment, step_id) == {step_id: "done"}
     assert await marked(own) == [step_id]
+
+
+class Refused(Doing):
+    """PostgreSQL refuses what is written of the end of a step's first try."""
+
+    async def settled(
+        self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]
+    ) -> None:
+        for step, _ in settled:
+            if step.name == "odd" and step.claims == 1:
+                await connection.execute("SELECT 1 / 0")
+        await super().settled(connection, environment_id, settled)
+
+
+async def test_a_step_whose_end_cannot_be_written_has_none_done_again_that_ended_with_it(
+    own: Database, environment: int
+) -> None:
+    begun = asyncio.Barrier(8)
+
+    async def together(run: StepRun) -> Outcome:
+        if run.step.claims == 1:
+            await begun.wait()
+        return Outcome(DONE)
+
+    doing = Refused("work", even=together, odd=together)
+    names = ["even"] * 5 + ["odd"] + ["even"] * 2
+    ids = await submit(own, environment, "work", *((name, None) for name in names))
+    async with running(own, doing):
+        assert set((await ended(own, environment, ids[0])).values()) == {DONE}
+    claimed = [step_id for event, step_id in doing.events if event == "claimed"]
+    assert sorted(claimed) == sorted([*ids, ids[5]])
 
 
 async def test_a_step_that_is_called_off_while_it_runs_leaves_nothing(

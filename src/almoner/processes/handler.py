@@ -18,7 +18,8 @@ from almoner.processes.actions import Acting, ActionError, perform
 from almoner.processes.facts import Facts
 from almoner.processes.firings import CALL, QUEUE, Firing
 from almoner.processes.programs import process_in
-from almoner.processes.reader import ACTOR, FAULT, now
+from almoner.processes.reader import now
+from almoner.processes.setting_off import ACTOR, FAULT
 from almoner.processes.webhooks import CALL_ATTEMPTS, WebhookCaller
 from almoner.work import backoff
 from almoner.work.step import DONE, FAILED, REFUSED, Outcome, PlainHandler, Step, StepRun

@@ -6,39 +6,26 @@ that nothing is missed and nothing is acted on twice, whatever is killed."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
-
-import asyncpg
-import structlog
 
 from almoner.changes import feed
 from almoner.changes.feed import MARKED, ChangeMark, Position
 from almoner.database import Connection, Database
-from almoner.database.outages import AWAY
-from almoner.errors import UnavailableError
-from almoner.operations.logs import fault
-from almoner.processes import clock, events, firings, hooks
+from almoner.processes import clock, events, hooks
 from almoner.processes.clock import PAGE
-from almoner.processes.events import Event, LogSpan
-from almoner.processes.facts import FactRows, Facts
+from almoner.processes.events import LogSpan
 from almoner.processes.programs import (
     MARGIN,
-    GuardedProcesses,
     PublishedVersions,
     newest_versions,
-    process_in,
     programs_of,
 )
-from almoner.processes.waiting import due_at, due_since
+from almoner.processes.setting_off import SettingOff
 from almoner.work.faults import PROCESS, FaultsOfLook
 from almoner.work.rounds import keep_looking
-from almoner.workshop import published_programs
-from almoner.workshop.process_design import Process
-from almoner.workshop.published_programs import Outline
 
-ACTOR: Final = "process:"
 SECONDS: Final = 1.0
 # One reads for an environment at a time. No row is locked for it, so that a look writes nothing.
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('process_positions', $1::int))"
@@ -61,13 +48,6 @@ SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq,
 _AGAIN: Final = timedelta(minutes=10)
 # How often the position is moved over changes that set nothing off.
 _MOVED_EVERY: Final = timedelta(seconds=30)
-FAULT: Final = (
-    "Almoner has a fault of its own: {name}. Its log says more. Try again once it is mended."
-)
-_OWN: Final = (
-    "It would have acted on its own effects, by way of {chain}, so it was stopped. Narrow what"
-    " starts it, or take out what sets it off."
-)
 
 
 def now() -> datetime:
@@ -98,7 +78,6 @@ class EventReader:
         self._seconds = seconds
         self._programs: dict[int, tuple[int, PublishedVersions]] = {}
         self._faults = FaultsOfLook(database, PROCESS, everywhere=False)
-        self._log = structlog.get_logger()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks again and again until ``stop`` is set."""
@@ -152,15 +131,14 @@ class EventReader:
             since = max(programs.since - MARGIN, mark.since(position, until))
             span = LogSpan(position, until, since)
             happened, rest = await events.read(connection, environment_id, span)
-            fired = await self._set_off_all(connection, environment_id, programs, happened, at)
+            setting_off = SettingOff(connection, environment_id, programs, at)
+            fired = await setting_off.by(happened)
             is_last, more = rest is None, rest is not None
             if is_last:
-                fired += await self._ahead(
-                    connection, environment_id, programs, (ahead_until - _AGAIN, at)
-                )
+                fired += await self._ahead(setting_off, ahead_until - _AGAIN)
                 calls = await hooks.unread(connection, environment_id, events.BATCH)
-                fired += await self._set_off_all(connection, environment_id, programs, calls, at)
-                added, goes_on = await self._by_clock(connection, environment_id, programs, at)
+                fired += await setting_off.by(calls)
+                added, goes_on = await self._by_clock(setting_off)
                 fired += added
                 more = goes_on or len(calls) == events.BATCH
             if happened or not is_last or fired or at - ahead_until > _MOVED_EVERY:
@@ -191,202 +169,38 @@ class EventReader:
         )
         return at, position, max(programs.since, at - _AGAIN), ChangeMark()
 
-    async def _set_off_all(
-        self,
-        connection: Connection,
-        environment_id: int,
-        programs: PublishedVersions,
-        happened: Sequence[Event],
-        at: datetime,
-    ) -> int:
-        """What these events set off; whatever is looked at is read once for all of them."""
-        fired = 0
-        rows = _rows(connection, environment_id, happened)
-        for event in happened:
-            if event.on in programs.awaited:
-                fired += await self._go_on(connection, environment_id, event, at)
-            in_force, waiting = programs.at(event.at), programs.set_off_by(event)
-            if in_force is None or not waiting:
-                continue
-            facts = _facts(rows, event)
-            for process in await _candidates(facts, waiting):
-                fired += await self._fire(rows, in_force, process, event=event, facts=facts, at=at)
-        return fired
-
-    async def _go_on(
-        self, connection: Connection, environment_id: int, event: Event, at: datetime
-    ) -> int:
-        """Has those go on that waited for this. Answers with how many those are."""
-        gone_on = 0
-        waiting = await firings.awaiting(connection, environment_id, event.patient_id, event.on)
-        for firing in waiting:
-            outline = await published_programs.outline_at(
-                connection, environment_id, firing.version
-            )
-            process = process_in(outline, firing.process) if outline is not None else None
-            wait = process.wait if process is not None else None
-            if outline is None or wait is None or wait.awaited is None:
-                continue
-            if firing.cause == event.cause or not events.starts(wait.awaited, event):
-                continue
-            facts = Facts(connection, environment_id, event.patient_id, event.as_json)
-            timezone = (await facts.patient()).get("timezone", "UTC")
-            try:
-                due = due_since(wait, at, timezone, outline.working_hours)
-            except Exception as error:
-                values = (connection, environment_id, firing.id, firings.FAILED)
-                await firings.move(*values, _problem(error))
-                continue
-            seconds = max((due - at).total_seconds(), 0.0)
-            await firings.go_on(
-                connection, environment_id, firing=firing, event=event, due=(due, seconds)
-            )
-            gone_on += 1
-        return gone_on
-
-    async def _ahead(
-        self,
-        connection: Connection,
-        environment_id: int,
-        programs: PublishedVersions,
-        span: tuple[datetime, datetime],
-    ) -> int:
-        fired = 0
-        for process in programs.newest.processes:
+    async def _ahead(self, setting_off: SettingOff, since: datetime) -> int:
+        """Looks for appointments that have come to be ahead since a moment."""
+        fired, of = 0, (setting_off.connection, setting_off.environment_id)
+        for process in setting_off.programs.newest.processes:
             if process.when.event != "appointment_ahead":
                 continue
-            with self._faults.of(environment_id, process.name):
-                happened = await events.ahead(connection, environment_id, process.when, *span)
-                fired += await self._fire_each(
-                    connection, environment_id, programs, process, happened=happened, at=span[1]
-                )
+            with self._faults.of(setting_off.environment_id, process.name):
+                # What PostgreSQL refuses of it leaves the transaction as it was.
+                async with setting_off.connection.transaction():
+                    happened = await events.ahead(*of, process.when, since, setting_off.at)
+                    fired += await setting_off.of(process, happened)
         return fired
 
-    async def _by_clock(
-        self, connection: Connection, environment_id: int, programs: PublishedVersions, at: datetime
-    ) -> tuple[int, bool]:
+    async def _by_clock(self, setting_off: SettingOff) -> tuple[int, bool]:
         """Follows the clock for a page of patients. Answers with how many firings came of it, and
         whether there is more.
         """
+        of, programs = (setting_off.connection, setting_off.environment_id), setting_off.programs
         followed = [each for each in programs.newest.processes if clock.follows(each.when)]
-        known = await clock.positions(connection, environment_id) if followed else {}
+        known = await clock.positions(*of) if followed else {}
         fired, more = 0, False
         for process in followed:
-            with self._faults.of(environment_id, process.name):
+            with self._faults.of(setting_off.environment_id, process.name):
                 since = clock.ClockPosition(programs.since_when(process))
-                due = clock.begun(process.when, known.get(process.name, since), at)
+                due = clock.begun(process.when, known.get(process.name, since), setting_off.at)
                 if due is None:
                     continue
                 # Where it fails, how far the clock was followed stays as it was.
-                async with connection.transaction():
+                async with setting_off.connection.transaction():
                     happened, goes_on = await clock.page(
-                        connection, environment_id, process.name, process.when, due, most=self._page
+                        *of, process.name, process.when, due, most=self._page
                     )
-                    fired += await self._fire_each(
-                        connection, environment_id, programs, process, happened=happened, at=at
-                    )
+                    fired += await setting_off.of(process, happened)
                 more = more or goes_on
         return fired, more
-
-    async def _fire_each(
-        self,
-        connection: Connection,
-        environment_id: int,
-        programs: PublishedVersions,
-        process: Process,
-        happened: list[Event],
-        at: datetime,
-    ) -> int:
-        fired = 0
-        rows = _rows(connection, environment_id, happened)
-        for event in happened:
-            in_force = programs.version_with(process, event.at)
-            if in_force is not None:
-                facts = _facts(rows, event)
-                fired += await self._fire(rows, in_force, process, event=event, facts=facts, at=at)
-        return fired
-
-    async def _fire(
-        self,
-        rows: FactRows,
-        in_force: tuple[int, Outline],
-        process: Process,
-        event: Event,
-        facts: Facts,
-        at: datetime,
-    ) -> int:
-        version, outline = in_force
-        connection, environment_id = rows.connection, rows.environment_id
-        patient, due, problem = await facts.patient(), at, None
-        if not patient:
-            return 0
-        try:
-            if not await facts.hold(process.conditions):
-                return 0
-            due = due_at(process.wait, at, patient["timezone"], outline.working_hours)
-        except (UnavailableError, *AWAY, asyncpg.PostgresError):
-            raise
-        except Exception as error:
-            # One that cannot be looked at is not to keep all others from being set off.
-            self._log.error("a fault in a process's conditions", **fault(error))
-            problem = _problem(error)
-        chain: list[str] = []
-        if event.actor.startswith(ACTOR):
-            chain = await firings.chain_of(connection, environment_id, event.request_id)
-            chain.append(event.actor.removeprefix(ACTOR))
-        awaited = process.wait.awaited if process.wait is not None else None
-        firing = firings.new(
-            event,
-            process.name,
-            version,
-            chain=chain,
-            due_at=due,
-            awaits=awaited.event if awaited is not None else None,
-        )
-        if process.name in chain:
-            own = {"code": "own_effects", "message": _OWN.format(chain=", ".join(chain))}
-            firing = firings.stopped(firing, own)
-        elif problem is not None:
-            firing = firings.stopped(firing, problem, firings.FAILED)
-        wait = max((due - at).total_seconds(), 0.0)
-        return int(await firings.add(connection, environment_id, firing, wait))
-
-
-def _problem(error: Exception) -> dict[str, str]:
-    return {"code": "fault", "message": FAULT.format(name=type(error).__name__)}
-
-
-async def _candidates(facts: Facts, waiting: Sequence[GuardedProcesses]) -> list[Process]:
-    """Those whose guard holds, in the program's order; whose cannot be looked at is among them, and
-    says so itself.
-    """
-    left: list[tuple[int, Process]] = []
-    for group in waiting:
-        if await _may_hold(facts, group):
-            left += group.processes
-    return [process for _, process in sorted(left, key=lambda each: each[0])]
-
-
-async def _may_hold(facts: Facts, group: GuardedProcesses) -> bool:
-    if group.guard is None:
-        return True
-    try:
-        return await facts.holds(group.guard)
-    except (UnavailableError, *AWAY, asyncpg.PostgresError):
-        raise
-    except Exception:
-        return True
-
-
-def _rows(connection: Connection, environment_id: int, happened: Sequence[Event]) -> FactRows:
-    """What is looked at for these events."""
-    return FactRows(
-        connection,
-        environment_id,
-        [event.patient_id for event in happened],
-        [event.as_json for event in happened],
-    )
-
-
-def _facts(rows: FactRows, event: Event) -> Facts:
-    return Facts(rows.connection, rows.environment_id, event.patient_id, event.as_json, rows)

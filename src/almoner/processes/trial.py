@@ -22,7 +22,8 @@ from almoner.processes.foreseen import Case, foreseen
 from almoner.processes.lacking import lacking
 from almoner.processes.oddest import OddCase, Oddest
 from almoner.processes.programs import MARGIN
-from almoner.processes.reader import ACTOR, first_position
+from almoner.processes.reader import first_position
+from almoner.processes.setting_off import ACTOR
 from almoner.processes.waiting import would_act_at
 from almoner.processes.would import Would, monday
 from almoner.workshop import process_words

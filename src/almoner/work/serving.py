@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -31,6 +31,9 @@ class _LostError(Exception):
     """The step was called off or taken by another runner meanwhile: nothing of this try stands."""
 
 
+_Ended = tuple[Step, Outcome, asyncio.Future[None]]
+
+
 @dataclass(slots=True)
 class _Served:
     """A queue of one environment while it is served. ``ended`` waits to be settled; each is told by
@@ -41,7 +44,7 @@ class _Served:
     handler: Handler
     runner_id: UUID
     running: set[asyncio.Task[None]] = field(default_factory=set)
-    ended: list[tuple[Step, Outcome, asyncio.Future[None]]] = field(default_factory=list)
+    ended: list[_Ended] = field(default_factory=list)
     settling: asyncio.Task[None] | None = None
     unblock_at: float = 0.0
 
@@ -214,21 +217,29 @@ class QueueServer:
         await asyncio.sleep(0)
         while served.ended:
             ended, served.ended = served.ended, []
-            try:
-                async with self._database.transaction() as connection:
-                    pairs = [(step, outcome) for step, outcome, _ in ended]
-                    ours = await queries.settle(
-                        connection, served.environment_id, served.runner_id, pairs
-                    )
-                    still = [pair for pair in pairs if pair[0].id in ours]
-                    if still:
-                        await served.handler.settled(connection, served.environment_id, still)
-            except Exception as error:
-                for _, _, settled in ended:
-                    if not settled.done():
-                        settled.set_exception(error)
-            else:
-                for _, _, settled in ended:
-                    if not settled.done():
-                        settled.set_result(None)
+            await self._settle_together(served, ended)
         served.settling = None
+
+    async def _settle_together(self, served: _Served, ended: Sequence[_Ended]) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                pairs = [(step, outcome) for step, outcome, _ in ended]
+                ours = await queries.settle(
+                    connection, served.environment_id, served.runner_id, pairs
+                )
+                still = [pair for pair in pairs if pair[0].id in ours]
+                if still:
+                    await served.handler.settled(connection, served.environment_id, still)
+        except Exception as error:
+            if len(ended) > 1 and not isinstance(error, (UnavailableError, *AWAY)):
+                # What cannot be settled of one is no matter of the others.
+                for each in ended:
+                    await self._settle_together(served, [each])
+                return
+            for _, _, settled in ended:
+                if not settled.done():
+                    settled.set_exception(error)
+        else:
+            for _, _, settled in ended:
+                if not settled.done():
+                    settled.set_result(None)
