@@ -57,7 +57,7 @@ async def insert(connection: Any, environment: int, name: str = "Grace") -> str:
 
 async def rename(connection: Any, environment: int, row_id: str, name: str) -> None:
     statement = statements.update(PATIENTS, Shape.STORED, ("first_name",))
-    await connection.fetchrow(statement, environment, row_id, None, name, *STAMP, ["first_name"])
+    await connection.fetchrow(statement, environment, row_id, None, name, *STAMP)
 
 
 async def remove(connection: Any, environment: int, row_id: str) -> None:

@@ -17,8 +17,9 @@ from almoner.data_api.declare import Resource, Verb
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.resources import BY_NAME
+from almoner.vocabulary.contact_kinds import Name
 from almoner.vocabulary.fields import Field, Shape
-from almoner.vocabulary.kinds import Ref
+from almoner.vocabulary.kinds import Ref, Text
 from tests.conftest import Api
 
 CONTRACT: dict[str, Any] = json.loads(
@@ -138,6 +139,22 @@ def fresh(resource: Resource, fields: Row) -> Row:
     elif resource.name == "patients":
         values = {"external_ids": [{"namespace": "clinic", "external_id": f"MRN-{number}"}]}
     return {name: value for name, value in values.items() if name not in fields}
+
+
+def another(resource: Resource, row: Row) -> Row:
+    """What an Update of the row changes in it."""
+    if resource.name == "calendar_events":
+        return {"outcome": "cancelled" if row["outcome"] != "cancelled" else "completed"}
+    if resource.name == "custom_data_type_records":
+        name, value = next(pair for pair in row["body"].items() if type(pair[1]) is str)
+        return {"body": row["body"] | {name: f"{value} again"}}
+    for field in resource.spelled[Shape.DOCUMENTED].fields:
+        value = row.get(field.name) if field.update and field.stored else None
+        if type(value) is bool:
+            return {field.name: not value}
+        if type(value) is str and type(field.kind) in (Text, Name):
+            return {field.name: f"{value} again"}
+    raise AssertionError(f"nothing of {resource.name} is changed by an Update")
 
 
 def only_row(answer: httpx.Response) -> Row:

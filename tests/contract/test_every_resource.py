@@ -21,6 +21,7 @@ from tests.contract.rows import (
     NOBODY,
     Place,
     Row,
+    another,
     errors,
     is_of_same_patient,
     only_row,
@@ -507,6 +508,46 @@ async def test_the_whole_object_can_be_sent_back(resource: Resource, shared: Pla
     assert after == row | {name: after[name] for name in follows}
 
 
+@offering(Verb.UPDATE)
+async def test_an_update_of_what_is_so_already_changes_nothing_and_tells_nobody(
+    resource: Resource, shared: Place, callers: Callers
+) -> None:
+    """Two systems that write to each other what they hear come to rest (clarification 13:
+    ``updated_at`` grows with every change).
+    """
+    row, noise = await shared.make(resource.name), await shared.make(resource.name)
+    path = f"/v1/{resource.name}/{row['id']}"
+    first = await shared.api.get(path)
+    latest = only_row(await shared.api.get("/v1/changes", params={"after": "latest"}))
+    async with await callers(shared.api.environment_id, shape="enveloped") as enveloped:
+        whole = only_row(await enveloped.get(path))["data"]
+        assert only_row(await enveloped.put(path, json=whole))["data"] == whole
+    for _ in range(2):
+        for headers in ({"If-Match": first.headers["etag"]}, {"Idempotency-Key": f'"{row["id"]}"'}):
+            answer = await shared.api.put(path, json=row, headers=headers)
+            assert only_row(answer) == row
+            assert answer.headers["etag"] == first.headers["etag"]
+    answer = await shared.api.post(f"/v1/{resource.name}/batch", json={"update": [row]})
+    (entry,) = only_row(answer)["data"]
+    assert (entry["outcome"], entry["row"]) == ("unchanged", row)
+    changed = another(resource, noise)
+    only_row(await shared.api.put(f"/v1/{resource.name}/{noise['id']}", json=noise | changed))
+    now = await shared.api.get(path)
+    assert (only_row(now), now.headers["etag"]) == (row, first.headers["etag"])
+    (feed_entry,) = only_row(
+        await shared.api.get(
+            "/v1/changes",
+            params={"after": latest["meta"]["after"], "resource": resource.name, "wait": 30},
+        )
+    )["data"]
+    # What differs is named, whatever else was sent.
+    assert (feed_entry["id"], feed_entry["kind"], feed_entry["fields"]) == (
+        noise["id"],
+        "update",
+        [*changed],
+    )
+
+
 @offering(Verb.CREATE)
 async def test_null_on_create_clears_what_may_be_empty_and_is_refused_where_it_is_required(
     resource: Resource, shared: Place
@@ -637,7 +678,7 @@ async def test_a_get_answers_with_a_tag_that_changes_with_the_row(
     first = await shared.api.get(path)
     assert first.headers["etag"] == (await shared.api.get(path)).headers["etag"]
     if Verb.UPDATE in resource.verbs:
-        changed = await shared.api.put(path, json=row)
+        changed = await shared.api.put(path, json=another(resource, row))
         assert changed.headers["etag"] != first.headers["etag"]
         assert (await shared.api.get(path)).headers["etag"] == changed.headers["etag"]
 
@@ -649,7 +690,8 @@ async def test_an_update_holds_only_for_the_row_that_was_read(
     row = await shared.make(resource.name)
     path = f"/v1/{resource.name}/{row['id']}"
     read = (await shared.api.get(path)).headers["etag"]
-    only_row(await shared.api.put(path, json=row, headers={"If-Match": read}))
+    changed = row | another(resource, row)
+    only_row(await shared.api.put(path, json=changed, headers={"If-Match": read}))
     after = await shared.api.get(path)
     beyond = '"0001-01-01T00:00:00+14:00"'  # a moment before the first that a calendar can say
     for tag in (read, '"nonsense"', '"2018-09-12T01:27:32.031245+00:00"', "nonsense", '""', beyond):
@@ -682,6 +724,7 @@ async def test_a_tag_that_a_proxy_weakened_still_names_the_row(
     for weakened in ("W/{}", '"x", W/{} ', 'W/"x",{}', "{}-gzip", "W/{};br"):
         before, _, coding = weakened.partition("{}")
         changed = f'{before}{tag[:-1]}{coding.strip()}"'
+        row |= another(resource, row)
         answer = await shared.api.put(path, json=row, headers={"If-Match": changed})
         assert answer.status_code == 200, changed
         assert errors(await shared.api.put(path, json=row, headers={"If-Match": changed}), 412) == [

@@ -117,7 +117,10 @@ async def test_updates_of_one_row_have_times_that_only_grow(
 ) -> None:
     row = await new_patient(api)
     answers = await asyncio.gather(
-        *(caller.put(f"/v1/patients/{row['id']}", json={"city": "Rye"}) for caller in crowd)
+        *(
+            caller.put(f"/v1/patients/{row['id']}", json={"city": f"Rye {number}"})
+            for number, caller in enumerate(crowd)
+        )
     )
     stamps = [answer.json()["updated_at"] for answer in answers]
     assert len(set(stamps)) == CALLERS

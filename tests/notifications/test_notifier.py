@@ -101,6 +101,26 @@ async def test_a_change_is_announced_in_the_documented_form(
     )
 
 
+async def test_an_update_of_what_is_so_already_is_not_announced(
+    own: Database, tenant: int, box: SecretBox, receiver: Receiver
+) -> None:
+    async with own.connection() as connection:
+        row_id = await insert(connection, tenant)
+        name = await connection.fetchval("SELECT first_name FROM patients WHERE id = $1", row_id)
+    await subscribe(own, box, tenant, receiver.url())
+    async with notifying(own, box):
+        async with own.connection() as connection:
+            await rename(connection, tenant, row_id, name)
+        other = await write(own, tenant)
+        (notification,) = await receiver.got(1)
+    async with own.connection() as connection:
+        updated_at = await connection.fetchval(
+            "SELECT updated_at FROM patients WHERE id = $1", other
+        )
+    (entry,) = notification.body
+    assert entry["from"] == entry["to"] == updated_at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
 async def test_changes_within_the_coalescing_time_are_announced_together(
     own: Database, tenant: int, box: SecretBox, receiver: Receiver
 ) -> None:

@@ -15,36 +15,35 @@ def log_cte(
     kind: str,
     source: str,
     first: int,
-    fields: bool = False,
-    differences: str = "",
+    fields: str = "NULL::text[]",
+    differences: str = "NULL::json",
 ) -> str:
     """The CTE that writes the change rows of ``source``; the actor's three parameters begin at
     ``first``.
 
-    ``differences``: the SQL of what the row held before and after, where that is kept.
+    ``fields`` and ``differences``: the SQL of which fields of the row are others now, and of what
+    these held before and after, where that is kept.
     """
     actor = ", ".join(f"${first + n}::text" for n in range(_ACTOR))
-    named = f"${first + _ACTOR}::text[]" if fields else "NULL::text[]"
     moment = "almoner_stamp()" if kind == "delete" else f"{source}.updated_at"
     return (
         "INSERT INTO changes (environment_id, kind, resource, row_id, patient_id, changed_at,"
         f" actor, through, request_id, fields, differences) SELECT {source}.environment_id,"
         f" '{kind}', '{resource.name}', {source}.id, {about_patient(resource, source)}, {moment},"
-        f" {actor}, {named}, {differences or 'NULL::json'} FROM {source}"
+        f" {actor}, {fields}, {differences} FROM {source}"
     )
 
 
 def update_ctes(resource: Resource, first: int) -> str:
-    """The CTEs of an update of ``written``, which has the ``differences`` of each row: its change
-    rows, and what the collection runs along. The actor's three parameters begin at ``first``, the
-    names of the fields follow.
+    """The CTEs of an update of ``written``, which has what ``changing`` answers with: its change
+    rows, and what the collection runs along. The actor's three parameters begin at ``first``.
     """
     log = log_cte(
         resource,
         "update",
         source="written",
         first=first,
-        fields=True,
+        fields="written.changed_fields",
         differences="written.differences",
     )
     along = resource.on_update.replace("{by}", f"${first}::text")

@@ -106,7 +106,7 @@ def change(resources: Sequence[Resource]) -> Schema:
         "fields": {
             "type": ["array", "null"],
             "items": {"type": "string"},
-            "description": "The fields that changed.",
+            "description": "The fields that are others than before, whatever else was sent.",
         },
         "actor": schemas.string("Who did it."),
         "through": schemas.string("By what way: the API, the portal, an import."),

@@ -292,7 +292,8 @@ def create(described: Described, resource: Resource) -> Operation:
 def update(described: Described, resource: Resource) -> Operation:
     text = (
         "Changes the fields that the body names; the others stay as they are. Null clears a field"
-        " that can be null."
+        " that can be null. A row that has these values already is not changed: `updated_at` stays,"
+        " and nobody is told."
     )
     answer = success(
         _CHANGED,

@@ -13,14 +13,12 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-import msgspec
 
 from almoner.data_api import decode, nested, rules, set_statements, statements
 from almoner.data_api.batch import columns
 from almoner.data_api.batch_rows import (
     KEEP,
     REFUSE,
-    UPDATE,
     BatchAnswer,
     BatchRequest,
     BatchRow,
@@ -328,11 +326,7 @@ class ManyWrites(RowWrites):
             except ApiError as refused:
                 each.problems += refused.problems
         each.row = merged
-        if batch.request.on_existing == UPDATE:
-            # What is loaded once more as it is makes no change, and nobody is told of one.
-            changed = [name for name, value in merged.items() if _differs(value, whole.get(name))]
-        else:
-            changed = [n for n, value in merged.items() if n in row or value != whole[n]]
+        changed = [n for n, value in merged.items() if n in row or value != whole[n]]
         return statements.ordered(resource, changed)
 
     async def _change_all(
@@ -352,23 +346,27 @@ class ManyWrites(RowWrites):
             [each.row_id for each in rows],
             *arrays,
             *batch.by.stamp,
-            list(names),
         )
         by_id = {str(record["id"]): record for record in records}
         for each in rows:
-            each.finish("updated", written(by_id[each.row_id], each.row_id))
+            if each.row_id in by_id:
+                each.finish("updated", written(by_id[each.row_id], each.row_id))
+        await self._read(connection, batch, [r for r in rows if r.row_id not in by_id], "unchanged")
 
     async def _change_alone(
         self, connection: Connection, batch: _Batch, names: tuple[str, ...], each: BatchRow
     ) -> None:
         row = {name: each.row[name] for name in names}
         update = Update(batch.by, batch.resource, each.row_id, row, shape=batch.shape)
-        each.finish("updated", await self._alone(connection)._update(update))
+        now = await self._alone(connection)._update(update)
+        each.finish("updated" if now.logged else "unchanged", now)
 
     async def _read(
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow], outcome: str
     ) -> None:
         """Gives rows that are not written what they are."""
+        if not rows:
+            return
         records = await connection.fetch(
             statements.rows(batch.resource, batch.answered),
             batch.by.environment_id,
@@ -382,12 +380,3 @@ class ManyWrites(RowWrites):
         """Writes single rows over this connection; one that is refused undoes itself alone."""
         programs = self._programs.within(connection)
         return RowWrites(HeldConnection(connection), programs, tuple(self._resources.values()))
-
-
-def _differs(value: Any, stored: Any) -> bool:
-    """Whether a value is another than the stored one; ``1`` and ``true`` within JSON are, though
-    Python has them equal.
-    """
-    if isinstance(value, dict | list) and value == stored:
-        return msgspec.json.encode(value) != msgspec.json.encode(stored)
-    return bool(value != stored)

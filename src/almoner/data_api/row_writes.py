@@ -240,7 +240,7 @@ class RowWrites:
             names = statements.ordered(other, ending.values)
             values = [other.field(name).kind.bind(ending.values[name]) for name in names]
             statement = statements.update_all(other, names, blank=True)
-            arguments = (by.environment_id, ids, *values, *by.stamp, list(names))
+            arguments = (by.environment_id, ids, *values, *by.stamp)
             await connection.fetchval(statement, *arguments)
 
     async def _insert(
@@ -332,20 +332,22 @@ class RowWrites:
                 resource, [k for k, v in merged.items() if k in row or v != whole.get(k)]
             )
             if names:
-                return written(await self._change(connection, update, names, merged), update.row_id)
+                record = await self._change(connection, update, names, merged)
+                if record is not None:
+                    return written(record, update.row_id)
         return await self._unchanged(update)
 
     async def _change(
         self, connection: Connection, update: Update, names: tuple[str, ...], row: Row
     ) -> Any:
-        """Writes the fields ``names`` as ``row`` has them. None where the row is not there, or not
-        as the condition has it.
+        """Writes the fields ``names`` as ``row`` has them. None where the row is not there, not as
+        the condition has it, or has them already.
         """
         by, resource = update.by, update.resource
         values = [resource.field(name).kind.bind(row[name]) for name in names]
         statement = statements.update(resource, update.shape, names, by.once is not None)
         versions = None if update.if_match is None else list(update.if_match)
-        arguments = (by.environment_id, update.row_id, versions, *values, *by.stamp, list(names))
+        arguments = (by.environment_id, update.row_id, versions, *values, *by.stamp)
         return await connection.fetchrow(statement, *arguments, *by.key)
 
     async def _unchanged(self, update: Update) -> Written:

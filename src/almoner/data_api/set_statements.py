@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from almoner.data_api.change_log_sql import log_cte, update_ctes, values_json
+from almoner.data_api.change_log_sql import log_cte
 from almoner.data_api.declare import Resource, Unique
-from almoner.data_api.statements import answer, current_value
+from almoner.data_api.statements import answer, changing, current_value
 from almoner.vocabulary.fields import NOW, Field, Shape
 from almoner.vocabulary.kinds import Ref
 
@@ -77,28 +77,22 @@ def _looked_up(columns: Iterable[Field]) -> str:
 @cache
 def update_each(resource: Resource, shape: Shape | None, fields: tuple[str, ...]) -> str:
     """The same fields of many rows, each to values of its own. Parameters: environment, ids, an
-    array for each of ``fields``, the actor's three, and the names of the fields for the change log.
-    Answers with the rows, and what the ``updated_at`` of each was."""
+    array for each of ``fields``, the actor's three. Answers with the rows that were changed, and
+    what the ``updated_at`` of each was; those that have these values already are left."""
     columns = [resource.field(name) for name in fields]
     arrays = ", ".join(f"${3 + n}::{f.kind.element}[]" for n, f in enumerate(columns))
-    aliases = ", ".join(f"c{n}" for n in range(len(columns)))
+    aliases = ", ".join(f"e{n}" for n in range(len(columns)))
     named = ", ".join(
-        f"{f.name} = {current_value(f, f.kind.from_element(f'sent.c{n}'))}"
-        for n, f in enumerate(columns)
+        f"{current_value(f, f.kind.from_element(f'e{n}'))} AS c{n}" for n, f in enumerate(columns)
     )
-    differences = (
-        f"almoner_differences({values_json(resource, fields, 'was')},"
-        f" {values_json(resource, fields, 'changed')})"
+    was = (
+        f"SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
+        " ORDER BY id FOR NO KEY UPDATE"
     )
-    ctes = update_ctes(resource, 3 + len(columns))
-    return (
-        f"WITH sent AS (SELECT * FROM unnest($2::uuid[], {arrays}) AS sent(row_id, {aliases})), was"
-        f" AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[])"
-        f" ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name} AS changed SET"
-        f" {named} FROM was JOIN sent ON sent.row_id = was.id WHERE changed.environment_id = $1 AND"
-        f" changed.id = was.id RETURNING changed.*, was.updated_at AS before, {differences} AS"
-        f" differences), {ctes} {answer(resource, shape, 'written', 'before, written.id')}"
-    )
+    values = f"SELECT row_id, {named} FROM unnest($2::uuid[], {arrays}) AS each(row_id, {aliases})"
+    ctes = changing(resource, fields, was, values, 3 + len(columns))
+    rows = answer(resource, shape, "written", "before, written.id")
+    return f"WITH {', '.join(ctes)} {rows}"
 
 
 @cache

@@ -5,7 +5,7 @@ its row of the change log are one statement, so that neither exists without the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from uuid import UUID
 
@@ -195,67 +195,87 @@ def current(ref: Ref) -> str:
 @cache
 def update(resource: Resource, shape: Shape, fields: tuple[str, ...], keyed: bool = False) -> str:
     """Parameters: environment, id, the ``updated_at``s of which the row must have one (or null),
-    the values of ``fields``, the actor's three, and the names of the fields for the change log;
-    where the write is ``keyed``, the idempotency key's three."""
-    named, differences, ctes_of_log = _changing(resource, fields, 4)
+    the values of ``fields``, the actor's three; where the write is ``keyed``, the idempotency key's
+    three. No row where there is none like that, or where it has these values already."""
     # The row is locked as it is read, so that what it held before is what this statement replaces.
-    ctes = (
-        f"was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 AND"
-        " ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) FOR NO KEY UPDATE)",
-        f"written AS (UPDATE {resource.name} AS changed SET {named} FROM was WHERE"
-        " changed.environment_id = $1 AND changed.id = was.id RETURNING changed.*,"
-        f" was.updated_at AS before, {differences} AS differences)",
-        ctes_of_log,
+    was = (
+        f"SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = $2 AND"
+        " ($3::timestamptz[] IS NULL OR updated_at = ANY ($3)) FOR NO KEY UPDATE"
     )
+    ctes = changing(resource, fields, was, _values(resource, fields, 4), 4 + len(fields))
     rows = answer(resource, shape, "written", "before")
-    return stored(ctes, rows, 5 + len(fields) + 3 if keyed else None, before="before")
+    return stored(ctes, rows, 4 + len(fields) + 3 if keyed else None, before="before")
 
 
-def _changing(resource: Resource, fields: tuple[str, ...], first: int) -> tuple[str, str, str]:
-    """What an update sets, what ``changed`` holds before (``was``) and after, and the CTEs of its
-    log. The fields' values are the parameters from ``first`` on, then the actor's.
-    """
+def changing(
+    resource: Resource, fields: Sequence[str], was: str, values: str, actor: int
+) -> tuple[str, ...]:
+    """The CTEs of every update of a collection: of the rows that ``was`` selects and locks, those
+    are written in which a field is another than sent; ``values`` selects what was sent, by the
+    ``row_id``, as c0, c1 ... The actor's three parameters begin at ``actor``.
+
+    ``written`` has the rows as they are then, when each was changed ``before``, its
+    ``changed_fields`` and their ``differences``. What is as it was sent is not stamped, and nobody
+    is told of it (decision 103)."""
+    columns = {name: f"sent.c{n}" for n, name in enumerate(fields)}
+    named = ", ".join(f"{name} = {value}" for name, value in columns.items())
+    others = {name: _differs(resource.field(name), value) for name, value in columns.items()}
+    fields_that_differ = ", ".join(
+        f"CASE WHEN {sql} THEN '{name}' END" for name, sql in others.items()
+    )
     differences = (
         f"almoner_differences({values_json(resource, fields, 'was')},"
         f" {values_json(resource, fields, 'changed')})"
     )
-    ctes = update_ctes(resource, first + len(fields))
-    return _named(resource, fields, first), differences, ctes
-
-
-def _named(resource: Resource, fields: tuple[str, ...], first: int) -> str:
-    """What an update sets; the fields' values are the parameters from ``first`` on."""
-    set_to = (
-        (f, f"${first + n}::{f.kind.column}") for n, f in enumerate(map(resource.field, fields))
+    return (
+        f"was AS ({was})",
+        f"sent AS ({values})",
+        f"written AS (UPDATE {resource.name} AS changed SET {named} FROM was JOIN sent ON"
+        " sent.row_id = was.id WHERE changed.environment_id = $1 AND changed.id = was.id AND"
+        f" ({' OR '.join(others.values())}) RETURNING changed.*, was.updated_at AS before,"
+        f" array_remove(ARRAY[{fields_that_differ}], NULL) AS changed_fields,"
+        f" {differences} AS differences)",
+        update_ctes(resource, actor),
     )
-    return ", ".join(f"{f.name} = {current_value(f, value)}" for f, value in set_to)
+
+
+def _differs(field: Field, value: str) -> str:
+    """Whether a value is another than the row's. The order of an object's keys says nothing."""
+    compared = "::jsonb" if field.kind.column == "json" else ""
+    return f"was.{field.name}{compared} IS DISTINCT FROM {value}{compared}"
+
+
+def _values(resource: Resource, fields: Sequence[str], first: int) -> str:
+    """The same values for each row; they are the parameters from ``first`` on."""
+    columns = enumerate(map(resource.field, fields))
+    sent = ((f, n, f"${first + n}::{f.kind.column}") for n, f in columns)
+    named = ", ".join(f"{current_value(f, value)} AS c{n}" for f, n, value in sent)
+    return f"SELECT was.id AS row_id, {named} FROM was"
 
 
 @cache
 def update_all(resource: Resource, fields: tuple[str, ...], blank: bool = False) -> str:
     """The same of many rows. Parameters: environment, ids, the values of ``fields``, the actor's
-    three, and the names of the fields for the change log. Answers with how many were changed.
+    three. Answers with how many were changed.
 
     ``blank``: of those alone in which none of these fields is set."""
     unset = "".join(f" AND {name} IS NULL" for name in fields) if blank else ""
-    named, differences, ctes_of_log = _changing(resource, fields, 3)
     # In one order, so that two who change many rows at once wait for each other, and not both for
     # ever.
-    return (
-        f"WITH was AS (SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY"
-        f" ($2::uuid[]){unset} ORDER BY id FOR NO KEY UPDATE), written AS (UPDATE {resource.name}"
-        f" AS changed SET {named} FROM was WHERE changed.environment_id = $1 AND changed.id ="
-        f" was.id RETURNING changed.*, {differences} AS differences), {ctes_of_log}"
-        " SELECT count(*) FROM written"
+    was = (
+        f"SELECT * FROM {resource.name} WHERE environment_id = $1 AND id = ANY ($2::uuid[]){unset}"
+        " ORDER BY id FOR NO KEY UPDATE"
     )
+    ctes = changing(resource, fields, was, _values(resource, fields, 3), 3 + len(fields))
+    return f"WITH {', '.join(ctes)} SELECT count(*) FROM written"
 
 
 @cache
 def move(resource: Resource) -> str:
     """Parameters: environment, the patient whom rows are about and the one whom they are to be
-    about, the ids of rows that stay as they are, the actor's three, and the name of the field for
-    the change log. Answers with how many were moved."""
-    log = log_cte(resource, "update", "written", 5, fields=True)
+    about, the ids of rows that stay as they are, the actor's three. Answers with how many were
+    moved."""
+    log = log_cte(resource, "update", "written", 5, fields=f"ARRAY['{resource.patient}']")
     return (
         f"WITH written AS (UPDATE {resource.name} SET {resource.patient} = $3 WHERE environment_id"
         f" = $1 AND {resource.patient} = $2 AND NOT id = ANY ($4::uuid[]) RETURNING *), log AS"

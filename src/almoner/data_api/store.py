@@ -59,7 +59,7 @@ class Store(ManyWrites):
                     if resource.patient not in (None, "id"):
                         patients = (by.environment_id, from_id, to_id, list(staying))
                         moved[resource.name] = await connection.fetchval(
-                            statements.move(resource), *patients, *by.stamp, [resource.patient]
+                            statements.move(resource), *patients, *by.stamp
                         )
                 await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except asyncpg.IntegrityConstraintViolationError as error:
@@ -74,7 +74,8 @@ class Store(ManyWrites):
         """Changes the same fields of many rows, all or nothing, of a collection without rules over
         whole rows.
 
-        Returns how many there were; ids without a row are passed over. Raises ApiError with every
+        Returns how many were changed; ids without a row and rows that have these values already are
+        passed over. Raises ApiError with every
         problem of ``body``."""
         problems: Problems = []
         row = decode.values(
@@ -90,7 +91,7 @@ class Store(ManyWrites):
         try:
             async with self._database.connection() as connection:
                 changed: int | None = await connection.fetchval(
-                    statement, by.environment_id, row_ids, *values, *by.stamp, names
+                    statement, by.environment_id, row_ids, *values, *by.stamp
                 )
         except asyncpg.IntegrityConstraintViolationError as error:
             raise await self._refusal(by, resource, row, error) from error

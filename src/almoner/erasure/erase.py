@@ -263,7 +263,7 @@ async def _work(
 @cache
 def _blank_tasks() -> str:
     """Tasks that name the person and are of no patient: what they name goes."""
-    log = log_cte(integration_tasks, "update", "blanked", 5, fields=True)
+    log = log_cte(integration_tasks, "update", "blanked", 5, fields="$8::text[]")
     return (
         "WITH blanked AS (UPDATE integration_tasks SET errors = '[]', ref_ids = '{}' WHERE"
         f" environment_id = $1 AND (ref_ids && $9::text[] OR {mentions('errors::text', 2)})"
