@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from almoner.data_api.store import Store
+from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.resources import BY_NAME
 from tests.people import People, Person
 from tests.portal.profiles import Chart, booked, new_patient
 from tests.web.document import Document, Element
@@ -110,10 +112,35 @@ async def test_nothing_of_a_call_is_written_where_what_comes_next_is_refused(
         answer = await coach.send_form(sheet(grace), **(call | values))
         assert answer.status_code == 400, name
         assert Document(answer).field(name).error, name
+    # A day that may be either of two is said to be, as that of the call itself is.
+    unclear = {"next": "reminder", "next_text": "Ring", "next_date": "03-04-2050?"}
+    answer = await coach.send_form(sheet(grace), **(call | unclear))
+    assert "may be" in (Document(answer).field("next_date").error or "")
+    over = {"next": "reminder", "next_text": "Ring", "next_date": "2020-01-05"}
+    answer = await coach.send_form(sheet(grace), **(call | over))
+    assert "over" in (Document(answer).field("next_date").error or "")
     assert await rows(database, grace, "calls") == []
     assert await rows(database, grace, "worker_tasks") == []
     [appointment] = await rows(database, grace, "calendar_events", "user_id")
     assert appointment["outcome"] is None
+
+
+async def test_what_a_colleague_said_of_the_appointment_meanwhile_stands(
+    coach: Person, grace: Chart, store: Store, database: Database
+) -> None:
+    event = await booked(grace, store, coach.worker_id, datetime.now(UTC) - HOUR, modality="call")
+    by = Actor(grace.by.environment_id, "test", "cli", "test", whole=True)
+    outcome: dict[str, Any] = {"outcome": "cancelled"}
+    await store.update(by, BY_NAME["calendar_events"], event, outcome, None)
+    call = {"do": "save", "call_type": "outbound", "outcome": "reached"}
+    answer = await coach.send_form(sheet(grace), **call, appointment=event)
+    assert answer.status_code == 400
+    assert Document(answer).alert("cancelled")
+    assert await rows(database, grace, "calls") == []
+    await coach.send_form(sheet(grace), **call)
+    [appointment] = await rows(database, grace, "calendar_events", "user_id")
+    assert appointment["outcome"] == "cancelled"
+    assert len(await rows(database, grace, "calls")) == 1
 
 
 async def test_what_comes_next_is_an_appointment_a_care_flow_or_an_assessment(

@@ -139,7 +139,7 @@ async def test_who_has_recorded_it_and_whose_role_corrects_may_say_so_and_take_i
         assert (await coach.get(noise)).status_code == 404
 
 
-async def test_the_appointment_of_a_call_that_was_none_is_open_again(
+async def test_the_appointment_of_a_call_that_was_none_is_open_again_until_it_holds_after_all(
     coach: Person, grace: Chart, store: Store, database: Database, environment: int
 ) -> None:
     start = datetime.now(UTC) - timedelta(minutes=30)
@@ -157,3 +157,7 @@ async def test_the_appointment_of_a_call_that_was_none_is_open_again(
     assert (await row_of(database, grace, "calendar_events", event, Shape.STORED))[
         "outcome"
     ] is None
+    await coach.send_form(path(grace, row), do="holds")
+    assert (await row_of(database, grace, "calendar_events", event, Shape.STORED))[
+        "outcome"
+    ] == "completed"

@@ -14,6 +14,7 @@ import pytest
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.demo import panels
+from almoner.portal.panel.saved_views import MOST
 from almoner.resources import BY_NAME
 from tests.people import People, Person
 from tests.portal.chart import Chart
@@ -343,6 +344,20 @@ async def test_a_view_is_saved_shared_changed_and_removed_by_whose_it_is(
     assert (await panel(coach, f"?view={tab}")).link("In pain, shared 1")
     await coach.send_form(f"/panel/remove?view={tab}")
     assert (await panel(coach)).lacks("link", "In pain, shared 1")
+
+
+async def test_who_has_as_many_views_as_may_be_changes_and_removes_them(
+    practice: Practice, coach: Person
+) -> None:
+    await practice.patient("Ada")
+    tabs = []
+    for number in range(MOST):
+        saved = await coach.send_form("/panel/save?columns=phase", do="new", title=f"View {number}")
+        tabs.append(saved.headers["location"].partition("view=")[2])
+    refused = await coach.send_form("/panel/save?columns=phase", do="new", title="One more")
+    assert refused.status_code == 400
+    changed = await coach.send_form(f"/panel/save?view={tabs[0]}&columns=added", do="here")
+    assert changed.status_code == 303
 
 
 async def test_the_own_columns_of_mine_stay_and_can_be_as_at_first(

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.resources._entered_in_error import HOLDS
 from almoner.resources.care_flows import OPEN_SINCE
-from almoner.resources.messages import UNREAD
+from almoner.resources.messages import BY_A_PROGRAM, UNREAD
 from almoner.resources.worker_tasks import IS_OPEN
 from almoner.vocabulary import json_values
 from almoner.vocabulary.clocks import DatabaseZones
@@ -36,14 +37,17 @@ _ZONE: Final = "coalesce($3::jsonb ->> p.timezone, 'UTC')"
 _NEXT_AT: Final = (
     f"coalesce(e.start_time, greatest(e.day, '0001-01-02')::timestamp AT TIME ZONE {_ZONE})"
 )
-# Calls that nobody answered are no contact; what else came of one, the program says.
-_CONTACT: Final = """
+# Calls that nobody answered are no contact, and neither is what a program sends; what else came of
+# a call, the program says.
+_CONTACT: Final = f"""
 SELECT 'last_contact', extract(epoch FROM c.at)::float8, c.word, NULL::float8, c.at,
   NULL::timestamptz FROM (
   (SELECT send_time AS at, 'message' AS word FROM messages WHERE environment_id = $1
-    AND user_id = p.id AND send_time <= now() ORDER BY send_time DESC LIMIT 1)
+    AND user_id = p.id AND {HOLDS} AND NOT {BY_A_PROGRAM} AND send_time <= now()
+    ORDER BY send_time DESC LIMIT 1)
   UNION ALL (SELECT start_time, 'call' FROM calls WHERE environment_id = $1 AND patient_id = p.id
-    AND outcome NOT IN ('voicemail', 'no_answer', 'wrong_number') AND start_time <= now()
+    AND {HOLDS} AND outcome NOT IN ('voicemail', 'no_answer', 'wrong_number')
+    AND start_time <= now()
     ORDER BY start_time DESC LIMIT 1)
   UNION ALL (SELECT start_time, 'visit' FROM visits WHERE environment_id = $1
     AND patient_id = p.id AND start_time <= now() ORDER BY start_time DESC LIMIT 1)
@@ -85,14 +89,14 @@ SELECT 'no_show', extract(epoch FROM max(start_time))::float8, NULL::text, NULL:
 WHERE environment_id = $1 AND user_id = p.id AND outcome = 'no-show'
 HAVING max(start_time) IS NOT NULL
 """
-# Since when a message of the patient has had no answer.
-_WAITING: Final = """
+# Since when a message of the patient has had no answer of a person.
+_WAITING: Final = f"""
 SELECT 'waiting', extract(epoch FROM min(m.send_time))::float8, NULL::text, NULL::float8,
   min(m.send_time), NULL::timestamptz FROM messages m
 WHERE m.environment_id = $1 AND m.user_id = p.id AND m.direction = 'inbound'
-  AND m.send_time > coalesce((SELECT o.send_time FROM messages o WHERE o.environment_id = $1
-    AND o.user_id = p.id AND o.direction = 'outbound' ORDER BY o.send_time DESC LIMIT 1),
-    '-infinity')
+  AND m.{HOLDS} AND m.send_time > coalesce((SELECT send_time FROM messages
+    WHERE environment_id = $1 AND user_id = p.id AND direction = 'outbound' AND {HOLDS}
+    AND NOT {BY_A_PROGRAM} ORDER BY send_time DESC LIMIT 1), '-infinity')
 HAVING count(*) > 0
 """
 _COUNT: Final = """
@@ -127,12 +131,13 @@ CROSS JOIN LATERAL (SELECT id, timezone FROM patients WHERE environment_id = $1 
   LIMIT 1) AS p
 CROSS JOIN LATERAL ({_PARTS}) AS f (figure, number, word, before, at, until)
 """
-_ANSWERS: Final = """
+_ANSWERS: Final = f"""
 SELECT of.id::text AS patient_id, r.spec_id, r.version, r.model::text, r.created_at
 FROM unnest($2::uuid[]) AS of(id) CROSS JOIN LATERAL (
   SELECT * FROM (SELECT spec_id, version, model, created_at, row_number() OVER (
     PARTITION BY spec_id ORDER BY created_at DESC, id DESC) AS place
-    FROM assessment_responses WHERE environment_id = $1 AND user_id = of.id) AS newest
+    FROM assessment_responses WHERE environment_id = $1 AND user_id = of.id AND {HOLDS}
+  ) AS newest
   WHERE place <= 2 ORDER BY spec_id, place
 ) AS r
 """

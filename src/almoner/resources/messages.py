@@ -25,6 +25,8 @@ from almoner.vocabulary.times import IsoDateTime
 # What came in and nobody has read. As long as people read what is written to them, that is a small
 # part of all messages.
 UNREAD = "direction = 'inbound' AND read_at IS NULL"
+# What a program has sent: nobody has spoken with the patient by it, and it answers nobody.
+BY_A_PROGRAM = "(direction = 'outbound' AND automatically_sent IS TRUE)"
 
 
 def inbound_has_no_worker(row: Row) -> None:

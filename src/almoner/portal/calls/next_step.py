@@ -14,6 +14,7 @@ from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages import parsing
 from almoner.pages.forms.problems import by_field
+from almoner.pages.moment_fields import two_meanings
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import booking, queries, rules
 from almoner.portal.calendar.appointment_detail import as_json
@@ -167,8 +168,11 @@ def _moment(visit: Visit, entry: CallForm, usual: time | None) -> parsing.Meant:
     """The moment that was chosen, in UTC; at the ``usual`` time of day where none was."""
     day = parsing.day(entry.next_date, 1900, 2200)
     at = parsing.time_of_day(entry.next_time) if entry.next_time.strip() else usual
-    if day is None:
-        return parsing.Meant(None, "Give the day.")
+    unclear = two_meanings(entry.next_date, "date") or two_meanings(entry.next_time, "time")
+    if unclear or day is None:
+        return parsing.Meant(None, unclear or "Give the day.")
     if at is None:
         return parsing.Meant(None, "Give the time of day.")
+    if day < clocks.today(visit.worker.timezone):
+        return parsing.Meant(None, "This day is over. Give one that is to come.")
     return parsing.moment(day, at, visit.worker.timezone, entry.next_which)

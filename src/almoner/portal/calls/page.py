@@ -21,20 +21,24 @@ from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form, Visit
 from almoner.portal import live, sheets
 from almoner.portal.calendar.rules import BookingReason, Override
-from almoner.portal.calls import call_form, next_step, queries
+from almoner.portal.calls import call_form, next_step, queries, services
 from almoner.portal.calls.call_form import NOT_PLANNED, OWN, CallForm
 from almoner.portal.calls.next_step import STEPS, NextStep
 from almoner.portal.calls.queries import CallableNumber, PlannedCall
 from almoner.portal.patient import Patient
 from almoner.portal.patient_routes import patient_route
 from almoner.portal.sheets import ListBeside
-from almoner.resources.calendar_events import calendar_events
 from almoner.resources.calls import calls
 from almoner.workshop import published_programs
 
 _FOLDER: Final = "portal/calls"
 _SHEET: Final = "call"
 _TEMPLATE: Final = "template"
+# An appointment of which somebody has said something else since the sheet was drawn.
+_MEANWHILE: Final = (
+    "Its appointment has been given another outcome meanwhile: {}. Saved again, the call stands"
+    " beside it as one that was not planned."
+)
 # What may have changed on the page beneath, once a call is saved.
 _CHANGED: Final = ("calls", "calendar_events", "worker_tasks", "care_flows")
 Options = Sequence[tuple[str, str]]
@@ -130,6 +134,8 @@ async def _save(
             step = await _write_all(visit, connection, patient, entry, Override.of(form))
     except _RefusedCall as refused:
         zone = visit.worker.timezone
+        if "appointment" in refused.errors:
+            entry = replace(entry, appointment=NOT_PLANNED)
         sheet = replace(
             _sheet(visit, patient, choices, entry, form),
             errors=refused.errors,
@@ -165,6 +171,11 @@ async def _write_all(
     """Writes everything that the sheet says. ``connection`` is in a transaction, which
     ``_RefusedCall`` undoes.
     """
+    if entry.appointment not in ("", NOT_PLANNED):
+        outcome = await services.outcome_of(visit, connection, patient.id, entry.appointment)
+        if outcome not in (None, services.COMPLETED):
+            settled = {"": _MEANWHILE.format(outcome), "appointment": outcome}
+            raise _RefusedCall(settled, (), NextStep())
     start, when = call_form.began(entry, visit.worker.timezone, datetime.now(UTC))
     errors = call_form.errors(entry, visit.program) | when
     step = await next_step.write(visit, connection, patient, entry, override)
@@ -189,8 +200,8 @@ async def _write(visit: Visit, connection: Connection, entry: CallForm, row: Row
     store = visit.parts.store.within(connection)
     await store.create(visit.actor, calls, row)
     if _completes(visit, entry):
-        outcome: Row = {"outcome": "completed"}
-        await store.update(visit.actor, calendar_events, row["calendar_event_id"], outcome, None)
+        event_id = row["calendar_event_id"]
+        await services.complete(visit, connection, row["patient_id"], event_id)
 
 
 def _completes(visit: Visit, entry: CallForm) -> bool:

@@ -12,6 +12,7 @@ from almoner.database import Connection
 from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal import read_marks
+from almoner.portal.calls.services import complete
 from almoner.portal.patient import Patient
 from almoner.resources import BY_NAME
 from almoner.resources.calendar_events import calendar_events
@@ -115,13 +116,16 @@ async def enter(visit: Visit, connection: Connection, row: CorrectedRow, reason:
 
 
 async def take_back(visit: Visit, connection: Connection, row: CorrectedRow) -> None:
-    """Says that it holds after all."""
+    """Says that it holds after all; the appointment of a call that was open again took place."""
     holds: Row = dict.fromkeys(
         ("entered_in_error_at", "entered_in_error_by", "entered_in_error_reason")
     )
     await visit.parts.store.within(connection).update(
         visit.actor, row.resource, row.id, holds, None
     )
+    event_id = row.resource.name == "calls" and row.whole["calendar_event_id"]
+    if event_id and row.sort in visit.program.completing_outcomes:
+        await complete(visit, connection, str(row.whole["patient_id"]), str(event_id))
 
 
 async def _reopen(visit: Visit, connection: Connection, event_id: str) -> None:
@@ -138,7 +142,7 @@ def _row_sql(resource: Resource) -> str:
     name = resource.name
     more = {
         "messages": "r.conversation_id",
-        "calls": "r.calendar_event_id",
+        "calls": "r.calendar_event_id, r.patient_id",
     }.get(name, "NULL AS nothing")
     return f"""
 SELECT r.{CORRECTED[name]} AS sort, {_TEXTS[name]} AS text, r.entered_in_error_at,

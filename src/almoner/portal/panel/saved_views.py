@@ -26,7 +26,10 @@ WHERE v.environment_id = $1 AND (v.worker_id = $2 OR v.shared_at IS NOT NULL)
 _LIST: Final = (
     f"SELECT {_COLUMNS} ORDER BY v.shared_at IS NOT NULL, lower(v.title), v.id LIMIT {2 * MOST}"
 )
-_NUMBER: Final = "SELECT count(*) FROM panel_views WHERE environment_id = $1 AND worker_id = $2"
+# Of the others: what is there already may be changed, however many there are.
+_OTHERS: Final = """
+SELECT count(*) FROM panel_views WHERE environment_id = $1 AND worker_id = $2 AND id <> $3
+"""
 _SAVE: Final = """
 INSERT INTO panel_views AS v (environment_id, id, worker_id, title, shared_at, view)
 VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN clock_timestamp() END, $6::json)
@@ -107,7 +110,7 @@ async def save(
     """Saves a view, as a new one or in the place of the worker's own of this id. False where they
     have as many as may be, or the id is another's.
     """
-    if await connection.fetchval(_NUMBER, environment_id, worker_id) >= MOST:
+    if await connection.fetchval(_OTHERS, environment_id, worker_id, saved.id) >= MOST:
         return False
     body = msgspec.json.encode(saved.view).decode()
     done = await connection.execute(

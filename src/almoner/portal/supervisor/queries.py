@@ -20,6 +20,8 @@ from almoner.portal.care_flows.view import days_late
 from almoner.portal.inbox.queries import moment
 from almoner.portal.panel.columns import NOBODY
 from almoner.portal.patient_access import OF_WORKER
+from almoner.resources._entered_in_error import HOLDS
+from almoner.resources.messages import BY_A_PROGRAM
 from almoner.vocabulary import clocks, json_values
 from almoner.vocabulary.names import full_name_sql
 from almoner.workshop import published_programs
@@ -109,7 +111,7 @@ _ANSWERS: Final = f"""{_THEN}, {_SINCE_ANSWERED}
 SELECT r.spec_id, r.version, r.model::text FROM since s JOIN those t ON t.id = s.user_id
 CROSS JOIN LATERAL (SELECT spec_id, version, model FROM assessment_responses
   WHERE environment_id = $1 AND user_id = s.user_id AND created_at < $3 AND spec_id = s.spec_id
-    AND entered_in_error_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1) AS r
+    AND {HOLDS} ORDER BY created_at DESC, id DESC LIMIT 1) AS r
 """
 _UNCHANGED_BANDS: Final = f"""{_THEN}, {_SINCE_ANSWERED}
 SELECT f.figure, f.word, count(*) AS number FROM patient_figures f JOIN those t
@@ -156,7 +158,8 @@ SELECT CASE WHEN a.at IS NOT NULL THEN (SELECT count(*) FROM unnest($7::float8[]
 FROM (SELECT m.direction, m.send_time, min(m.send_time) FILTER (WHERE m.direction = 'outbound')
     OVER (PARTITION BY m.user_id ORDER BY m.send_time DESC) AS at
   FROM messages m JOIN those t ON t.id = m.user_id
-  WHERE m.environment_id = $1 AND m.send_time >= $6 AND m.send_time < $3) AS a
+  WHERE m.environment_id = $1 AND m.send_time >= $6 AND m.send_time < $3 AND m.{HOLDS}
+    AND NOT {BY_A_PROGRAM}) AS a
 WHERE a.direction = 'inbound' GROUP BY place
 """
 _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
