@@ -35,7 +35,7 @@ def listener() -> Iterator[socket.socket]:
 
 @contextmanager
 def serving(
-    settings: Settings, listener: socket.socket, output: Path
+    settings: Settings, listener: socket.socket, output: Path, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server of two processes that was handed this socket; it is ended with the block."""
     unset = ("ALMONER_", "OTEL_", "PG", "PROMETHEUS_")
@@ -44,6 +44,7 @@ def serving(
         "ALMONER_HOME": str(settings.home),
         "ALMONER_PORT": str(listener.getsockname()[1]),
         "LISTEN_FDS": "1",
+        **environment,
     }
     with output.open("ab") as errors:
         server = subprocess.Popen(

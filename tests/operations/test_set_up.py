@@ -280,7 +280,7 @@ async def test_the_doctor_says_that_the_log_after_the_newest_backup_is_gone(
         revision="1",
         tables={},
     )
-    with folder.locked():
+    async with folder.locked():
         folder.complete(backup)
     known = {"ALMONER_BACKUP_DIR": str(tmp_path), "ALMONER_PORT": str(free_port())}
     gone = (await asyncio.to_thread(looked, settings, **known))["backups"]

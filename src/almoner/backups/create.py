@@ -15,7 +15,7 @@ async def create(dsn: str, folder: BackupFolder) -> Backup:
     """Copies the files of a running database, and its log up to now, into the folder.
 
     Raises BackupError; what was begun is cleared away by the next backup."""
-    with folder.locked():
+    async with folder.locked():
         async with source.connected(dsn) as connection:
             facts = await source.facts(connection)
             _must_be_the_same(folder, facts["system_identifier"])

@@ -8,12 +8,14 @@ that was ended in the middle is cleared away by the next one.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, TypeVar
@@ -30,6 +32,10 @@ _BACKUP: Final = re.compile(rf"{_NAME.pattern}/backup\.json")
 _SEGMENT: Final = re.compile(r"/[0-9A-F]{8}([0-9A-F]{16})(\.partial)?$")
 _FETCHED: Final = "wal/fetched.json"
 _ERASURES: Final = "erasures.json"
+# How long a process waits for another one that works with the same backups: longer than most
+# rehearsals take. The log grows meanwhile, so that somebody has to learn of a longer one.
+PATIENCE_SECONDS: Final = 3600.0
+_POLL_SECONDS: Final = 0.2
 
 
 class TableCount(msgspec.Struct, frozen=True):
@@ -81,11 +87,21 @@ class _Signed(msgspec.Struct, frozen=True):
 
 
 class BackupFolder:
-    """The backups of one database at one place."""
+    """The backups of one database at one place. Who has to wait for another process tells that in
+    words, and waits ``patience`` seconds at most.
+    """
 
-    def __init__(self, storage: BackupStorage, keys: BackupKeys) -> None:
+    def __init__(
+        self,
+        storage: BackupStorage,
+        keys: BackupKeys,
+        tell: Callable[[str], None] = lambda text: None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self.storage = storage
         self.keys = keys
+        self._tell = tell
+        self._patience = patience
 
     @property
     def address(self) -> str:
@@ -97,10 +113,10 @@ class BackupFolder:
         """Where the log arrives before it is sealed."""
         return self.storage.work / "wal" / "incoming"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Makes the folder where it is missing, and has it to oneself on this machine. Raises
-        BackupError where another process has, or the folder cannot be written.
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """Makes the folder where it is missing, and has it to oneself on this machine, once others
+        have ended. Raises BackupError where one does not, or the folder cannot be written.
         """
         try:
             self.incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -108,14 +124,28 @@ class BackupFolder:
         except OSError as error:
             raise unwritable(self.storage.work, error) from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            await self._alone(lock)
             yield
-        except BlockingIOError:
-            raise BackupError(
-                f"Another process makes a backup in {self.address}. Wait until it has ended."
-            ) from None
         finally:
             os.close(lock)
+
+    async def _alone(self, lock: int) -> None:
+        until, is_waiting = time.monotonic() + self._patience, False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                others = f"Another process works with the backups in {self.address}"
+                if time.monotonic() >= until:
+                    raise BackupError(f"{others}. Try again once it has ended.") from None
+                if not is_waiting:
+                    self._tell(
+                        f"{others}. Waiting for it, {self._patience / 60:g} minutes at most."
+                    )
+                is_waiting = True
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                return
 
     def slot(self) -> str:
         """The replication slot by which the database keeps its log until it was fetched into this

@@ -20,7 +20,7 @@ from almoner.backups.restore import chosen
 from almoner.backups.sealing import BackupError, BackupKeys
 from almoner.backups.storage import FolderStorage
 from almoner.commands.answering import Answer, Rows, acting
-from almoner.commands.session import called, connect, read_settings, stop
+from almoner.commands.session import called, connect, read_settings, stop, warn
 from almoner.database import Database
 from almoner.erasure import erasure_requests
 from almoner.settings import Settings, is_loopback
@@ -54,8 +54,9 @@ async def create_backup(
         folder = folder_of(settings, to)
         try:
             backup = await create(settings.owner_database_url or settings.database_url, folder)
-            await list_erasures(database, folder)
-            removed = folder.prune(keep)
+            async with folder.locked():
+                await list_erasures(database, folder)
+                removed = folder.prune(keep)
         except BackupError as error:
             stop(str(error))
     return Answer(
@@ -71,7 +72,8 @@ async def create_backup(
 @acting()
 async def wal(to: TO = None) -> Answer:
     """Fetch what the database logged since the last time, so that every moment up to now can be
-    restored. A timer that runs it each five minutes is how much can be lost at most.
+    restored. A timer that runs it each five minutes is how much can be lost at most. While another
+    process works with the folder, a rehearsal for one, it waits for it, an hour at most.
 
     Example: almoner backup wal --to /var/backups/almoner
     """
@@ -83,7 +85,7 @@ async def wal(to: TO = None) -> Answer:
                     f"There is no backup in {folder.address} yet. Begin with: {called()} backup"
                     f" create --to {folder.address}"
                 )
-            with folder.locked():
+            async with folder.locked():
                 log = await source.fetch_log(
                     settings.owner_database_url or settings.database_url, folder
                 )
@@ -128,7 +130,7 @@ async def rehearse_backup(begin: FROM = None) -> Answer:
     settings = read_settings()
     folder = folder_of(settings, begin)
     try:
-        with folder.locked():
+        async with folder.locked():
             report = await rehearse(folder, chosen(folder, None), Path(tempfile.gettempdir()))
     except BackupError as error:
         stop(str(error))
@@ -192,8 +194,9 @@ def folder_at(address: str, settings: Settings) -> BackupFolder:
                 allow_http=is_loopback(urlsplit(endpoint).hostname or ""),
             ),
             keys,
+            warn,
         )
-    return BackupFolder(FolderStorage(Path(address)), keys)
+    return BackupFolder(FolderStorage(Path(address)), keys, warn)
 
 
 def _reach(log: Log) -> str:

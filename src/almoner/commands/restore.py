@@ -48,7 +48,7 @@ async def restore(
     moment = None if to is None else _moment(to)
     try:
         folder = folder_of(settings, begin)
-        with folder.locked():
+        async with folder.locked():
             return await _restore(settings, folder, moment)
     except (BackupError, EmbeddedServerError) as error:
         stop(str(error))
