@@ -4,11 +4,12 @@ that goes elsewhere by a file."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
 
-from almoner.cells import fence, tables
+from almoner.cells import draining, fence, tables
 from almoner.cells.places import EnvironmentHere
 from almoner.cells.tables import READING
 from almoner.errors import SettingError
@@ -19,17 +20,23 @@ UPDATE environments SET state = $2 WHERE id = ANY ($1::integer[]) AND move_id IS
 
 
 async def close(
-    connection: asyncpg.Connection, here: list[EnvironmentHere], lease_seconds: float
+    connection: asyncpg.Connection,
+    here: list[EnvironmentHere],
+    lease_seconds: float,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Closes an environment with those for its tests, first to writers, then to readers; returns
-    once every process knows. Raises SettingError where it is moving.
+    once every process knows. ``tell`` is called with what is waited for, in words. Raises
+    SettingError where it is moving.
     """
     _check(here)
     ids = [each.id for each in here]
     writing = [each for each in await tables.in_order(connection) if each.name not in READING]
     await connection.execute(_MARK, ids, "moving")
+    await draining.drain(connection, ids, tell)
     for environment_id in ids:
         await fence.put_up(connection, environment_id, writing)
+    (await draining.left(connection, ids)).tell(tell)
     await connection.execute(_MARK, ids, "moved")
     await asyncio.sleep(lease_seconds)
 

@@ -15,7 +15,8 @@ import asyncpg
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.access.tokens import TRUSTED_SECONDS
-from almoner.cells import arriving, comparing, copying, fence, places, tables
+from almoner.cells import arriving, comparing, copying, draining, fence, places, tables
+from almoner.cells.draining import OpenTasks
 from almoner.cells.places import EnvironmentHere
 from almoner.cells.tables import READING, CellTable
 from almoner.errors import SettingError
@@ -37,20 +38,22 @@ _SETTINGS: Final = "SET statement_timeout = 0; SET idle_in_transaction_session_t
 
 @dataclass(frozen=True)
 class MoveReport:
-    """What was moved: the environments by their names, rows that were compared, and the epoch in
-    which the target goes on.
+    """What was moved: the environments by their names, rows that were compared, the epoch in which
+    the target goes on, and the tasks that go on there.
     """
 
     environments: list[str]
     rows: int
     epoch: int
+    tasks: OpenTasks
 
 
 class EnvironmentMove:
     """The move of an environment between two connections of the roles that own the tables.
     ``address`` says to people where it moves to, without a secret; ``tell`` is called with each
     step in words. ``lease_seconds``: how long another process may take an environment for open
-    that has been closed. ``part``: rows that are copied at a time."""
+    that has been closed. ``part``: rows that are copied at a time; ``patience``: for how many
+    seconds tasks that are under way may end."""
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class EnvironmentMove:
         *,
         lease_seconds: float = LEASE_SECONDS,
         part: int = copying.ROWS,
+        patience: float = draining.PATIENCE_SECONDS,
     ) -> None:
         self._source = source
         self._target = target
@@ -70,6 +74,7 @@ class EnvironmentMove:
         self._tell = tell
         self._lease_seconds = lease_seconds
         self._part = part
+        self._patience = patience
 
     async def check(self, name: str) -> list[EnvironmentHere]:
         """The environments that would move; changes nothing. Raises SettingError where they
@@ -142,9 +147,12 @@ class EnvironmentMove:
         writing = [table for table in every if table.name not in READING]
         if here[0].state == "open":
             await self._source.execute(_MARK, ids, "moving", move_id, self._address)
+            await draining.drain(self._source, ids, self._tell, self._patience)
         self._tell("Closing the environment to writers ...")
         for old_id in ids:
             await fence.put_up(self._source, old_id, writing)
+        open_tasks = await draining.left(self._source, ids)
+        open_tasks.tell(self._tell)
         described = await arriving.described(self._source, ids)
         environment_ids = await arriving.arrive(self._target, described, move_id)
         await self._copy(writing, environment_ids)
@@ -160,7 +168,7 @@ class EnvironmentMove:
         epoch = await arriving.settle(self._target, numbers, self._tell)
         self._tell("Opening it at its new place ...")
         await arriving.open_all(self._target, move_id, f"to {self._address}")
-        return MoveReport([each.name for each in here], rows, epoch)
+        return MoveReport([each.name for each in here], rows, epoch, open_tasks)
 
     async def _copy(self, every: Iterable[CellTable], environment_ids: dict[int, int]) -> None:
         for table in every:

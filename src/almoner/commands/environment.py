@@ -179,7 +179,8 @@ async def close(name: NAME) -> Answer:
     Example: almoner environment close production
     """
     async with owned() as (connection, _):
-        await closing.close(connection, await _chosen(connection, name), LEASE_SECONDS)
+        here = await _chosen(connection, name)
+        await closing.close(connection, here, LEASE_SECONDS, warn)
     return Answer({"closed": name}, f"{name} is closed.")
 
 

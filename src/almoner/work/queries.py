@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from almoner.database import Connection
+from almoner.database.open_environments import OPEN
 from almoner.work import waking
 from almoner.work.step import NewStep, Outcome, Step
 
@@ -41,6 +42,7 @@ _CLAIM: Final = f"""
 WITH free AS (
   SELECT id AS free_id FROM work_steps
   WHERE environment_id = $1 AND queue = $2 AND state = 'ready' AND due_at <= statement_timestamp()
+  AND {OPEN}
   ORDER BY due_at, id
   LIMIT greatest(0, least($4, $5 - (
     SELECT count(*) FROM work_steps WHERE environment_id = $1 AND queue = $2
@@ -61,7 +63,7 @@ WITH again AS (
   WHERE environment_id = $1 AND queue = $2 AND state = 'ready' AND due_at <= statement_timestamp()
   AND (NOT EXISTS (SELECT FROM again) OR id = (SELECT again_id FROM again))
   AND NOT EXISTS (SELECT FROM work_steps WHERE environment_id = $1 AND queue = $2
-    AND state = 'running')
+    AND state = 'running') AND {OPEN}
   ORDER BY due_at, id LIMIT least($4::int, $5::int) FOR UPDATE
 )
 {_TAKE_UP}
@@ -210,7 +212,8 @@ async def claim(
     concurrency: int,
 ) -> list[Step]:
     """Takes up at most so many steps that are due, in their order; never more than ``concurrency``
-    run in the environment. Where that is one, none overtakes another that is tried again.
+    run in the environment, and none where it is not open. Where that is one, none overtakes
+    another that is tried again.
     """
     await connection.execute(_LOCK, environment_id, queue)
     statement = _CLAIM_IN_ORDER if concurrency == 1 else _CLAIM
