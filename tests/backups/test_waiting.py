@@ -71,8 +71,8 @@ async def test_the_log_is_fetched_once_a_rehearsal_has_ended(
             stderr=asyncio.subprocess.PIPE,
         )
 
-    made = await begun("create", "--to", str(backups))
-    assert (await made.communicate())[1] == b""
+    creating = await begun("create", "--to", str(backups))
+    assert (await creating.communicate())[1] == b""
     folder = BackupFolder(FolderStorage(backups), KEYS)
     async with folder.locked():
         fetching = await begun("wal", "--to", str(backups))
