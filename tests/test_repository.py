@@ -8,10 +8,12 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,9 @@ LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 # What a screen shows of it.
 LONGEST_TEMPLATE = 60
+WIDEST_TEMPLATE = 160
+# Of a dataclass that is made by places.
+MOST_FIELDS = 4
 
 # The composition roots: they read settings, build the parts and wire them.
 ROOTS = LAYERS[0].rooms - {"settings"}
@@ -288,6 +293,19 @@ def test_templates_stay_short() -> None:
     )
 
 
+def test_lines_of_templates_fit_a_screen() -> None:
+    wide = [
+        f"{path.relative_to(SOURCE)}:{number}"
+        for path in sorted(SOURCE.rglob("*.html"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > WIDEST_TEMPLATE
+    ]
+    assert not wide, (
+        f"Wider than {WIDEST_TEMPLATE}: {'; '.join(wide)}. Break it within a tag or an expression, or"
+        " behind a block, whose line end is not drawn."
+    )
+
+
 def test_every_template_that_another_names_is_there() -> None:
     named = re.compile(r'\b(?:extends|from|import|include) "([^"]+\.html)"')
     wrong = []
@@ -331,6 +349,35 @@ def test_no_file_is_named_after_nothing_in_particular() -> None:
     vague = re.compile(r"(^|_)(util|utils|helper|helpers|manager|managers|misc|common)($|_)")
     wrong = [str(path.relative_to(SOURCE)) for path in sources() if vague.search(path.stem)]
     assert not wrong, f"{', '.join(wrong)}: name a file by what is in it (STYLE.md, Names)."
+
+
+# Where pages and forms are drawn: what their templates are handed.
+DRAW = ("portal/", "pages/", "workshop/pages/", "reference/")
+
+
+def test_what_a_page_is_drawn_from_is_made_with_keywords() -> None:
+    wrong = [
+        f"{file}:{node.lineno}: {node.name}"
+        for path in sources()
+        if (file := str(path.relative_to(SOURCE)).removeprefix("almoner/")).startswith(DRAW)
+        for node in nodes_of(path, "dataclass")
+        if isinstance(node, ast.ClassDef) and len(places(node)) > MOST_FIELDS
+    ]
+    assert not wrong, (
+        f"More than {MOST_FIELDS} fields that are made by their places: {'; '.join(wrong)}. Say"
+        " @dataclass(frozen=True, kw_only=True) (STYLE.md, Order inside a file)."
+    )
+
+
+def places(node: ast.ClassDef) -> list[str]:
+    """The fields of a dataclass that are made by their places, none of any other class."""
+    decorators = [
+        text for each in node.decorator_list if "dataclass" in (text := ast.unparse(each))
+    ]
+    if not decorators or "kw_only=True" in decorators[0]:
+        return []
+    fields = [ast.unparse(part) for part in node.body if isinstance(part, ast.AnnAssign)]
+    return list(takewhile(lambda field: field != "_: KW_ONLY", fields))
 
 
 # What a statement gives names to: columns, tables and the parts of a WITH.
@@ -387,6 +434,16 @@ def test_names_are_words_of_the_field() -> None:
         f"Words of DIALECT, which fit anything: {'; '.join(wrong)}. Name it by what it is"
         " (STYLE.md, Names; docs/glossary.md has the words)."
     )
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    rows = re.findall(r"^\| (?!word \|)([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
+    words = Counter(
+        word.strip(" `") for row in rows for word in re.sub(r"\([^)]*\)", "", row).split(",")
+    )
+    twice = [word for word, number in words.items() if number > 1]
+    assert len(words) > 100
+    assert not twice, f"{', '.join(twice)}: one row says all that a word means here."
 
 
 def test_nothing_is_left_for_later_and_no_test_is_left_out() -> None:

@@ -61,7 +61,7 @@ def test_a_time_that_the_clocks_skip_means_none(
     skipped = clocks.skipped(on, zone)
     assert skipped is not None
     assert tuple(f"{row:%H:%M}" for row in skipped) == gap
-    reading = time_form.read(TypedTime(day, at, zone, "30"))
+    reading = time_form.read(TypedTime(date=day, time=at, timezone=zone, minutes="30"))
     assert reading.when is None
     assert f"{at} does not exist on" in reading.errors["time"]
     assert f"the clocks go forward from {gap[0]} to {gap[1]}" in reading.errors["time"]
@@ -80,13 +80,13 @@ def test_a_time_that_the_clocks_pass_twice_is_chosen(
 ) -> None:
     first, second = (utc(moment) for moment in both)
     assert clocks.moments(date.fromisoformat(day), time.fromisoformat(at), zone) == (first, second)
-    undecided = time_form.read(TypedTime(day, at, zone, "30"))
+    undecided = time_form.read(TypedTime(date=day, time=at, timezone=zone, minutes="30"))
     assert undecided.when is None
     assert f"pass {at} twice" in undecided.errors["which"]
     for which, moment in (("0", first), ("1", second)):
-        assert time_form.read(TypedTime(day, at, zone, "30", which=which)).when == Span(
-            moment, moment + timedelta(minutes=30)
-        )
+        assert time_form.read(
+            TypedTime(date=day, time=at, timezone=zone, minutes="30", which=which)
+        ).when == Span(moment, moment + timedelta(minutes=30))
     # Each is said so that it is not taken for the other.
     assert zones.clock(first, zone) != zones.clock(second, zone)
 
@@ -98,7 +98,7 @@ def test_a_time_that_the_clocks_pass_twice_is_chosen(
     st.sampled_from((NEW_YORK, SYDNEY, LORD_HOWE, BEIRUT, "Asia/Kathmandu", "UTC", "Pacific/Apia")),
 )
 def test_every_moment_comes_back_from_its_own_time_of_day(moment: datetime, zone: str) -> None:
-    asked = TypedTime("", "", zone, "30").at(moment)
+    asked = TypedTime(date="", time="", timezone=zone, minutes="30").at(moment)
     when = time_form.read(asked).when
     assert isinstance(when, Span)
     assert when.start == moment
@@ -137,11 +137,20 @@ def test_what_is_no_time_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-5", "30.5", "³", "9" * 5000])
 def test_a_length_is_between_a_minute_and_a_day(minutes: str) -> None:
-    assert "minutes" in time_form.read(TypedTime("2026-11-24", "10:00", NEW_YORK, minutes)).errors
+    assert (
+        "minutes"
+        in time_form.read(
+            TypedTime(date="2026-11-24", time="10:00", timezone=NEW_YORK, minutes=minutes)
+        ).errors
+    )
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
-    assert set(time_form.read(TypedTime("24.11.2026", "late", NEW_YORK, "x")).errors) == {
+    assert set(
+        time_form.read(
+            TypedTime(date="24.11.2026", time="late", timezone=NEW_YORK, minutes="x")
+        ).errors
+    ) == {
         "date",
         "time",
         "minutes",
@@ -278,7 +287,9 @@ def test_a_month_is_shown_in_whole_weeks_that_hold_all_of_it(
     day: str, first: str, count: int
 ) -> None:
     on = date.fromisoformat(day)
-    worker = CalendarWorker("w", "Emily", "Smith", NEW_YORK, "c")
+    worker = CalendarWorker(
+        id="w", first_name="Emily", last_name="Smith", timezone=NEW_YORK, calendar_id="c"
+    )
     looking = views.CalendarView(
         view="month", day=on, today=on, timezone=NEW_YORK, chosen=(worker,), own="w"
     )

@@ -31,7 +31,9 @@ BEGAN = datetime(2026, 10, 1, 12, tzinfo=UTC)
 def progress(*values: tuple[int, float], **target: Any) -> Progress:
     """How a goal stands that began on 1 October at 9 and is to be 7 or below; ``values`` are days
     after that with what was measured, and it is the fiftieth day."""
-    measured = tuple(Reading(BEGAN + timedelta(days=days), value, "%") for days, value in values)
+    measured = tuple(
+        Reading(at=BEGAN + timedelta(days=days), value=value, unit="%") for days, value in values
+    )
     measure = {"of": HBA1C.of, "field": HBA1C.field, "choice": HBA1C.choice, "from": 9, "value": 7}
     reader = GoalReader(
         timezone="UTC",
@@ -98,7 +100,7 @@ def test_a_new_goal_points_from_its_start_to_its_target_and_is_not_over() -> Non
 
 
 def test_a_line_says_in_words_what_it_draws_and_one_value_is_none() -> None:
-    values = [Reading(BEGAN + timedelta(days=n), 9 - n / 10, "%") for n in range(3)]
+    values = [Reading(at=BEGAN + timedelta(days=n), value=9 - n / 10, unit="%") for n in range(3)]
     drawn = sparkline(values, "UTC", date(2026, 11, 20), 7)
     assert drawn is not None
     assert drawn.text == (

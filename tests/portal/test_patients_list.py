@@ -466,7 +466,7 @@ async def test_the_few_of_a_phase_are_looked_up_one_by_one(
             return await connection.fetch(query, *values)
 
     async with database.connection() as connection:
-        chosen = Chosen("paused", "", "next", "", "")
+        chosen = Chosen(phase="paused", coach="", order="next", after="", before="")
         result = await list_patients(
             cast(Connection, Listening()),
             coach.environment_id,

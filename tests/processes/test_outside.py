@@ -158,14 +158,14 @@ async def test_an_alert_is_a_row_that_its_role_is_told_and_that_is_taken_back(pl
     nurse, coach = await worker(place, "Ann", "nurse"), await worker(place)
     patient = await place.patient(coach_id=coach)
     await place.work()
-    reader = AlertReader(place.environment, None, nurse)
+    reader = AlertReader(environment_id=place.environment, only_of=None, worker_id=nurse)
     async with place.database.transaction() as connection:
         (alert,) = await alerts.open_for(connection, reader)
         assert (alert.patient_id, alert.text, alert.taken_by) == (patient, "Call today.", "")
         noise = [
-            AlertReader(place.environment, None, coach),
+            AlertReader(environment_id=place.environment, only_of=None, worker_id=coach),
             # Who is kept to their own patients sees no other's.
-            AlertReader(place.environment, nurse, nurse),
+            AlertReader(environment_id=place.environment, only_of=nurse, worker_id=nurse),
         ]
         for other in noise:
             assert await alerts.open_for(connection, other) == []
@@ -253,7 +253,7 @@ async def test_the_demos_processes_alert_give_a_task_and_wait_for_consent(place:
     await place.work()
     expected = [("low_mood", "done"), ("missed_call", "done"), ("welcome_message", "open")]
     assert sorted(await place.firings()) == expected
-    reader = AlertReader(place.environment, None, coach)
+    reader = AlertReader(environment_id=place.environment, only_of=None, worker_id=coach)
     async with place.database.connection() as connection:
         (alert,) = await alerts.open_for(connection, reader)
     assert alert.patient_id == patient

@@ -6,7 +6,7 @@ forget its permission."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from starlette.responses import Response
@@ -32,6 +32,7 @@ class PageRoute:
 
     path: str
     answer: Answering
+    _: KW_ONLY
     may: str | tuple[str, ...]
     methods: tuple[str, ...] = ("GET",)
     background: bool = False

@@ -42,7 +42,7 @@ from almoner.vocabulary.definitions import Program
 SESSION = "session"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageProblem:
     """What a page says that could not be shown. ``request_id`` is empty where nobody needs to ask
     about it.
@@ -58,30 +58,30 @@ class PageProblem:
 
 
 NO_SUCH_PAGE = PageProblem(
-    "There is nothing here", "The address may be mistyped, or what was here is gone."
+    title="There is nothing here", text="The address may be mistyped, or what was here is gone."
 )
 _NO_PERMISSION = PageProblem(
-    "Your role does not open this page",
-    "An administrator of your environment can give you a role that does.",
+    title="Your role does not open this page",
+    text="An administrator of your environment can give you a role that does.",
 )
 _ELSEWHERE = PageProblem(
-    "This was not sent",
-    "The form came from another site, or from a page of an earlier session. Load the page again and"
-    " repeat it.",
+    title="This was not sent",
+    text="The form came from another site, or from a page of an earlier session. Load the page"
+    " again and repeat it.",
 )
 _STALE = replace(_ELSEWHERE, stale=True)
 _ENDED = PageProblem(
-    "Your session has ended",
-    "Sign in again in another tab, then come back: what you typed is still here.",
+    title="Your session has ended",
+    text="Sign in again in another tab, then come back: what you typed is still here.",
     signs_in=True,
 )
 _NOT_BY_ITSELF = PageProblem(
-    "This address only takes what a page sends",
-    "Nothing was changed. Go back to the page that you came from, and use its buttons.",
+    title="This address only takes what a page sends",
+    text="Nothing was changed. Go back to the page that you came from, and use its buttons.",
 )
 _SENT_BEFORE = PageProblem(
-    "This was sent already",
-    "It was taken once. To send the same again, load the page anew and repeat it.",
+    title="This was sent already",
+    text="It was taken once. To send the same again, load the page anew and repeat it.",
 )
 # By status: the title, and what the visitor can do, which comes after what is wrong.
 _CODES = {
@@ -244,7 +244,8 @@ class _Guarded:
                 "Something is wrong in the server, and its log says what. Nothing that you typed on"
                 " other pages is lost."
             )
-            return _problem(visit, PageProblem("This page failed", text, visit.request_id), 500)
+            failed = PageProblem(title="This page failed", text=text, request_id=visit.request_id)
+            return _problem(visit, failed, 500)
 
     def _addressed(self, visit: Visit, response: Response) -> Response:
         """With the address that a page is put under which answers a form: its own, where it can be
@@ -331,7 +332,7 @@ def _page_problem(error: Answerable, request_id: str) -> PageProblem:
     if any(part.extra.get("outcome") == "unknown" for part in error.problems):
         title, remedy = _NOT_KNOWN
     text = " ".join([refusals(error), remedy]).strip()
-    return PageProblem(title, text, request_id if error.status >= 500 else "")
+    return PageProblem(title=title, text=text, request_id=request_id if error.status >= 500 else "")
 
 
 async def _arrive(parts: PageParts, request: Request, touch: bool) -> Visit:

@@ -111,7 +111,7 @@ class Alert:
         return self.answers is not None and self.taken_by_worker_id is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlertReader:
     """Who looks at alerts: a worker, the one to whose patients they are kept (None: all), and whom
     they cover. Answers to the assessments ``hidden`` are not for them.
@@ -133,11 +133,11 @@ def reader_of(visit: Visit, covered: tuple[str, ...] = ()) -> AlertReader:
     """The visitor as who looks at alerts, those of whom they cover among them."""
     only_of = patient_access.only_of(visit)
     return AlertReader(
-        visit.environment_id,
-        only_of,
-        visit.worker.worker_id,
-        covered,
-        visit.rights.hidden_assessments,
+        environment_id=visit.environment_id,
+        only_of=only_of,
+        worker_id=visit.worker.worker_id,
+        covered=covered,
+        hidden=visit.rights.hidden_assessments,
     )
 
 

@@ -47,7 +47,7 @@ class SavedRow:
     changed: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditConflict:
     """What was not saved, and why: the row as it is now, and who changed it when, where the log
     tells (else empty and None).
@@ -61,7 +61,7 @@ class EditConflict:
     at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConflictSide:
     """Both values of a conflict in words."""
 
@@ -72,7 +72,7 @@ class ConflictSide:
     theirs: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EditConflictPage:
     """What the conflict's form needs: where it goes, what it sends again, and the sides to choose
     from.
@@ -138,7 +138,14 @@ async def update(
             by, at = await last_change(
                 visit, within, row.get(resource.patient or "", row_id), row_id
             )
-            return EditConflict(resource, row, updated_at, tuple(conflicts), by=by, at=at)
+            return EditConflict(
+                resource=resource,
+                row=row,
+                updated_at=updated_at,
+                conflicts=tuple(conflicts),
+                by=by,
+                at=at,
+            )
         if not changes:
             return SavedRow(row, updated_at, ())
         try:
@@ -170,18 +177,20 @@ def conflict(
     words = show or (lambda path, value: _in_words(value))
     sides = tuple(
         ConflictSide(
-            c.path,
-            named.get(c.path) or _title(c.path),
-            words(c.path, c.base),
-            words(c.path, c.mine),
-            words(c.path, c.theirs),
+            path=c.path,
+            title=named.get(c.path) or _title(c.path),
+            was=words(c.path, c.base),
+            mine=words(c.path, c.mine),
+            theirs=words(c.path, c.theirs),
         )
         for c in clash.conflicts
     )
     left_out = {"csrf", "updated_at"} | {f"choose.{side.path}" for side in sides}
     again = [(k, v) for k, v in form.pairs if k not in left_out and not k.startswith("was.")]
     again += hidden_fields(clash.updated_at, _base_now(form, clash))
-    context = EditConflictPage(visit.here, tuple(again), sides, clash.by, clash.at)
+    context = EditConflictPage(
+        action=visit.here, again=tuple(again), sides=sides, by=clash.by, at=clash.at
+    )
     return visit.show("portal/conflict_page.html", "portal/conflict.html", context, 409)
 
 

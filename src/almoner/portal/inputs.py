@@ -93,7 +93,7 @@ def form_fields(resource: Resource, section: str = "", new: bool = False) -> tup
 def _input(field: Field, visit: Visit, people: Sequence[workers.Worker]) -> RowInput:
     if field.is_inside:
         # The program's, which is drawn as its designer has seen it.
-        return RowInput(field, blank="Choose", zone=visit.worker.timezone)
+        return RowInput(field=field, blank="Choose", zone=visit.worker.timezone)
     kind, blank = field.kind, "not known"
     options: Options = ()
     if isinstance(kind, Boolean) and field.default is not False:
@@ -108,10 +108,10 @@ def _input(field: Field, visit: Visit, people: Sequence[workers.Worker]) -> RowI
     elif _names_a_worker(field):
         options, blank = tuple((worker.id, worker.name) for worker in people), "nobody"
     return RowInput(
-        field,
-        options,
-        "" if field.required or field.default is not MISSING else blank,
-        visit.worker.timezone,
+        field=field,
+        options=options,
+        blank="" if field.required or field.default is not MISSING else blank,
+        zone=visit.worker.timezone,
     )
 
 

@@ -27,7 +27,7 @@ class Card:
     shows: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Panel:
     """A drawn card: the template below the package, and the typed context that it sees as
     ``panel``. ``first``: it stands before the others for now.

@@ -131,7 +131,7 @@ def in_line(facts: Iterable[Fact], before: str = "") -> str:
     return " · ".join(filter(None, (before, *(fact.line for fact in facts))))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """A field of two rows, in words. ``differs``: both say something, and not the same."""
 
@@ -154,7 +154,11 @@ def compare_rows(
         if any(known):
             words = [in_words(field, value, speaking) for value in values]
             yield Compared(
-                field.name, field.title, words[0], words[1], all(known) and values[0] != values[1]
+                name=field.name,
+                title=field.title,
+                first=words[0],
+                second=words[1],
+                differs=all(known) and values[0] != values[1],
             )
 
 

@@ -55,7 +55,7 @@ TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FieldLine:
     """A line of the table of fields. ``children`` are the lines of the object that the field
     holds.
@@ -74,7 +74,7 @@ class FieldLine:
     depth: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VerbText:
     """A verb of a collection with a command to try it and what it answers."""
 
@@ -89,7 +89,7 @@ class VerbText:
     answer: Markup
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OperationText:
     """An operation that belongs to no collection, with what it takes, if anything, and what it
     answers.

@@ -35,7 +35,7 @@ _NOT_RIGHT: Final = (
 _NOT_THE_CODE: Final = "This is not the code that the app shows now. Wait for the next one."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountPage:
     """``titles`` are what the roles are called; ``errors`` is by the name of the form's field.
 

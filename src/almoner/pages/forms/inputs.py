@@ -23,7 +23,7 @@ Options = tuple[tuple[str, str], ...]
 _AS_SENT: Final = "external_id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Input:
     """A field of a form. ``options`` are the values to choose from, and what people read for each;
     ``blank`` what stands for none.
@@ -125,7 +125,7 @@ def control(
         options = tuple((value, kind.in_words(value)) for value in kind.values)
         widget = widget or "radios"
     field = Field(name, kind, label=label, help=hint, required=required)
-    return Input(field, options, widget=widget)
+    return Input(field=field, options=options, widget=widget)
 
 
 def _limits(kind: Kind) -> tuple[float | None, float | None]:

@@ -18,9 +18,9 @@ from almoner.pages.serve import PageProblem
 from almoner.pages.visit import Visit
 
 _SOMEBODY_ELSE: Final = PageProblem(
-    "Somebody else has signed in since",
-    "Nothing of this page is sent in another worker's name. Copy what you need, then load the page"
-    " again.",
+    title="Somebody else has signed in since",
+    text="Nothing of this page is sent in another worker's name. Copy what you need, then load the"
+    " page again.",
 )
 
 

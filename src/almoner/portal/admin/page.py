@@ -63,7 +63,7 @@ class AccountCounts:
     exported_at: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdminStartPage:
     """The page. ``health`` is how the installation stands. ``waiting`` is a publish that waits for
     a second person; ``review`` what disabled workers made that works still: the worker's id, their
@@ -89,7 +89,13 @@ async def show(visit: Visit) -> Response:
         steps = await first_day(visit, connection)
     review = tuple((worker_id, names[worker_id], count) for worker_id, count in left.items())
     is_open = steps.next_step and not steps.is_away
-    page = AdminStartPage(health, counts, waiting, review, steps if is_open else None)
+    page = AdminStartPage(
+        health=health,
+        counts=counts,
+        waiting=waiting,
+        review=review,
+        first_day=steps if is_open else None,
+    )
     return visit.page("portal/admin/start.html", page)
 
 

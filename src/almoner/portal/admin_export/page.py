@@ -60,7 +60,7 @@ class ExportChoice:
     withheld: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Past:
     """An export that was begun. ``done`` is blank where it was not taken to its end, or is not yet;
     ``happened_at`` is in UTC.
@@ -191,11 +191,11 @@ async def _past(visit: Visit) -> list[Past]:
         }
     return [
         Past(
-            row["happened_at"],
-            row["name"],
-            row["detail"],
-            row["done"] or "",
-            row["happened_at"] in running,
+            happened_at=row["happened_at"],
+            name=row["name"],
+            detail=row["detail"],
+            done=row["done"] or "",
+            is_running=row["happened_at"] in running,
         )
         for row in rows
     ]

@@ -19,7 +19,7 @@ from almoner.portal.admin_workers.view import WorkerRow
 _HERE: Final = AtWork("", None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """What the rows are made of: the address of the list, the open sessions and the work of each
     worker by id, and the text that is looked for.

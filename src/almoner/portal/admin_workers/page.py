@@ -100,7 +100,13 @@ class WorkerPages(AdminPages[Account]):
         listed, chosen = await self._accounts(), _TABS[self._tab][1]
         sessions = await self.visit.parts.sessions.counted(self.connection, self.owner)
         at_work = await queries.at_work(self.connection, self.owner, datetime.now(UTC))
-        here = Listing(self.visit, self.path, sessions, at_work, self.visit.query("q"))
+        here = Listing(
+            visit=self.visit,
+            path=self.path,
+            sessions=sessions,
+            at_work=at_work,
+            text=self.visit.query("q"),
+        )
         rows = [here.row(each) for each in listed if chosen(each) and here.is_sought(each)]
         return [RowGroup("Workers", rows, _NOBODY_FITS if self.visit.query("q") else _EMPTY)]
 

@@ -51,7 +51,8 @@ FROM workers w WHERE w.environment_id = $1
 _EVENTS: Final = f"""
 SELECT id, happened_at, event, detail, CASE WHEN actor = 'worker:' || $2::text THEN ''
   WHEN actor = 'operator' THEN 'whoever runs the server'
-  WHEN by LIKE 'worker:%' THEN 'an administrator of the live environment' ELSE by END, request_id
+  WHEN by LIKE 'worker:%' THEN 'an administrator of the live environment' ELSE by END AS by,
+  request_id
 FROM (SELECT v.*, {name_sql("v.actor")} AS by FROM worker_events v
   WHERE v.environment_id = $1 AND v.worker_id = $2::uuid AND ($3::bigint IS NULL OR v.id < $3)
   ORDER BY v.id DESC LIMIT {EVENTS + 1}) AS newest
@@ -102,7 +103,7 @@ class AtWork:
     away_until: datetime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountEvent:
     """Something that happened to an account. ``by`` is empty where the worker did it;
     ``happened_at`` is in UTC.
@@ -160,7 +161,7 @@ async def events(
     whether there is more.
     """
     rows = await connection.fetch(_EVENTS, environment_id, worker_id, before)
-    return [AccountEvent(*row) for row in rows[:EVENTS]], len(rows) > EVENTS
+    return [AccountEvent(**row) for row in rows[:EVENTS]], len(rows) > EVENTS
 
 
 async def leaves_an_administrator(

@@ -63,7 +63,7 @@ DELETE FROM assessment_drafts WHERE environment_id = $1 AND patient_id = $2 AND 
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnswerDraft:
     """What a worker has typed, for which version of the spec, and when it was last kept: None where
     nothing is, as nobody has answered anything yet.
@@ -149,7 +149,9 @@ async def save(
         )
     stored = await connection.fetchval(_HOLD, visit.environment_id, only, patient_id, spec_id, me)
     if stored is None:
-        blank = AnswerDraft(spec_id, version, entered.texts, None, {})
+        blank = AnswerDraft(
+            spec_id=spec_id, version=version, texts=entered.texts, saved_at=None, conflicts={}
+        )
         return None if begun or is_answered else SavedDraft(blank, {}, frozenset())
     texts, conflicts = _opened(stored)
     mine, others = merge(texts, conflicts, entered)
@@ -201,7 +203,13 @@ async def drop(visit: Visit, connection: Connection, patient_id: str, spec_id: s
 
 def _draft(row: Mapping[str, Any]) -> AnswerDraft:
     texts, conflicts = _opened(row["answers"])
-    return AnswerDraft(row["spec_id"], row["version"], texts, row["saved_at"], conflicts)
+    return AnswerDraft(
+        spec_id=row["spec_id"],
+        version=row["version"],
+        texts=texts,
+        saved_at=row["saved_at"],
+        conflicts=conflicts,
+    )
 
 
 def _opened(answers: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

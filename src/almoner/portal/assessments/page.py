@@ -36,7 +36,7 @@ _FOLDER: Final = "portal/assessments"
 _FLOWS: Final = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Begun:
     """A draft to go on with. ``newest`` is the version that the program asks now, 0 where it has
     the assessment no more.
@@ -49,7 +49,7 @@ class Begun:
     saved_at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResponsesPage:
     """The list. ``older`` leads on to what does not fit on the page, blank where there is none."""
 
@@ -91,7 +91,13 @@ async def show_all(visit: Visit, connection: Connection, patient: Patient) -> Re
     last = answered[MOST - 1] if len(answered) > MOST else None
     older = f"?before={Cursor(last.at, UUID(last.id)).text()}" if last else ""
     begun = await begun_here(visit, connection, patient.id)
-    page = ResponsesPage(patient, answered[:MOST], older, begun, startable(visit))
+    page = ResponsesPage(
+        patient=patient,
+        answered=answered[:MOST],
+        older=older,
+        begun=begun,
+        startable=startable(visit),
+    )
     return visit.page(f"{_FOLDER}/list.html", page)
 
 

@@ -33,8 +33,8 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     begun = await begun_here(visit, connection, patient.id)
     answered = await responses.latest(visit, connection, patient.id)
     return Panel(
-        card,
-        "portal/assessments/panel.html",
-        Assessments(begun, answered[:_FEW], len(answered) > _FEW),
+        card=card,
+        template="portal/assessments/panel.html",
+        context=Assessments(begun, answered[:_FEW], len(answered) > _FEW),
         begins="" if begun or answered else f"/patients/{patient.id}/assessments/new",
     )

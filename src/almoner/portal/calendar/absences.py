@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Final
 
@@ -31,12 +32,7 @@ DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3
 
 async def add(visit: Visit) -> Response:
     form = await visit.form()
-    absence = AbsenceForm(
-        *(
-            form.text(name).strip()
-            for name in ("from_day", "from_time", "to_day", "to_time", "reason", "cover")
-        )
-    )
+    absence = AbsenceForm(**{f.name: form.text(f.name).strip() for f in fields(AbsenceForm)})
     async with visit.transaction() as connection:
         worker = await hours_page.owner(visit, connection)
         span, errors = meant(absence, worker.timezone)

@@ -324,9 +324,11 @@ async def _move_page(
 
 def _asked_now(event: CalendarEvent, timezone: str) -> TypedTime:
     if event.day is not None:
-        return TypedTime(event.day.isoformat(), "", timezone, "30", all_day=True)
+        return TypedTime(
+            date=event.day.isoformat(), time="", timezone=timezone, minutes="30", all_day=True
+        )
     length = str(queries.minutes(_ends(event) - _begins(event)))
-    return TypedTime("", "", timezone, length).at(_begins(event))
+    return TypedTime(date="", time="", timezone=timezone, minutes=length).at(_begins(event))
 
 
 def _minutes(event: CalendarEvent, form: Form) -> str:

@@ -108,7 +108,10 @@ class Candidates:
 async def show(visit: Visit) -> Response:
     minutes = visit.query("minutes")
     asked = TypedTime(
-        visit.query("date"), visit.query("time"), visit.worker.timezone, minutes or _USUAL_MINUTES
+        date=visit.query("date"),
+        time=visit.query("time"),
+        timezone=visit.worker.timezone,
+        minutes=minutes or _USUAL_MINUTES,
     )
     if not asked.date and not asked.time:
         asked = replace(

@@ -39,7 +39,7 @@ FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time >
 _LOCK: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Away:
     """An absence to come. ``inside`` counts the appointments that begin in it; ``href`` leads to
     the first day of it.
@@ -53,7 +53,7 @@ class Away:
     href: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AbsenceForm:
     """What was typed of a new absence."""
 

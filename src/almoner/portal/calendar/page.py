@@ -74,7 +74,7 @@ async def changes_stream(visit: Visit) -> Response:
     return await live.of_calendars(visit, [worker.calendar_id for worker in chosen[:MOST_WORKERS]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class People:
     """Whose calendars one can look at: those ``chosen``, some ``others`` whose name has what was
     ``typed``, how many ``more``.
@@ -97,7 +97,13 @@ async def people(visit: Visit) -> Response:
         others, number = await queries.others(visit, connection, worker_ids, text, _MOST_OFFERED)
     return visit.fragment(
         f"{FOLDER}/people.html",
-        People(chosen, others, number - len(others), text, visit.worker.worker_id),
+        People(
+            chosen=chosen,
+            others=others,
+            more=number - len(others),
+            text=text,
+            own=visit.worker.worker_id,
+        ),
     )
 
 

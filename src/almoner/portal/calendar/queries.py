@@ -99,7 +99,7 @@ WHERE environment_id = $1 AND worker_id = ANY($2::uuid[]) ORDER BY weekday, from
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CalendarWorker(Named):
     """A worker who has a calendar. ``timezone`` is that of the working hours."""
 
@@ -188,7 +188,11 @@ async def others(
     rows = await connection.fetch(_OTHERS, visit.environment_id, list(but), text, most)
     workers = [
         CalendarWorker(
-            row["id"], row["first_name"], row["last_name"], row["timezone"], row["calendar_id"]
+            id=row["id"],
+            first_name=row["first_name"],
+            last_name=row["last_name"],
+            timezone=row["timezone"],
+            calendar_id=row["calendar_id"],
         )
         for row in rows
     ]

@@ -19,7 +19,7 @@ from almoner.vocabulary.working_hours import Span
 LONGEST: Final = 24 * 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TypedTime:
     """What a form says of the time of an appointment, as it was typed. ``which`` tells the first
     (0) or second (1) of two.

@@ -53,7 +53,7 @@ _TITLES: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenFlowForm:
     """An open form of a flow: ``step``, ``new`` (an intervention), ``goal``, ``rename`` or
     ``about``, at a place of ``base``. ``workers`` are those to choose from, ``measures`` what a
@@ -122,7 +122,7 @@ class OpenFlowForm:
         return errors
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowCommand:
     """What a button asks for: a change, out of a form where one is ``opened``. ``notice`` says that
     it was done.
@@ -148,23 +148,27 @@ def open_form(text: str, whole: Part, timezone: str) -> OpenFlowForm | None:
     soon = goal_form.soon(clocks.today(timezone)) if what in _OF_GOALS else ()
     if what == "about":
         return OpenFlowForm(
-            what,
-            "",
-            {"description": whole["description"], "diagnosis": whole["diagnosis"] or ""},
-            base,
+            what=what,
+            at="",
+            values={"description": whole["description"], "diagnosis": whole["diagnosis"] or ""},
+            base=base,
         )
     if what == "goal":
-        return OpenFlowForm(what, "", goal_form.BLANK, base, soon=soon)
+        return OpenFlowForm(what=what, at="", values=goal_form.BLANK, base=base, soon=soon)
     if what not in ("step", "new", "rename") or at is None or at.goal >= len(whole["goals"]):
         return None
     goal = whole["goals"][at.goal]
     if what == "rename":
-        return OpenFlowForm(what, place, goal_form.texts_of(goal), base, soon=soon)
+        return OpenFlowForm(
+            what=what, at=place, values=goal_form.texts_of(goal), base=base, soon=soon
+        )
     if what == "new":
-        return OpenFlowForm(what, place, _BLANK, base)
+        return OpenFlowForm(what=what, at=place, values=_BLANK, base=base)
     if at.step is None or at.step >= len(goal["interventions"]):
         return None
-    return OpenFlowForm(what, place, _values(goal["interventions"][at.step], timezone), base)
+    return OpenFlowForm(
+        what=what, at=place, values=_values(goal["interventions"][at.step], timezone), base=base
+    )
 
 
 def following(command: FlowCommand, merging: Merging, flow: Part) -> OpenFlowForm | None:
@@ -174,7 +178,11 @@ def following(command: FlowCommand, merging: Merging, flow: Part) -> OpenFlowFor
     goals, base = merging.flow["goals"], msgspec.json.encode(flow).decode()
     home = merging.home(command.at) if command.at else goals[-1]
     return next(
-        (OpenFlowForm("new", str(n), _BLANK, base) for n, goal in enumerate(goals) if goal is home),
+        (
+            OpenFlowForm(what="new", at=str(n), values=_BLANK, base=base)
+            for n, goal in enumerate(goals)
+            if goal is home
+        ),
         None,
     )
 
@@ -191,7 +199,9 @@ def read(form: Form, timezone: str, worker_id: str, now: datetime) -> FlowComman
         if what in _OF_GOALS:
             texts = goal_form.with_day(texts, today)
         soon = goal_form.soon(today)
-        opened = OpenFlowForm(what, place, texts, form.text("was.care_flow"), soon=soon)
+        opened = OpenFlowForm(
+            what=what, at=place, values=texts, base=form.text("was.care_flow"), soon=soon
+        )
         return FlowCommand(
             change=_saving(opened, at or At(0), timezone),
             opened=opened,
@@ -201,16 +211,16 @@ def read(form: Form, timezone: str, worker_id: str, now: datetime) -> FlowComman
             at=at,
         )
     if at is None:
-        return FlowCommand(None)
+        return FlowCommand(change=None)
     if name == "remove":
-        return FlowCommand(changes.remove(at), notice="Removed.", leads="goal")
+        return FlowCommand(change=changes.remove(at), notice="Removed.", leads="goal")
     if name in ("up", "down"):
-        return FlowCommand(changes.move(at, -1 if name == "up" else 1))
+        return FlowCommand(change=changes.move(at, -1 if name == "up" else 1))
     if at.step is not None and name == "complete":
-        return FlowCommand(changes.complete(at, worker_id, iso(now)), notice="Completed.")
+        return FlowCommand(change=changes.complete(at, worker_id, iso(now)), notice="Completed.")
     if at.step is not None and name == "reopen":
-        return FlowCommand(changes.reopen(at), notice="Reopened.")
-    return FlowCommand(None)
+        return FlowCommand(change=changes.reopen(at), notice="Reopened.")
+    return FlowCommand(change=None)
 
 
 async def conflict(
@@ -236,7 +246,11 @@ async def conflict(
     )
     sides = [
         ConflictSide(
-            c.path, _TITLES[c.path], *(in_words(c.path, v) for v in (c.base, c.mine, c.theirs))
+            path=c.path,
+            title=_TITLES[c.path],
+            was=in_words(c.path, c.base),
+            mine=in_words(c.path, c.mine),
+            theirs=in_words(c.path, c.theirs),
         )
         for c in merging.conflicts
     ]
@@ -253,7 +267,7 @@ async def conflict(
         if k.startswith(("choose.", "seen.")) and k.partition(".")[2] not in asked
     ]
     again += [(f"seen.{c.path}", msgspec.json.encode(c.theirs).decode()) for c in merging.conflicts]
-    page = EditConflictPage(visit.here, tuple(again), tuple(sides), by, at)
+    page = EditConflictPage(action=visit.here, again=tuple(again), sides=tuple(sides), by=by, at=at)
     return visit.show("portal/conflict_page.html", "portal/conflict.html", page, 409)
 
 

@@ -33,8 +33,8 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         if not flow.finished or any(step.fresh for goal in flow.goals for step in goal.steps)
     )
     return Panel(
-        card,
-        "portal/care_flows/panel.html",
-        CareFlowsPanel(active, len(flows) - len(active)),
+        card=card,
+        template="portal/care_flows/panel.html",
+        context=CareFlowsPanel(active, len(flows) - len(active)),
         begins="" if flows else f"/patients/{patient.id}/care-flows/new",
     )

@@ -46,7 +46,7 @@ ORDER BY f.created_at DESC, f.id DESC LIMIT {MOST}
 _OWNER = "SELECT user_id::text FROM care_flows WHERE environment_id = $1 AND id = $2"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CareFlow:
     """A care flow of a patient as it is stored. ``row`` is as ``OwnFields.row`` has it."""
 
@@ -121,7 +121,13 @@ async def _goals(
 
 def _care_flow(row: Mapping[str, Any]) -> CareFlow:
     flow = _whole(msgspec.json.decode(row["care_flow"]))
-    return CareFlow(row["id"], flow, row["created_at"], row["updated_at"], OWN.row(row))
+    return CareFlow(
+        id=row["id"],
+        flow=flow,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        row=OWN.row(row),
+    )
 
 
 def base_of(form: Form) -> Part:
@@ -185,7 +191,13 @@ async def change(
             if refused.status != 412:
                 raise
             continue
-        return merging, CareFlow(now.id, merging.flow, now.created_at, written.updated_at, now.row)
+        return merging, CareFlow(
+            id=now.id,
+            flow=merging.flow,
+            created_at=now.created_at,
+            updated_at=written.updated_at,
+            row=now.row,
+        )
     raise changed_since()
 
 

@@ -161,7 +161,7 @@ def workers_of(flow: Part) -> set[str]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FlowReader:
     """For whom flows are put in words: ``timezone`` is the patient's, ``today`` the day that it is
     there; ``me`` is the visitor's worker id.

@@ -95,9 +95,9 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     # That nobody knows how to reach a patient has to be seen.
     is_blank = not listed and own is None
     return Panel(
-        card,
-        "portal/collections/panel.html",
-        context,
+        card=card,
+        template="portal/collections/panel.html",
+        context=context,
         begins=context.page if is_blank else "",
     )
 

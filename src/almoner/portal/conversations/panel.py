@@ -25,7 +25,7 @@ class ConversationPanel:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
     return Panel(
-        card,
-        "portal/conversations/panel.html",
-        ConversationPanel(await view(visit, connection, patient, "", card=True)),
+        card=card,
+        template="portal/conversations/panel.html",
+        context=ConversationPanel(await view(visit, connection, patient, "", card=True)),
     )

@@ -115,7 +115,7 @@ class ConversationDay:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Talk:
     """A page of a conversation. ``before`` is the id of the message that earlier ones come before,
     empty where there are none.
@@ -178,11 +178,11 @@ async def talk(
         )
     workers = {row["worker_id"]: row["worker"] for row in newest if row["worker_id"]}
     return Talk(
-        grouped,
-        newest[0]["id"] if len(rows) > PAGE else "",
-        sum(row["unread"] for row in newest),
-        workers,
-        upto,
+        days=grouped,
+        before=newest[0]["id"] if len(rows) > PAGE else "",
+        unread=sum(row["unread"] for row in newest),
+        workers=workers,
+        upto=upto,
     )
 
 

@@ -87,7 +87,11 @@ async def view(
     known = await conversations(visit, connection, patient)
     is_new = conversation_id == "new" or not (conversation_id or known)
     of = None if is_new else chosen(known, conversation_id) if conversation_id else known[0]
-    messages = await talk(visit, connection, patient, of) if of else Talk((), "", 0, {})
+    messages = (
+        await talk(visit, connection, patient, of)
+        if of
+        else Talk(days=(), before="", unread=0, workers={})
+    )
     kind = of.type if of else (message.type if message else visit.query("type")) or _USUAL
     consent = await consents.consent(connection, visit.environment_id, patient.id, kind)
     offered = await templates.templates(visit, connection, kind)

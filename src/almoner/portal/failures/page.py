@@ -46,7 +46,7 @@ _DONE: Final = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ListedFailure:
     """A failure with what it is called. ``path`` leads to all of it, ``patient_path`` to the
     patient's record; both are blank for who may not open them, and so is ``patient``.

@@ -32,7 +32,7 @@ class StepWay:
     may: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FirstStep:
     """A step. ``asks`` says who can do it where none of its ways is open to the visitor."""
 
@@ -54,57 +54,57 @@ class StepState:
 
 STEPS: Final = (
     FirstStep(
-        "program",
-        "Publish a program",
-        "Phases, appointment types, assessments and roles. The example is a whole one to start"
-        " from: begin with it, change what you like, publish.",
-        (StepWay("Open the Workshop", "/workshop", ("design",)),),
-        "A designer does this: give somebody the role.",
+        name="program",
+        title="Publish a program",
+        about="Phases, appointment types, assessments and roles. The example is a whole one to"
+        " start from: begin with it, change what you like, publish.",
+        ways=(StepWay("Open the Workshop", "/workshop", ("design",)),),
+        asks="A designer does this: give somebody the role.",
     ),
     FirstStep(
-        "team",
-        "Add the team",
-        "A worker for each colleague, with a role and a way to sign in. Somebody who designs,"
+        name="team",
+        title="Add the team",
+        about="A worker for each colleague, with a role and a way to sign in. Somebody who designs,"
         " and coaches who give care.",
-        (StepWay("New worker", "/admin/workers/new", ("administer",)),),
-        "An administrator does this.",
+        ways=(StepWay("New worker", "/admin/workers/new", ("administer",)),),
+        asks="An administrator does this.",
     ),
     FirstStep(
-        "patients",
-        "Bring the patients",
-        "A file from the system that you come from, checked before anything is written; or the"
-        " first one by hand.",
-        (
+        name="patients",
+        title="Bring the patients",
+        about="A file from the system that you come from, checked before anything is written; or"
+        " the first one by hand.",
+        ways=(
             StepWay("Import a file", "/admin/import", ("administer",)),
             StepWay("New patient", "/patients/new", ("give_care",)),
         ),
-        "A coach or an administrator does this.",
+        asks="A coach or an administrator does this.",
     ),
     FirstStep(
-        "coach",
-        "Give each a coach",
-        "So that what there is to do has somebody who does it. In the list of patients many are"
-        " assigned at once.",
-        (StepWay("Patients", "/patients", ("give_care",)),),
-        "A coach does this.",
+        name="coach",
+        title="Give each a coach",
+        about="So that what there is to do has somebody who does it. In the list of patients many"
+        " are assigned at once.",
+        ways=(StepWay("Patients", "/patients", ("give_care",)),),
+        asks="A coach does this.",
     ),
     FirstStep(
-        "webhook",
-        "Tell your other systems",
-        "A client for what reads and writes through the API, and a webhook that is told of every"
-        " change. Leave it for later where there is nothing to tell.",
-        (
+        name="webhook",
+        title="Tell your other systems",
+        about="A client for what reads and writes through the API, and a webhook that is told of"
+        " every change. Leave it for later where there is nothing to tell.",
+        ways=(
             StepWay("New webhook", "/workshop/webhooks/new", ("integrate",)),
             StepWay("New client", "/workshop/clients/new", ("integrate",)),
         ),
-        "Whoever integrates does this.",
+        asks="Whoever integrates does this.",
     ),
     FirstStep(
-        "call",
-        "Make the first call",
-        "Open a patient and press c: who was called, what came of it, and what comes next.",
-        (StepWay("Inbox", "/inbox", ("give_care",)),),
-        "A coach does this.",
+        name="call",
+        title="Make the first call",
+        about="Open a patient and press c: who was called, what came of it, and what comes next.",
+        ways=(StepWay("Inbox", "/inbox", ("give_care",)),),
+        asks="A coach does this.",
     ),
 )
 

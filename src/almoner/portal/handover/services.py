@@ -31,7 +31,7 @@ class Handover:
     steps: bool
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Share:
     """What comes to a worker. ``flows`` are as they will be, ``steps`` counts those in them."""
 
@@ -67,7 +67,7 @@ async def shares(visit: Visit, connection: Connection, asked: Handover) -> list[
 
 
 def _dealt(asked: Handover, load: Caseload) -> list[Share]:
-    dealt = [Share(worker) for worker in asked.takers]
+    dealt = [Share(worker=worker) for worker in asked.takers]
     turn, of_patient = 0, dict[str, Share]()
 
     def next_share() -> Share:

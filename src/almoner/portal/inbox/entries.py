@@ -12,7 +12,7 @@ from almoner.vocabulary.names import Named
 _Entry = TypeVar("_Entry")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InboxPatient(Named):
     """The patient of an entry. ``timezone`` is an IANA name."""
 

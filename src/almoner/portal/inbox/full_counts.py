@@ -47,7 +47,7 @@ SELECT p.id::text FROM patients p WHERE p.environment_id = $1 AND {_OF_PHASE}
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tally:
     """The ids of the patients with a reason of each sort; None for what was not looked for, or not
     found in time. ``late`` and ``today`` are of open steps.

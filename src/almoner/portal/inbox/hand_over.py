@@ -27,7 +27,7 @@ from almoner.vocabulary import clocks
 _FORM: Final = "hand_over"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HandOverForm:
     """To whom, and what they should know. ``fields`` are those of the view of the inbox that is
     drawn again; ``leaves``: with another coach the visitor's role shows the patients no more.
@@ -160,7 +160,11 @@ async def _form(
     others = [worker.choice for worker in workers if worker.id != me]
     fields = row_form.hidden_fields(visit, text)
     return HandOverForm(
-        patients, [(me, "Me"), *others], patient_access.only_of(visit) is not None, fields, note
+        patients=patients,
+        coaches=[(me, "Me"), *others],
+        leaves=patient_access.only_of(visit) is not None,
+        fields=fields,
+        note=note,
     )
 
 

@@ -367,7 +367,11 @@ def _rest(more: bool) -> int | None:
 
 def _person(row: Any) -> InboxPatient:
     return InboxPatient(
-        row["patient_id"], row["first_name"], row["last_name"], row["phase"], row["timezone"]
+        id=row["patient_id"],
+        first_name=row["first_name"],
+        last_name=row["last_name"],
+        phase=row["phase"],
+        timezone=row["timezone"],
     )
 
 

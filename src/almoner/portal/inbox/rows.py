@@ -79,7 +79,7 @@ class InboxReason:
     other: Action | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxItem:
     """A thing that waits, before it is put in words: hundreds are counted and put in order by
     ``rank`` within their section, some thirty are shown.
@@ -151,7 +151,7 @@ class InboxRow:
         return Action("Bring back", "/inbox/wake", "b", (("patient", self.patient.id),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WaitingItems:
     """Everything that was found for one inbox."""
 

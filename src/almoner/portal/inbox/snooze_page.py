@@ -42,7 +42,7 @@ class Suggestion:
     when: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SnoozeForm:
     """Until when: patients, or a ``task`` that is about none. ``fields`` are those of the view of
     the inbox that is drawn again; ``words`` were refused for ``problem``, both blank at first.
@@ -79,7 +79,7 @@ async def _form(visit: Visit, ids: Sequence[str], text: Callable[[str], str]) ->
         else:
             patients = await row_form.patients(visit, connection, ids)
     fields = row_form.hidden_fields(visit, text)
-    return SnoozeForm(patients, _suggestions(visit), fields, task)
+    return SnoozeForm(patients=patients, suggestions=_suggestions(visit), fields=fields, task=task)
 
 
 async def snooze(visit: Visit) -> Response:

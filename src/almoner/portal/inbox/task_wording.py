@@ -97,11 +97,13 @@ class TaskWording:
     def _patient(self, task: OpenTask) -> InboxPatient:
         """Whom it is about; where that is nobody, the task itself by its title."""
         if task.patient_id is None:
-            return InboxPatient("", task.title, "", "", self._zone)
+            return InboxPatient(
+                id="", first_name=task.title, last_name="", phase="", timezone=self._zone
+            )
         return InboxPatient(
-            task.patient_id,
-            task.first_name or "",
-            task.last_name or "",
-            task.phase or "",
-            task.timezone or self._zone,
+            id=task.patient_id,
+            first_name=task.first_name or "",
+            last_name=task.last_name or "",
+            phase=task.phase or "",
+            timezone=task.timezone or self._zone,
         )

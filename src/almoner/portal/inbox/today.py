@@ -109,7 +109,13 @@ async def of(visit: Visit, connection: Connection, calendar_id: str, now: dateti
         clocks.start_of(today, me.timezone),
         clocks.start_of(clocks.shifted(today, 1), me.timezone),
     )
-    worker = CalendarWorker(me.worker_id, me.first_name, me.last_name, me.timezone, calendar_id)
+    worker = CalendarWorker(
+        id=me.worker_id,
+        first_name=me.first_name,
+        last_name=me.last_name,
+        timezone=me.timezone,
+        calendar_id=calendar_id,
+    )
     day_of_worker = await diary(
         visit, connection, [worker], Span(start, end), (today, clocks.shifted(today, 1))
     )

@@ -41,7 +41,7 @@ MOST_ROWS: Final = 600
 FOLDED: Final = "folded"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InboxView:
     """What of the inbox is looked at: a section alone (empty: all), a phase (empty: all), own
     patients or everybody's, and how many rows. The sections ``folded`` are those of this browser.
@@ -329,7 +329,7 @@ async def _tally(visit: Visit, whose: queries.Whose, waiting: WaitingItems, now:
         async with visit.connection() as connection:
             new = await full_counts.new(connection, whose, now - timedelta(days=queries.NEW_DAYS))
     late, today_ = due or (None, None)
-    return Tally(late, today_, unread, inactive, new)
+    return Tally(late=late, today=today_, unread=unread, inactive=inactive, new=new)
 
 
 async def _waiting(
@@ -339,23 +339,23 @@ async def _waiting(
     steps = await queries.steps(connection, whose, now)
     unread = await queries.unread(connection, whose)
     if urgent:
-        return WaitingItems(steps, unread, Matches([]), Matches([]))
+        return WaitingItems(steps=steps, unread=unread, inactive=Matches([]), new=Matches([]))
     return WaitingItems(
-        steps,
-        unread,
-        await queries.inactive(connection, whose, since, ends),
-        await queries.new(connection, whose, now),
+        steps=steps,
+        unread=unread,
+        inactive=await queries.inactive(connection, whose, since, ends),
+        new=await queries.new(connection, whose, now),
     )
 
 
 def view_of(visit: Visit, text: Callable[[str], str]) -> InboxView:
     section, phase = text("section"), text("phase")
     return InboxView(
-        section if section in SECTIONS else "",
-        phase if phase in visit.program.phases else "",
-        text("of") == "all" and visit.rights.all_patients,
-        min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_ROWS),
-        _folded(visit),
+        section=section if section in SECTIONS else "",
+        phase=phase if phase in visit.program.phases else "",
+        everybody=text("of") == "all" and visit.rights.all_patients,
+        rows=min(max(parsing.whole(text("rows")) or 0, _PAGE), MOST_ROWS),
+        folded=_folded(visit),
     )
 
 

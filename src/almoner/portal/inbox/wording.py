@@ -68,17 +68,21 @@ class Wording:
 
     def _alert(self, alert: Alert) -> InboxItem:
         patient = InboxPatient(
-            alert.patient_id, alert.first_name, alert.last_name, alert.phase, alert.timezone
+            id=alert.patient_id,
+            first_name=alert.first_name,
+            last_name=alert.last_name,
+            phase=alert.phase,
+            timezone=alert.timezone,
         )
         key = f"alert-{alert.id}-{alert.taken_by_worker_id or ''}"
         is_others = alert.taken_by_worker_id not in (None, self._visit.worker.worker_id)
         section, rank = ("today", 1) if is_others else ("now", 0)
         return InboxItem(
-            key,
-            section,
-            patient,
-            (rank, alert.active_time.timestamp()),
-            partial(self._alert_reason, alert, patient),
+            key=key,
+            section=section,
+            patient=patient,
+            rank=(rank, alert.active_time.timestamp()),
+            in_words=partial(self._alert_reason, alert, patient),
         )
 
     def _alert_reason(self, alert: Alert, patient: InboxPatient) -> InboxReason:
@@ -115,11 +119,11 @@ class Wording:
         late = step.late > 0
         key = f"step-{step.flow_id}-{step.goal}-{step.step}-{digest([str(step.base)])}"
         return InboxItem(
-            key,
-            "late" if late else "today",
-            step.patient,
-            (step.due.timestamp(),),
-            partial(self._step_reason, step),
+            key=key,
+            section="late" if late else "today",
+            patient=step.patient,
+            rank=(step.due.timestamp(),),
+            in_words=partial(self._step_reason, step),
         )
 
     def _step_reason(self, step: DueStep) -> InboxReason:
@@ -150,16 +154,22 @@ class Wording:
 
     def _event(self, event: CalendarEvent) -> InboxItem:
         patient = InboxPatient(
-            event.patient_id or "",
-            event.first_name or "",
-            event.last_name or "",
-            self._phases.get(event.patient_id or "", ""),
-            event.timezone or self._zone,
+            id=event.patient_id or "",
+            first_name=event.first_name or "",
+            last_name=event.last_name or "",
+            phase=self._phases.get(event.patient_id or "", ""),
+            timezone=event.timezone or self._zone,
         )
         key, start = f"event-{event.id}", event.start_time or self._day.start
         is_soon = event.start_time is not None and start - self._now <= SOON
         section, rank = ("now", (1, start.timestamp())) if is_soon else ("today", _rank(start))
-        return InboxItem(key, section, patient, rank, partial(self._event_reason, event, patient))
+        return InboxItem(
+            key=key,
+            section=section,
+            patient=patient,
+            rank=rank,
+            in_words=partial(self._event_reason, event, patient),
+        )
 
     def _event_reason(self, event: CalendarEvent, patient: InboxPatient) -> InboxReason:
         kind = self._title("appointment_types", event.appointment_type)
@@ -207,7 +217,9 @@ class Wording:
         at = unread.at.timestamp()
         key = f"message-{unread.conversation_id}-{at}"
         reason = partial(self._unread_reason, unread)
-        return InboxItem(key, "messages", unread.patient, (at,), reason)
+        return InboxItem(
+            key=key, section="messages", patient=unread.patient, rank=(at,), in_words=reason
+        )
 
     def _unread_reason(self, unread: Unread) -> InboxReason:
         days = self._days_since(unread.at)
@@ -233,11 +245,11 @@ class Wording:
     def _inactive(self, inactive: Inactive) -> InboxItem:
         key = f"inactive-{inactive.patient.id}"
         return InboxItem(
-            key,
-            "watch",
-            inactive.patient,
-            (inactive.last_at.timestamp(),),
-            partial(self._inactive_reason, inactive),
+            key=key,
+            section="watch",
+            patient=inactive.patient,
+            rank=(inactive.last_at.timestamp(),),
+            in_words=partial(self._inactive_reason, inactive),
         )
 
     def _inactive_reason(self, inactive: Inactive) -> InboxReason:
@@ -255,16 +267,23 @@ class Wording:
 
     def _news(self, news: TaskNews) -> InboxItem:
         patient = InboxPatient(
-            news.patient_id or "",
-            (news.first_name or "") if news.patient_id else news.title,
-            news.last_name or "",
-            news.phase or "",
-            news.timezone or self._zone,
+            id=news.patient_id or "",
+            first_name=(news.first_name or "") if news.patient_id else news.title,
+            last_name=news.last_name or "",
+            phase=news.phase or "",
+            timezone=news.timezone or self._zone,
         )
         at = news.happened_at.timestamp()
         reason = partial(self._news_reason, news, patient)
         key = f"{TASK}{news.id}-news-{at}"
-        return InboxItem(key, "watch", patient, (at,), reason, path=f"/tasks/{news.id}")
+        return InboxItem(
+            key=key,
+            section="watch",
+            patient=patient,
+            rank=(at,),
+            in_words=reason,
+            path=f"/tasks/{news.id}",
+        )
 
     def _news_reason(self, news: TaskNews, patient: InboxPatient) -> InboxReason:
         words = [f"{news.what} by {news.by} {self._ago(news.happened_at)}"]
@@ -284,7 +303,11 @@ class Wording:
     def _new(self, new: New) -> InboxItem:
         key = f"new-{new.patient.id}"
         return InboxItem(
-            key, "new", new.patient, (-new.at.timestamp(),), partial(self._new_reason, new)
+            key=key,
+            section="new",
+            patient=new.patient,
+            rank=(-new.at.timestamp(),),
+            in_words=partial(self._new_reason, new),
         )
 
     def _new_reason(self, new: New) -> InboxReason:

@@ -57,7 +57,7 @@ CROSS JOIN LATERAL (
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """A number that was measured at a moment (UTC). ``unit`` and what it means (``band``) are blank
     where nothing is said; ``choice`` is what it is of, where records say so; ``marks`` are what its
@@ -162,8 +162,8 @@ async def _of_forms(
         if value is not None:
             readings.append(
                 Reading(
-                    _when(design, body, row["at"]),
-                    value,
+                    at=_when(design, body, row["at"]),
+                    value=value,
                     unit=body[UNIT] if isinstance(body.get(UNIT), str) else "",
                     band=band,
                     choice=str(body.get(key) or "") if key else "",
@@ -185,7 +185,7 @@ def of_patient(rows: Sequence[Mapping[str, Any]]) -> Readings:
         if is_change and len(values) == 2:
             # What the record holds today is not what it began with.
             values[0] = (values[0][0], value[0])
-    return tuple(Reading(at, value) for at, value in values if type(value) in (int, float))
+    return tuple(Reading(at=at, value=value) for at, value in values if type(value) in (int, float))
 
 
 def _number(design: Any, body: Mapping[str, Any], name: str) -> tuple[int | float | None, str]:

@@ -19,7 +19,7 @@ _EDGE: Final = 4
 _MOST: Final = 24
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sparkline:
     """The drawing: the points of the line, where it ends, and the height of the target, None where
     there is none. ``text`` is for who cannot see it.
@@ -63,10 +63,10 @@ def sparkline(
         else ""
     )
     return Sparkline(
-        " ".join(f"{x:g},{y:g}" for x, y in points),
-        points[-1],
-        None if aim is None else up(aim),
-        f"{counted(len(drawn), 'value')}, from {first.text} on {on(first, timezone, today)} to"
+        line=" ".join(f"{x:g},{y:g}" for x, y in points),
+        end=points[-1],
+        aim=None if aim is None else up(aim),
+        text=f"{counted(len(drawn), 'value')}, from {first.text} on {on(first, timezone, today)} to"
         f" {last.text} on {on(last, timezone, today)}{between}"
         + ("" if aim is None else f"; the target is {number(aim)}"),
     )

@@ -33,4 +33,10 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
     few = holding[: max(_FEW, pinned)]
     context = NotesCard(few, len(threads) > len(few), f"/patients/{patient.id}")
     begins = "" if threads else f"/patients/{patient.id}/note"
-    return Panel(card, "portal/notes/panel.html", context, first=pinned > 0, begins=begins)
+    return Panel(
+        card=card,
+        template="portal/notes/panel.html",
+        context=context,
+        first=pinned > 0,
+        begins=begins,
+    )

@@ -49,7 +49,7 @@ FROM patients p WHERE p.environment_id = $1 AND {OF_WORKER} AND p.id = ANY ($3::
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PanelAct:
     """What is done: ``phase``, ``coach``, ``task`` or ``flow``, with what, which people call
     ``title``, or ``message``, which has a form of its own; ``words`` say it of the patients, as
@@ -127,7 +127,9 @@ async def offered(visit: Visit, connection: Connection, coaches: Sequence[Worker
 
 
 def _act(do: str, target: str, title: str, words: str, done: str) -> PanelAct:
-    return PanelAct(do, target, title, f"{words} {title}", f"{done} {title}")
+    return PanelAct(
+        do=do, target=target, title=title, words=f"{words} {title}", done=f"{done} {title}"
+    )
 
 
 async def preview(

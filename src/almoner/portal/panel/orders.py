@@ -37,7 +37,7 @@ _COACH_KEYS: Final = ("coach_order", "coach_id", *_NAMES)
 _KINDS: Final = {"id": "uuid", "coach_id": "uuid", "created_at": "timestamptz"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OrderPart:
     """A part of an order: who is in it, and its keys. ``place`` are the keys of the patient behind
     whom the page begins; None where it begins before all of the part. ``walk`` reads the order by
@@ -96,7 +96,7 @@ async def parts_of(
         keys = tuple(f"p.{key}" for key in column.keys)
         source = "patients p WHERE p.environment_id = $1"
         walk = (f"SELECT p.* FROM {source}", "walk p")
-        return [OrderPart(source, keys, view.descends, place, walk)]
+        return [OrderPart(source=source, keys=keys, descends=view.descends, place=place, walk=walk)]
     if column.figure:
         front, rest = await _by_figure(connection, about, view, beyond, conditions)
     else:
@@ -106,7 +106,12 @@ async def parts_of(
     in_front = front.place is not None
     behind = None if in_front else await _place(connection, about, _NAMES, beyond, conditions)
     names = tuple(f"p.{name}" for name in _NAMES)
-    back = OrderPart(f"patients p WHERE p.environment_id = $1 AND {rest}", names, False, behind)
+    back = OrderPart(
+        source=f"patients p WHERE p.environment_id = $1 AND {rest}",
+        keys=names,
+        descends=False,
+        place=behind,
+    )
     parts = [back, front] if is_backwards else [front, back]
     if not beyond:
         return parts
@@ -167,7 +172,9 @@ async def _by_coach(
         source += f" AND p.coach_order {'<=' if down else '>='} {place[0]}"
     keys = tuple(f"p.{key}" for key in _COACH_KEYS)
     walk = (f"SELECT p.* FROM {source}", "walk p")
-    return OrderPart(source, keys, view.descends, place, walk), "p.coach_id IS NULL"
+    return OrderPart(
+        source=source, keys=keys, descends=view.descends, place=place, walk=walk
+    ), "p.coach_id IS NULL"
 
 
 async def _place(

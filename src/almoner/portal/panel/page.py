@@ -56,12 +56,12 @@ def _adding(visit: Visit, looked_at: PanelAsked) -> NewFilter | None:
     how = visit.query("how") if visit.query("how") in dict(places) else "all"
     test, value = visit.query("test"), visit.query("value").strip()
     if not test:
-        return NewFilter(column, how=how, places=places)
+        return NewFilter(column=column, how=how, places=places)
     problem = PanelFilter(column.key, test, value).problem(column)
     if not problem and len(looked_at.view.filters) >= MOST_FILTERS:
         problem = f"A view has {MOST_FILTERS} filters at most. Take one away first."
     value = "" if test in WITHOUT_VALUE else value
-    return NewFilter(column, test, value, how=how, problem=problem, places=places)
+    return NewFilter(column=column, test=test, value=value, how=how, problem=problem, places=places)
 
 
 async def show_counts(visit: Visit) -> Response:

@@ -22,7 +22,7 @@ from almoner.portal.panel.saved_views import SavedView
 FOLDER: Final = "portal/panel"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewFilter:
     """The filter that is being added: its column, what was typed, at which of the ``places`` it is
     to stand, and what is wrong with that.

@@ -65,7 +65,7 @@ class PatientRow(Named):
     next_day: date | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """What the list is asked for. ``phase`` and ``coach`` are blank where all are shown; ``coach``
     is an id or NOBODY.
@@ -217,7 +217,9 @@ async def counts(connection: Connection, environment_id: int, chosen: Chosen) ->
     into others.
     """
     parameters: list[Any] = [environment_id]
-    conditions = _conditions(Chosen("", chosen.coach, "name", "", ""), parameters)
+    conditions = _conditions(
+        Chosen(phase="", coach=chosen.coach, order="name", after="", before=""), parameters
+    )
     rows = await connection.fetch(counts_by_phase(conditions), *parameters)
     return PhaseCounts({row["phase"]: row["number"] for row in rows if row["number"]})
 

@@ -25,7 +25,7 @@ from almoner.portal.patients.merged_record import MergedRecordLink, links
 _MOST = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChoosePage:
     """Whom the record could be one with: who is likely the same, and who was searched for;
     ``merged`` are part of it already.
@@ -38,7 +38,7 @@ class ChoosePage:
     merged: Sequence[MergedRecordLink]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MergePreviewPage:
     """What a merge would do. ``choices`` are those made so far; ``error`` is blank where none is
     missing.
@@ -57,7 +57,10 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     near = await likely(connection, visit.environment_id, only_of(visit), {**row})
     others = [other for other in near if other.is_visible and other.id != patient.id]
     merged = await links(connection, visit.environment_id, patient.id)
-    return visit.page("portal/patients/merge.html", ChoosePage(patient, others, "", (), merged))
+    return visit.page(
+        "portal/patients/merge.html",
+        ChoosePage(patient=patient, likely=others, text="", matches=(), merged=merged),
+    )
 
 
 async def search(visit: Visit, connection: Connection, patient: Patient) -> Response:
@@ -72,7 +75,11 @@ async def search(visit: Visit, connection: Connection, patient: Patient) -> Resp
         but=[patient.id],
     )
     page = ChoosePage(
-        patient, (), text, matches, await links(connection, visit.environment_id, patient.id)
+        patient=patient,
+        likely=(),
+        text=text,
+        matches=matches,
+        merged=await links(connection, visit.environment_id, patient.id),
     )
     return visit.show("portal/patients/merge.html", "portal/patients/merge_found.html", page)
 
@@ -150,6 +157,8 @@ async def _preview(
     planned = await merge_preview.preview(visit, connection, survivor, other)
     return visit.page(
         "portal/patients/merge_preview.html",
-        MergePreviewPage(survivor, other, planned, choices, error),
+        MergePreviewPage(
+            survivor=survivor, other=other, preview=planned, choices=choices, error=error
+        ),
         status,
     )

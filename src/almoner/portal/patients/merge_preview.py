@@ -46,7 +46,7 @@ class Value:
     takes: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowClash:
     """Two rows of which the kept record can have one, in words. ``name`` is what the form calls the
     choice.
@@ -179,14 +179,22 @@ def _row_clash(visit: Visit, clash: Clash) -> RowClash:
     row = clash.row
     if clash.resource == external_ids.name:
         title = f"Id in {clash.what}"
-        return RowClash(f"id-{clash.other_row}", title, row["survivor"], row["other"], of=clash)
+        return RowClash(
+            name=f"id-{clash.other_row}",
+            title=title,
+            survivor=row["survivor"],
+            other=row["other"],
+            of=clash,
+        )
     hidden = clash.what in visit.rights.hidden_data
     left, right = (
         _unseen(visit, row[f"{side}_at"]) if hidden else _summary(row[side])
         for side in ("survivor", "other")
     )
     title = visit.program.title("custom_data_types", clash.what)
-    return RowClash(f"record-{clash.other_row}", title, left, right, of=clash)
+    return RowClash(
+        name=f"record-{clash.other_row}", title=title, survivor=left, other=right, of=clash
+    )
 
 
 def _unseen(visit: Visit, changed_at: datetime) -> str:

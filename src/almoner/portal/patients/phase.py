@@ -36,7 +36,7 @@ class PhaseStep:
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PhaseForm:
     """The phases to choose from. ``problem`` is why a choice was not taken, blank where none was
     made.
@@ -66,7 +66,7 @@ class PhaseForm:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CoachForm:
     """The coaches to choose from. ``leaves``: with another coach the visitor's role shows them the
     patient no more.
@@ -198,14 +198,26 @@ def _why(visit: Visit, name: str) -> str:
 
 def _phase_form(visit: Visit, patient: Patient, problem: str, status: int) -> Response:
     now = visit.program.title("phases", patient.phase)
-    form = PhaseForm(patient, now, _steps(visit, patient), problem, visit.is_fragment)
+    form = PhaseForm(
+        patient=patient,
+        now=now,
+        steps=_steps(visit, patient),
+        problem=problem,
+        fragment=visit.is_fragment,
+    )
     return _opened(visit, patient, "phase", form, status)
 
 
 def _coach_form(
     visit: Visit, patient: Patient, coaches: Sequence[Worker], problem: str, status: int
 ) -> Response:
-    form = CoachForm(patient, coaches, only_of(visit) is not None, problem, visit.is_fragment)
+    form = CoachForm(
+        patient=patient,
+        coaches=coaches,
+        leaves=only_of(visit) is not None,
+        problem=problem,
+        fragment=visit.is_fragment,
+    )
     return _opened(visit, patient, "coach", form, status)
 
 

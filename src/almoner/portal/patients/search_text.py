@@ -33,7 +33,7 @@ _DAYS: Final = tuple(
 _ID = re.compile(r"[0-9a-f]{8}(?:-?[0-9a-f]){0,24}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchText:
     """What was typed, taken apart. ``words`` are as ``almoner_plain`` writes them, without the date
     of birth; so is ``mailbox``, what stands before an @. ``digits`` are empty where it is no phone
@@ -76,7 +76,9 @@ async def parse_search(connection: Connection, text: str) -> SearchText:
         "SELECT almoner_plain($1), almoner_plain($2)", rest, rest.partition("@")[0]
     )
     words = tuple(word for word in _NOT_OF_A_WORD.split(plain) if word)[:_MOST_WORDS]
-    return SearchText(text, mailbox, words, phone_digits(rest), birthday)
+    return SearchText(
+        text=text, mailbox=mailbox, words=words, digits=phone_digits(rest), birthday=birthday
+    )
 
 
 def birthday_of(text: str) -> tuple[date | None, str]:

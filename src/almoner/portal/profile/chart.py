@@ -32,7 +32,7 @@ _LETTER, _WIDE = 6, 10
 _HALF: Final = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """A number at a moment, with what it means where that is known, and its place in the
     drawing.
@@ -58,7 +58,7 @@ class Mark:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Zone:
     """What a range of numbers means, as a stripe across the drawing. ``x`` is where its name
     begins, beside the line of the values; None where it is too low for a name, or the line leaves
@@ -156,7 +156,10 @@ def drawn(
     def up(value: float) -> float:
         return round(_BOTTOM - (value - lowest) / (highest - lowest) * (_BOTTOM - _TOP), 1)
 
-    points = tuple(Point(at, value, band, across(at), up(value)) for at, value, band in values)
+    points = tuple(
+        Point(at=at, value=value, band=band, x=across(at), y=up(value))
+        for at, value, band in values
+    )
     marks = tuple(
         Mark(up(value), f"{round(value, 2):g}")
         for value in (highest, (lowest + highest) / 2, lowest)
@@ -185,7 +188,13 @@ def _zone(
     free = (
         x for x in places if not _crossed(points, x - 4, x + width + 4, top - 2, top + _LABEL + 2)
     )
-    return Zone(band.severity, band.name, top, round(bottom - top, 1), next(free, None))
+    return Zone(
+        severity=band.severity,
+        name=band.name,
+        y=top,
+        height=round(bottom - top, 1),
+        x=next(free, None),
+    )
 
 
 def _crossed(points: Sequence[Point], left: float, right: float, top: float, bottom: float) -> bool:

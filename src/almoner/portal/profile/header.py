@@ -45,7 +45,7 @@ class ProfilePause:
     title: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfileHeader:
     """What the head shows. ``next`` is None where nothing is booked; ``may_pause`` and
     ``may_resume`` say what may be done with the patient's own pause.
@@ -77,9 +77,9 @@ async def header(visit: Visit, connection: Connection, patient: Patient) -> Prof
     paused = await _pauses(visit, connection, patient)
     kinds = {each.pause.kind for each in paused}
     return ProfileHeader(
-        patient,
-        coming,
-        paused,
+        patient=patient,
+        next=coming,
+        pauses=paused,
         may_pause=visit.program.acts and not kinds & {"patient", "all"},
         may_resume="patient" in kinds,
         unread=unread,

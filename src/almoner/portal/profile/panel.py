@@ -40,7 +40,7 @@ SELECT EXISTS (SELECT FROM assessment_responses WHERE environment_id = $1 AND us
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Appointment:
     """An appointment to come; ``when`` is in the patient's zone, ``yours`` in the visitor's where
     that differs, else empty.
@@ -73,10 +73,14 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
             return None
         begins = "" if drawn.points else await _begins(visit, connection, patient, card)
         context = ChartCard(drawn, RECENT_DAYS)
-        return Panel(card, "portal/profile/chart.html", context, begins=begins)
+        return Panel(
+            card=card, template="portal/profile/chart.html", context=context, begins=begins
+        )
     appointments = await _appointments(visit, connection, patient)
     begins = "" if appointments.coming else f"/calendar/new?patient={patient.id}"
-    return Panel(card, "portal/profile/appointments.html", appointments, begins=begins)
+    return Panel(
+        card=card, template="portal/profile/appointments.html", context=appointments, begins=begins
+    )
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,18 @@ async def _appointments(visit: Visit, connection: Connection, patient: Patient) 
     rows = await connection.fetch(
         _APPOINTMENTS, visit.environment_id, patient.id, visit.parts.database.zones.of(zone)
     )
-    coming = [
-        Appointment(
-            row["id"],
-            visit.program.title("appointment_types", row["appointment_type"]),
-            *appointment_words(row["start_time"], row["day"], zone, mine, now),
-            row["modality"],
-            row["worker"],
+    coming = []
+    for row in rows:
+        when, yours = appointment_words(row["start_time"], row["day"], zone, mine, now)
+        title = visit.program.title("appointment_types", row["appointment_type"])
+        coming.append(
+            Appointment(
+                id=row["id"],
+                title=title,
+                when=when,
+                yours=yours,
+                how=row["modality"],
+                worker=row["worker"],
+            )
         )
-        for row in rows
-    ]
     return Appointments(tuple(coming[:_COMING]), len(coming) > _COMING, zone_in_words(zone))

@@ -154,7 +154,7 @@ FILTERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TimelineEntry:
     """Something that happened. ``details`` is what its collection says of it, by column; ``at`` is
     in UTC. ``firing_id``: of the process that did it by itself; blank where somebody did.

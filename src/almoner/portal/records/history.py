@@ -34,7 +34,7 @@ _MOVED: Final = ["user_id"]
 _MARKED: Final = ["single"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordEvent:
     """Something that was done to the record. ``text`` says what the log does not tell from what to
     what, mostly blank.
@@ -75,5 +75,5 @@ async def history(
         if row["fields"] == _MOVED:
             title, raw = "Moved here, as two records of one person were merged", {}
         changed = differences(change["resource"], raw, data_type, words)
-        events.append(RecordEvent(row["at"], title, who(change), changed))
+        events.append(RecordEvent(at=row["at"], title=title, by=who(change), differences=changed))
     return History(tuple(events), len(rows) > MOST)

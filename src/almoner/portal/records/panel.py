@@ -74,14 +74,19 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         measured = await _measured(visit, connection, patient, data_type)
         if measured:
             lines = MeasuredCard(data_type, measured[:_MOST_NUMBERS], len(measured) > _MOST_NUMBERS)
-            return Panel(card, "portal/records/measured.html", lines)
+            return Panel(card=card, template="portal/records/measured.html", context=lines)
         by_type = await queries.rows(visit, connection, patient.id, [card.of], _FEW + 1)
         records, fields = by_type[card.of], queries.column_fields(data_type)
         of_rows = [record.values for record in records]
         words = await speaking(visit, connection, patient, queries.BESIDE, *of_rows)
         listed = [(row, list(facts(fields, row.values, words))) for row in records[:_FEW]]
         context = RecordsCard(data_type, listed, len(records) > _FEW)
-        return Panel(card, "portal/records/panel.html", context, begins="" if records else new)
+        return Panel(
+            card=card,
+            template="portal/records/panel.html",
+            context=context,
+            begins="" if records else new,
+        )
     return None
 
 

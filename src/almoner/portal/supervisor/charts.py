@@ -18,7 +18,7 @@ WIDTH: Final = 200
 _DRAWN: Final = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChartBar:
     """A line of a chart: its words, its number, how long its bar is, and where the rows behind it
     are: blank where the panel cannot show them. ``note`` stands behind the number.
@@ -31,7 +31,7 @@ class ChartBar:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BarChart:
     """A chart. ``about`` says what is counted, ``most`` how many a bar over the whole width is."""
 
@@ -149,14 +149,20 @@ def _chart(name: str, title: str, about: str, lines: Iterable[_Line]) -> BarChar
     listed = list(lines)
     most = _rounded_up(max((number for _, number, _, _ in listed), default=0))
     return BarChart(
-        name,
-        title,
-        about,
-        [
-            ChartBar(title, number, round(WIDTH * number / most, 1), _rows(filters), note)
+        name=name,
+        title=title,
+        about=about,
+        bars=[
+            ChartBar(
+                title=title,
+                number=number,
+                length=round(WIDTH * number / most, 1),
+                rows=_rows(filters),
+                note=note,
+            )
             for title, number, filters, note in listed
         ],
-        most,
+        most=most,
     )
 
 

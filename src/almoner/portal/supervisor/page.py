@@ -139,7 +139,13 @@ async def _counted(
         else clocks.in_utc(clocks.start_of(clocks.shifted(of_day, 1), visit.worker.timezone))
     )
     specs_with_bands = tuple(design.id for design in assessments)
-    of = CountedOf(environment_id, only_of(visit), end, specs_with_bands, of_day is not None)
+    of = CountedOf(
+        environment_id=environment_id,
+        only=only_of(visit),
+        end=end,
+        specs=specs_with_bands,
+        is_past=of_day is not None,
+    )
     key = ("supervisor", of.environment_id, of.only, of.specs, of_day and of.end)
     cache = visit.parts.query_cache
     return assessments, await cache.of(key, lambda connection: queries.numbers(connection, of))

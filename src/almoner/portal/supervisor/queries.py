@@ -165,7 +165,7 @@ WHERE a.direction = 'inbound' GROUP BY place
 _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CountedOf:
     """What is counted: in which environment, ``only`` the patients of one coach or None for all,
     up to ``end`` (UTC), which is the end of a past day or now. ``specs`` are the assessments with
@@ -179,7 +179,7 @@ class CountedOf:
     is_past: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SupervisorNumbers:
     """What was counted. ``coaches`` and ``missed`` are of (id or NOBODY, name, number), the
     most first; ``missed`` with how many appointments took place or were missed. ``late`` are

@@ -29,7 +29,7 @@ from almoner.workshop.pages.editor.chosen_kind import begun, fitted
 from almoner.workshop.pages.editor.items import acted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenPart:
     """The one part whose form is open. ``section`` is where a question shall stand, None where it
     stays.
@@ -73,7 +73,10 @@ def act(design: ProgramDesign, index: int, form: Form) -> ActionResult | None:
         return _saved(part, form, section)
     done = acted(form, action)
     return ActionResult(
-        None, OpenPart(part, begun(part.struct, done.form), section), done.focus, done.message
+        None,
+        OpenPart(part=part, form=begun(part.struct, done.form), section=section),
+        done.focus,
+        done.message,
     )
 
 
@@ -87,7 +90,7 @@ def _saved(part: AssessmentPart, form: Form, section: int | None) -> ActionResul
         message = f"Not saved yet. {' '.join(errors.values())}"
         return ActionResult(
             None,
-            OpenPart(part, begun(part.struct, form), section, errors),
+            OpenPart(part=part, form=begun(part.struct, form), section=section, errors=errors),
             next(iter(errors)),
             message,
         )

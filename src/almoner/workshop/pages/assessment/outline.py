@@ -60,7 +60,7 @@ class SectionOutline:
         return f"question.{self.number}.{len(self.section.questions)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreCard:
     """What is said of the score: which scores can be reached, what the bands leave open, and what
     is wrong with them.
@@ -129,11 +129,11 @@ def score_card(assessment: Assessment, path: str, problems: Sequence[DesignProbl
 def score_of(assessment: Assessment) -> ScoreCard:
     """The score of an assessment in words, without what is wrong with it."""
     if assessment.scoring is None:
-        return ScoreCard(False, "", (), ())
+        return ScoreCard(scored=False, range="", remarks=(), bands=())
     scores, bands = reach(assessment), assessment.scoring.bands
     about = tuple(remarks(bands, scores)) if scores.counting else ()
     ranges = tuple((band.name, f"{number(band.low)} to {number(band.high)}") for band in bands)
-    return ScoreCard(True, _range_in_words(scores), about, ranges)
+    return ScoreCard(scored=True, range=_range_in_words(scores), remarks=about, bands=ranges)
 
 
 def _range_in_words(scores: Reach) -> str:

@@ -97,7 +97,7 @@ async def show(visit: Visit) -> Response:
             return draft
         index = _index_of(draft, visit.path("assessment"))
         part = part_of(draft.design, index, visit.query("open"))
-        opened = OpenPart(part, part.form(), changed=False) if part else None
+        opened = OpenPart(part=part, form=part.form(), changed=False) if part else None
         return await _answer(
             visit, connection, draft, index, ActionResult(None, opened, visit.query("focus"))
         )

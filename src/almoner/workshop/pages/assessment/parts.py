@@ -38,7 +38,7 @@ _ALWAYS: Final = Option("", "Always: it is no follow-up")
 _YES_NO: Final = (Option("yes", "Yes"), Option("no", "No"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AssessmentPart:
     """A part of the assessment at ``index`` of the program, whose form has the members ``keys`` of
     ``struct``.
@@ -105,7 +105,13 @@ def part_of(design: ProgramDesign, index: int, name: str) -> AssessmentPart | No
     if kind in ("about", "scoring") and not place:
         keys = own_keys(Assessment) if kind == "about" else ("scoring",)
         return AssessmentPart(
-            design, index, name=name, struct=Assessment, place=place, keys=keys, part=assessment
+            design=design,
+            index=index,
+            name=name,
+            struct=Assessment,
+            place=place,
+            keys=keys,
+            part=assessment,
         )
     items: tuple[Struct, ...] = assessment.sections
     struct: type[Struct] = AssessmentSection
@@ -117,7 +123,13 @@ def part_of(design: ProgramDesign, index: int, name: str) -> AssessmentPart | No
         return None
     part = items[place[-1]] if place[-1] < len(items) else None
     return AssessmentPart(
-        design, index, name=name, struct=struct, place=place, keys=own_keys(struct), part=part
+        design=design,
+        index=index,
+        name=name,
+        struct=struct,
+        place=place,
+        keys=own_keys(struct),
+        part=part,
     )
 
 

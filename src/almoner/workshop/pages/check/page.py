@@ -51,7 +51,7 @@ class Following:
     missing: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckPage:
     """The draft to be examined. ``following`` is None as long as nothing runs."""
 
@@ -87,7 +87,11 @@ async def show(visit: Visit) -> Response:
         problems = await linked_problems(draft.design)
         following = followed(run, accepts=False) if run else None
         context = CheckPage(
-            await frame(visit, connection, draft), draft.revision, live, problems, following
+            frame=await frame(visit, connection, draft),
+            revision=draft.revision,
+            live_version=live,
+            problems=problems,
+            following=following,
         )
     return visit.page(f"{_FOLDER}/check.html", context)
 

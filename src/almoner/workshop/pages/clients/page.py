@@ -106,7 +106,7 @@ class ClientPages(WorkshopPages[Client]):
         ),
         control("shape", Choice(SHAPES, words=_SHAPES), "How answers to it are shaped"),
         Input(
-            Field("sandbox", Boolean(), label=_SANDBOX_LABEL, help=_SANDBOX, default=False),
+            field=Field("sandbox", Boolean(), label=_SANDBOX_LABEL, help=_SANDBOX, default=False),
         ),
     )
 

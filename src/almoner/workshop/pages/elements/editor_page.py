@@ -95,7 +95,7 @@ class ElementPreviewPage:
     lacking: Sequence[tuple[str, Link | None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Opened:
     """An element that is open: the draft that its form was made from, and where it stands there;
     None where it is new.
@@ -123,7 +123,11 @@ async def show(visit: Visit, group: ElementGroup) -> Response:
         elif visit.query("copied"):
             status = FormStatus(notes=(_COPIED,))
         form = written(group.items(draft.design)[index])
-        return await _editor(visit, connection, _Opened(group, draft, index, form, status))
+        return await _editor(
+            visit,
+            connection,
+            _Opened(group=group, draft=draft, index=index, form=form, status=status),
+        )
 
 
 async def new(visit: Visit, group: ElementGroup) -> Response:
@@ -132,7 +136,9 @@ async def new(visit: Visit, group: ElementGroup) -> Response:
         draft = await saving.draft_for_editor(visit, connection, group.title)
         if isinstance(draft, Response):
             return draft
-        return await _editor(visit, connection, _Opened(group, draft, None, Form(())))
+        return await _editor(
+            visit, connection, _Opened(group=group, draft=draft, index=None, form=Form(()))
+        )
 
 
 async def save(visit: Visit, group: ElementGroup) -> Response:
@@ -144,7 +150,10 @@ async def save(visit: Visit, group: ElementGroup) -> Response:
         before = await saving.base_of(connection, visit.environment_id, form.text("base"))
         is_new = "item" not in visit.request.path_params and group.is_list
         opened = _Opened(
-            group, before, None if is_new else index_of(group, before.design, visit), form
+            group=group,
+            draft=before,
+            index=None if is_new else index_of(group, before.design, visit),
+            form=form,
         )
         if form.text("do"):
             return await _editor(
@@ -189,7 +198,9 @@ async def _lacking(
 
 def _after(opened: _Opened, done: Acted) -> _Opened:
     status = FormStatus(spoken=done.message, focus=done.focus, unsaved=True)
-    return _Opened(opened.group, opened.draft, opened.index, done.form, status)
+    return _Opened(
+        group=opened.group, draft=opened.draft, index=opened.index, form=done.form, status=status
+    )
 
 
 def _refused(opened: _Opened, sent: Read) -> _Opened:
@@ -201,7 +212,9 @@ def _refused(opened: _Opened, sent: Read) -> _Opened:
     status = FormStatus(
         refused=message, spoken=message, focus=next(iter(sent.errors)), unsaved=True
     )
-    return _Opened(opened.group, opened.draft, opened.index, opened.form, status)
+    return _Opened(
+        group=opened.group, draft=opened.draft, index=opened.index, form=opened.form, status=status
+    )
 
 
 async def _after_save(
@@ -230,7 +243,9 @@ async def _after_save(
         if of_value(group.struct, read(opened.form, group.struct).value) == element
         else written(element)
     )
-    response = await _editor(visit, connection, _Opened(group, saved, index, form, status))
+    response = await _editor(
+        visit, connection, _Opened(group=group, draft=saved, index=index, form=form, status=status)
+    )
     response.headers["HX-Replace-Url"] = path
     return response
 

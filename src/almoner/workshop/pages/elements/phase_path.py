@@ -24,7 +24,7 @@ _ASIDE: Final = 10
 _ARROW: Final = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PathPhase:
     """A phase in its place, with how many patients are in it now. ``any_follows``: every other may
     follow, which no arcs are drawn for; ``ends``: none does; ``goes_on``: the next in line may.

@@ -31,7 +31,7 @@ _FEW_SAVES: Final = 30
 _MOST_SAVES: Final = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HistoryPage:
     """The versions and the saves, the newest first. ``has_more``: there are older saves."""
 
@@ -42,7 +42,7 @@ class HistoryPage:
     current: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VersionPage:
     """A whole version, to be read."""
 
@@ -53,7 +53,7 @@ class VersionPage:
     is_live: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RestorePage:
     """What restoring does to the draft. ``moved``: somebody saved after this page was opened."""
 
@@ -133,7 +133,11 @@ async def _restoring(visit: Visit, reference: str, moved: bool) -> Response:
         draft = await drafts.current(connection, visit.environment_id)
         elements = grouped(compare(draft.design, restored.design))
         context = RestorePage(
-            await frame(visit, connection, draft), restored, draft, elements, moved
+            frame=await frame(visit, connection, draft),
+            target=restored,
+            draft=draft,
+            elements=elements,
+            moved=moved,
         )
     return visit.page(f"{_FOLDER}/restore.html", context, 409 if moved else 200)
 

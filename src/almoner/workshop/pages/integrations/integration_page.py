@@ -75,7 +75,7 @@ class InstalledIntegration:
         return ", and ".join(filter(None, (cron, hook))) or "begun by hand"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobLine:
     """A job in the list of an integration."""
 
@@ -325,7 +325,9 @@ class IntegrationPages(HookPages[InstalledIntegration]):
 
 def _job_line(row: Read) -> JobLine:
     tone, took = TONES.get(row["status"], ""), lasted(row["created_at"], row["finished_at"])
-    return JobLine(row["job_id"], row["status"], tone, row["created_at"], took)
+    return JobLine(
+        id=row["job_id"], status=row["status"], tone=tone, began_at=row["created_at"], took=took
+    )
 
 
 def _now() -> datetime:

@@ -96,7 +96,7 @@ def _input(
         required=setting.required and name not in sealed,
         default=False if isinstance(kind, Boolean) else MISSING,
     )
-    return Input(field, widget=widget)
+    return Input(field=field, widget=widget)
 
 
 def _kind(of: Any) -> tuple[Kind, str]:

@@ -72,7 +72,7 @@ class PublishPage:
     longest: int = LONGEST_MESSAGE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunPage:
     """A publish under way."""
 
@@ -190,7 +190,8 @@ async def show_run(visit: Visit) -> Response:
         return await _outcome(visit, run)
     async with visit.connection() as connection:
         return visit.page(
-            f"{_FOLDER}/run.html", RunPage(await frame(visit, connection), run, run.id)
+            f"{_FOLDER}/run.html",
+            RunPage(frame=await frame(visit, connection), run=run, run_id=run.id),
         )
 
 

@@ -80,7 +80,7 @@ class SubscriptionTrialPart:
     trial: Sequence[TrialStep]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeliveriesPage:
     """A page of attempts. ``older`` is the id that the next page begins before, None on the last;
     ``newest``: it is the first.
@@ -262,7 +262,11 @@ class WebhookPages(WorkshopPages[Subscription]):
         )
         older = attempts[_MANY - 1].id if len(attempts) > _MANY else None
         page = DeliveriesPage(
-            await self.frame(), self.subject, attempts[:_MANY], older, before is None
+            frame=await self.frame(),
+            subscription=self.subject,
+            deliveries=attempts[:_MANY],
+            older=older,
+            newest=before is None,
         )
         return self.visit.page(f"{_FOLDER}/deliveries.html", page)
 
