@@ -188,9 +188,9 @@ def main() -> None:
         for _ in range(options.rounds):
             for title in rates:
                 url = asyncio.run(_filled(server_url, options.tasks))
-                before = _postgres_seconds(url)
+                before = asyncio.run(postgres_seconds(url))
                 wall, processor = _rate(title, url, options.tasks)
-                behind = _postgres_seconds(url) - before
+                behind = asyncio.run(postgres_seconds(url)) - before
                 core = 1 / (1 / processor + behind / options.tasks)
                 rates[title].append((wall, processor, core))
                 print(
@@ -225,9 +225,9 @@ async def _data_directory(url: str) -> Path:
     return Path(folder)
 
 
-def _postgres_seconds(url: str) -> float:
+async def postgres_seconds(url: str) -> float:
     """What PostgreSQL has had of the processors so far: all its processes, those too that ended."""
-    folder = asyncio.run(_data_directory(url))
+    folder = await _data_directory(url)
     postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
     living = [process.cpu_times() for process in (postmaster, *postmaster.children())]
     reaped = postmaster.cpu_times()

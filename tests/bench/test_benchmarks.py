@@ -20,6 +20,7 @@ SMALL = {
     "bulk": "--rows 200 --rounds 1",
     "deep_pages": "--rows 500 --requests 2",
     "dry_run": "1000",
+    "fan_out": "100",
     "log_months": "--rows 5000 --calls 2",
     "mirror": "--rows 300 --imported 50 --rounds 1 --rate 20 --seconds 1",
     "notifications": "--rate 20 --subscriptions 2 --seconds 1 --idle 2 --backlog 100",

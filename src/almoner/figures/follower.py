@@ -6,14 +6,16 @@ reads on first (``catch_up``); a runner does in between, so that there is little
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime
 from typing import Final
 
 from almoner.changes import feed
 from almoner.changes.feed import MARKED, ChangeMark, Position
 from almoner.database import Connection, Database
-from almoner.figures.rows import renew
-from almoner.work.rounds import keep_looking
+from almoner.figures.rows import renew, renew_scores
+from almoner.work.rounds import keep_looking, rest
+from almoner.workshop.published_at_hand import at_hand
 
 SECONDS: Final = 1.0
 # So many changes are read and so many patients counted at once.
@@ -37,7 +39,8 @@ _FIRST: Final = """
 SELECT id::text FROM patients WHERE environment_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 _CHANGED: Final = f"""
-SELECT epoch, xid, seq, patient_id::text FROM changes
+SELECT epoch, xid, seq, patient_id::text, row_id::text,
+  resource = 'assessment_responses' AND kind = 'create' AS is_answers FROM changes
 WHERE environment_id = $1 AND {feed.behind(2)}
   AND (epoch, xid, seq) <= ($5, $6, $7) AND changed_at > $8
 ORDER BY epoch, xid, seq LIMIT $9
@@ -59,9 +62,11 @@ class FigureFollower:
     def __init__(self, database: Database, seconds: float = SECONDS) -> None:
         self._database = database
         self._seconds = seconds
+        self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks until ``stop`` is set."""
+        self._stop = stop
         await keep_looking(self.look, stop, self._seconds, "counting the figures of patients")
 
     async def look(self) -> None:
@@ -71,8 +76,11 @@ class FigureFollower:
                 "SELECT id FROM environments WHERE state = 'open' ORDER BY id"
             )
         waiting = [row["id"] for row in rows]
-        while waiting:
+        while waiting and not self._stop.is_set():
+            began = time.monotonic()
             waiting = [each for each in waiting if await _read_on(self._database, each)]
+            if waiting:
+                await rest(self._stop, time.monotonic() - began)
 
 
 async def catch_up(database: Database, environment_id: int) -> bool:
@@ -108,7 +116,7 @@ async def _fill(
     """Counts the next patients for the first time."""
     rows = await connection.fetch(_FIRST, environment_id, filled_to, _PATIENTS)
     ids = [row["id"] for row in rows]
-    await renew(connection, environment_id, ids, database.zones)
+    await renew(connection, environment_id, ids, database.zones, at_hand(database))
     goes_on = len(ids) == _PATIENTS
     to = (after.epoch, after.xid, after.seq, ids[-1] if goes_on else None)
     await connection.execute(_MOVE, environment_id, *to)
@@ -125,21 +133,28 @@ async def _follow(
     since: datetime,
 ) -> bool:
     """Counts those anew whom the next changes are about, and those whose time has come. None of
-    the changes was written at ``since`` or before.
+    the changes was written at ``since`` or before. Of who has only answered, the score alone.
     """
     span = (after.epoch, after.xid, after.seq, until.epoch, until.xid, until.seq, since)
     changes = await connection.fetch(_CHANGED, environment_id, *span, _CHANGES)
-    last, ids = after, set[str]()
+    last, ids, whole, answered = after, set[str](), set[str](), dict[str, str]()
     for change in changes:
         if change["patient_id"] is not None:
             if len(ids) == _PATIENTS and change["patient_id"] not in ids:
                 break
             ids.add(change["patient_id"])
+            if change["is_answers"]:
+                answered[change["row_id"]] = change["patient_id"]
+            else:
+                whole.add(change["patient_id"])
         last = Position(change["epoch"], change["xid"], change["seq"])
     if not changes:
         over = await connection.fetch(_OVER, environment_id, _PATIENTS)
-        ids = {row["patient_id"] for row in over}
-    await renew(connection, environment_id, ids, database.zones)
+        ids = whole = {row["patient_id"] for row in over}
+    published = at_hand(database)
+    await renew(connection, environment_id, whole, database.zones, published)
+    answers = [row_id for row_id, patient_id in answered.items() if patient_id not in whole]
+    await renew_scores(connection, environment_id, answers, published)
     if last != after:
         await connection.execute(_MOVE, environment_id, last.epoch, last.xid, last.seq, None)
     return bool(changes) or len(ids) == _PATIENTS

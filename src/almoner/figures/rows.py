@@ -17,9 +17,7 @@ from almoner.resources.worker_tasks import IS_OPEN
 from almoner.vocabulary import json_values
 from almoner.vocabulary.clocks import DatabaseZones
 from almoner.vocabulary.times import TIMEZONES
-from almoner.workshop import published_programs
-from almoner.workshop.assessment_design import Assessment
-from almoner.workshop.score import Scorer
+from almoner.workshop.published_at_hand import PublishedAtHand
 
 LAST_CONTACT: Final = "last_contact"
 NEXT: Final = "next"
@@ -141,19 +139,31 @@ FROM unnest($2::uuid[]) AS of(id) CROSS JOIN LATERAL (
   WHERE place <= 2 ORDER BY spec_id, place
 ) AS r
 """
+# The same of those assessments alone that answers were created to.
+_NEW_ANSWERS: Final = """
+SELECT of.user_id::text AS patient_id, r.* FROM (
+  SELECT DISTINCT user_id, spec_id FROM assessment_responses
+  WHERE environment_id = $1 AND id = ANY ($2::uuid[])) AS of
+CROSS JOIN LATERAL (SELECT spec_id, version, model::text, created_at FROM assessment_responses
+  WHERE environment_id = $1 AND user_id = of.user_id AND spec_id = of.spec_id
+  ORDER BY created_at DESC, id DESC LIMIT 2) AS r
+"""
 _RECORDS: Final = """
 SELECT of.id::text AS patient_id, r.* FROM unnest($2::uuid[]) AS of(id) CROSS JOIN LATERAL (
   SELECT DISTINCT ON (type_name) type_name, body::text, created_at FROM custom_data_type_records
   WHERE environment_id = $1 AND user_id = of.id ORDER BY type_name, created_at DESC, id DESC
 ) AS r
 """
-# Rows that stay as they are are not touched.
+# Of the patients $2 all figures, or of each the one of $10. Rows that stay as they are are not
+# touched.
 _WRITE: Final = """
 WITH new AS MATERIALIZED (
   SELECT * FROM unnest($3::uuid[], $4::text[], $5::float8[], $6::text[], $7::float8[],
     $8::timestamptz[], $9::timestamptz[]) AS n (patient_id, figure, number, word, before, at, until)
 ), gone AS (
   DELETE FROM patient_figures f WHERE f.environment_id = $1 AND f.patient_id = ANY ($2::uuid[])
+    AND ($10::text[] IS NULL
+      OR (f.patient_id, f.figure) IN (SELECT * FROM unnest($2::uuid[], $10::text[])))
     AND NOT EXISTS (SELECT FROM new n WHERE n.patient_id = f.patient_id AND n.figure = f.figure)
 )
 INSERT INTO patient_figures AS f
@@ -198,38 +208,59 @@ async def renew(
     environment_id: int,
     patient_ids: Collection[str],
     zones: DatabaseZones,
+    published: PublishedAtHand,
 ) -> None:
-    """Works out the figures of these patients anew."""
+    """Works out the figures of these patients anew. ``published`` is what is at hand of
+    programs.
+    """
     ids = sorted(set(patient_ids))
     if not ids:
         return
     of = (environment_id, ids)
     counted = await connection.fetch(_COUNTED, *of, zones.document(TIMEZONES))
     figures = [Figure(**row) for row in counted]
-    figures += await _scores(connection, environment_id, await connection.fetch(_ANSWERS, *of))
+    figures += await _scores(
+        connection, environment_id, await connection.fetch(_ANSWERS, *of), published
+    )
     for record in await connection.fetch(_RECORDS, *of):
         figures += _values(record)
-    columns = [
+    await connection.execute(_WRITE, *of, *_columns(figures), None)
+
+
+async def renew_scores(
+    connection: Connection,
+    environment_id: int,
+    answer_ids: Collection[str],
+    published: PublishedAtHand,
+) -> None:
+    """Works out anew what answers that were created change: the score of that assessment."""
+    if not answer_ids:
+        return
+    rows = await connection.fetch(_NEW_ANSWERS, environment_id, sorted(answer_ids))
+    figures = await _scores(connection, environment_id, rows, published)
+    pairs = sorted({(row["patient_id"], score_of(row["spec_id"])) for row in rows})
+    patients, names = [patient for patient, _ in pairs], [name for _, name in pairs]
+    await connection.execute(_WRITE, environment_id, patients, *_columns(figures), names)
+
+
+def _columns(figures: Sequence[Figure]) -> list[list[Any]]:
+    return [
         [getattr(figure, name) for figure in figures]
         for name in ("patient_id", "figure", "number", "word", "before", "at", "until")
     ]
-    await connection.execute(_WRITE, *of, *columns)
 
 
 async def _scores(
-    connection: Connection, environment_id: int, answers: Sequence[Mapping[str, Any]]
+    connection: Connection,
+    environment_id: int,
+    answers: Sequence[Mapping[str, Any]],
+    published: PublishedAtHand,
 ) -> list[Figure]:
     """The newest score of each patient and assessment, beside the one before."""
-    scorers: dict[tuple[str, int], Scorer | None] = {}
     newest: dict[tuple[str, str], list[Figure]] = {}
     for row in answers:
         version = row["spec_id"], row["version"]
-        if version not in scorers:
-            design = await published_programs.element(
-                connection, environment_id, "assessment", *version
-            )
-            scorers[version] = Scorer(design) if isinstance(design, Assessment) else None
-        scorer = scorers[version]
+        scorer = await published.scorer(connection, environment_id, *version)
         score = scorer.score(json_values.decode(row["model"])) if scorer is not None else None
         if score is None:
             continue

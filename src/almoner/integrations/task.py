@@ -154,7 +154,7 @@ class Task:
         # What was created in full portions goes on behind them; anything else was all of it.
         if steps < len(items) and steps % self._portion == 0:
             end = steps + self._portion
-            keys = _keys(self._run.step, number, kind.name, items[:end])[steps:]
+            keys = _keys(self._run.step, number, kind.name, items[:end], steps)
             calls = [([item], list(ref_ids(item))) for item in items[steps:end]]
             await self._create(kind.name, number, calls, keys, first=steps)
             raise Waiting
@@ -210,17 +210,22 @@ class Task:
         )
 
 
-def _keys(step: Step, number: int, kind: str, items: Sequence[Any] | None) -> list[str]:
+def _keys(
+    step: Step, number: int, kind: str, items: Sequence[Any] | None, first: int = 0
+) -> list[str]:
     """The keys of the tasks of one call: the same in each run of the job, though the caller was
-    given something else; where there are many, by the item that each is given.
+    given something else; where there are many, by the item that each is given, from the ``first``
+    on.
     """
     place = f"{number} {kind}"
     if items is None:
         return [str(uuid5(UUID(step.key), place))]
     equals: Counter[bytes] = Counter()
     keys = []
-    for item in items:
+    for place_of, item in enumerate(items):
         encoded = msgspec.json.encode(item, order="deterministic")
         equals[encoded] += 1
+        if place_of < first:
+            continue
         keys.append(str(uuid5(UUID(step.key), f"{place} {equals[encoded]} {encoded.decode()}")))
     return keys

@@ -8,9 +8,8 @@ from typing import Any, Final
 from almoner.database import Connection
 from almoner.vocabulary import json_values
 from almoner.vocabulary.definitions import Score
-from almoner.workshop import published_programs
-from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.process_design import GROUPS, ProcessCondition, ProcessConditions
+from almoner.workshop.published_at_hand import PublishedAtHand
 from almoner.workshop.questions import Test, passes
 from almoner.workshop.score import Scorer
 
@@ -56,7 +55,7 @@ FROM (
 
 class FactRows:
     """The rows that facts are made of, as the connection sees them, each read for all patients and
-    events at once when the first is asked about.
+    events at once when the first is asked about. ``published`` is what is at hand of programs.
     """
 
     def __init__(
@@ -65,13 +64,14 @@ class FactRows:
         environment_id: int,
         patient_ids: Collection[str],
         events: Collection[Mapping[str, str]],
+        published: PublishedAtHand | None = None,
     ) -> None:
         self.connection = connection
         self.environment_id = environment_id
         self._patient_ids = list(dict.fromkeys(patient_ids))
         self._event_rows = list(dict.fromkeys(event["row_id"] for event in events))
         self._rows: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
-        self._scorers: dict[tuple[str, int], Scorer | None] = {}
+        self._published = published or PublishedAtHand()
         self._tests: dict[int, Test] = {}
 
     async def about(
@@ -88,14 +88,7 @@ class FactRows:
 
     async def scorer(self, spec_id: str, version: int) -> Scorer | None:
         """What tells the score of an assessment as it was when somebody answered it."""
-        if (spec_id, version) not in self._scorers:
-            element = await published_programs.element(
-                self.connection, self.environment_id, "assessment", spec_id, version
-            )
-            self._scorers[spec_id, version] = (
-                Scorer(element) if isinstance(element, Assessment) else None
-            )
-        return self._scorers[spec_id, version]
+        return await self._published.scorer(self.connection, self.environment_id, spec_id, version)
 
     def test(self, condition: ProcessCondition) -> Test:
         """What a condition asks of a value, made once for all that are looked at together."""

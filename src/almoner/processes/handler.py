@@ -15,7 +15,7 @@ from almoner.database import Connection, Database
 from almoner.errors import ApiError
 from almoner.processes import causes, firings, pauses
 from almoner.processes.actions import Acting, ActionError, perform
-from almoner.processes.facts import Facts
+from almoner.processes.facts import FactRows, Facts
 from almoner.processes.firings import CALL, QUEUE, Firing
 from almoner.processes.programs import process_in
 from almoner.processes.reader import now
@@ -23,8 +23,8 @@ from almoner.processes.setting_off import ACTOR, FAULT
 from almoner.processes.webhooks import CALL_ATTEMPTS, WebhookCaller
 from almoner.work import backoff
 from almoner.work.step import DONE, FAILED, REFUSED, Outcome, PlainHandler, Step, StepRun
-from almoner.workshop import published_programs
 from almoner.workshop.process_design import Process
+from almoner.workshop.published_at_hand import at_hand
 from almoner.workshop.published_programs import Outline
 
 THROUGH: Final = "process"
@@ -56,6 +56,7 @@ class ProcessHandler(PlainHandler):
         self._database = database
         self._store = store
         self._clock = clock
+        self._published = at_hand(database)
 
     async def settled(
         self, connection: Connection, environment_id: int, settled: Sequence[tuple[Step, Outcome]]
@@ -99,7 +100,7 @@ class ProcessHandler(PlainHandler):
             return Outcome(DONE)
         if await pauses.is_paused(connection, environment_id, firing.process, firing.patient_id):
             return Outcome(DONE, note=(firings.ON_HOLD, None))
-        outline = await published_programs.outline_at(connection, environment_id, firing.version)
+        outline = await self._published.outline(connection, environment_id, firing.version)
         process = process_in(outline, firing.process) if outline is not None else None
         if outline is None or process is None:
             words = f"The program has no process {firing.process} in version {firing.version}."
@@ -110,7 +111,9 @@ class ProcessHandler(PlainHandler):
             if way == "end":
                 return Outcome(DONE, note=(firings.ENDED, None))
         # Time has passed since it was set off: by a wait, a pause, or until it is tried again.
-        facts = Facts(connection, environment_id, firing.patient_id, firing.event)
+        patient_id, event = firing.patient_id, firing.event
+        rows = FactRows(connection, environment_id, [patient_id], [event], self._published)
+        facts = Facts(connection, environment_id, patient_id, event, rows)
         stands = await causes.stands(connection, environment_id, firing)
         if not stands or not await facts.hold(process.conditions):
             return Outcome(DONE, note=(firings.NOT_MET, None))

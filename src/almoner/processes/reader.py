@@ -6,6 +6,7 @@ that nothing is missed and nothing is acted on twice, whatever is killed."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -24,7 +25,8 @@ from almoner.processes.programs import (
 )
 from almoner.processes.setting_off import SettingOff
 from almoner.work.faults import PROCESS, FaultsOfLook
-from almoner.work.rounds import keep_looking
+from almoner.work.rounds import keep_looking, rest
+from almoner.workshop.published_at_hand import at_hand
 
 SECONDS: Final = 1.0
 # One reads for an environment at a time. No row is locked for it, so that a look writes nothing.
@@ -77,10 +79,13 @@ class EventReader:
         self._clock = clock
         self._seconds = seconds
         self._programs: dict[int, tuple[int, PublishedVersions]] = {}
+        self._published = at_hand(database)
+        self._stop = asyncio.Event()
         self._faults = FaultsOfLook(database, PROCESS, everywhere=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Looks again and again until ``stop`` is set."""
+        self._stop = stop
         await keep_looking(self.look, stop, self._seconds, "reading the log for processes")
 
     async def look(self) -> int:
@@ -91,14 +96,16 @@ class EventReader:
         fired = 0
         async with FaultsOfLook(self._database, PROCESS, everywhere=False) as self._faults:
             waiting = await self._environments()
-            while waiting:
+            while waiting and not self._stop.is_set():
                 # A batch of each in turn: none waits for all of another's.
-                environment_id = waiting.pop(0)
+                environment_id, began = waiting.pop(0), time.monotonic()
                 with self._faults.of(environment_id, ""):
                     programs = self._programs[environment_id][1]
                     added, more = await self._read(environment_id, programs)
                     fired += added
                     waiting += [environment_id] if more else []
+                if waiting:
+                    await rest(self._stop, time.monotonic() - began)
         return fired
 
     async def _environments(self) -> list[int]:
@@ -131,7 +138,7 @@ class EventReader:
             since = max(programs.since - MARGIN, mark.since(position, until))
             span = LogSpan(position, until, since)
             happened, rest = await events.read(connection, environment_id, span)
-            setting_off = SettingOff(connection, environment_id, programs, at)
+            setting_off = SettingOff(connection, environment_id, programs, at, self._published)
             fired = await setting_off.by(happened)
             is_last, more = rest is None, rest is not None
             if is_last:

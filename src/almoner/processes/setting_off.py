@@ -20,8 +20,8 @@ from almoner.processes.facts import FactRows, Facts
 from almoner.processes.firings import Firing
 from almoner.processes.programs import GuardedProcesses, PublishedVersions, process_in
 from almoner.processes.waiting import due_at, due_since
-from almoner.workshop import published_programs
 from almoner.workshop.process_design import Process
+from almoner.workshop.published_at_hand import PublishedAtHand
 from almoner.workshop.published_programs import Outline
 
 ACTOR: Final = "process:"
@@ -48,6 +48,7 @@ class SettingOff:
     environment_id: int
     programs: PublishedVersions
     at: datetime
+    published: PublishedAtHand
 
     async def by(self, happened: Sequence[Event]) -> int:
         """What these events set off, or have go on that waited for them. Answers with how many
@@ -120,14 +121,14 @@ class SettingOff:
 
     async def _may_go_on(self, firing: Firing, event: Event) -> bool:
         of = (self.connection, self.environment_id)
-        outline = await published_programs.outline_at(*of, firing.version)
+        outline = await self.published.outline(*of, firing.version)
         process = process_in(outline, firing.process) if outline is not None else None
         wait = process.wait if process is not None else None
         if outline is None or wait is None or wait.awaited is None:
             return False
         if firing.cause == event.cause or not events.starts(wait.awaited, event):
             return False
-        facts = Facts(*of, event.patient_id, event.as_json)
+        facts = _facts(self._rows([event]), event)
         timezone = (await facts.patient()).get("timezone", "UTC")
         due = due_since(wait, self.at, timezone, outline.working_hours)
         seconds = max((due - self.at).total_seconds(), 0.0)
@@ -212,6 +213,7 @@ class SettingOff:
             self.environment_id,
             [event.patient_id for event in happened],
             [event.as_json for event in happened],
+            self.published,
         )
 
 

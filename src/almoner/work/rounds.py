@@ -14,6 +14,9 @@ from almoner.database.outages import AWAY
 from almoner.errors import UnavailableError
 from almoner.operations.logs import fault
 
+# Who catches up works a third of the time.
+_REST: Final = 2.0
+_LONGEST_REST: Final = 1.0
 _AWAY: Final = (UnavailableError, *AWAY, asyncpg.PostgresError)
 
 
@@ -45,3 +48,11 @@ async def keep_looking(
             log.error(f"a fault in {what}", **fault(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
+
+
+async def rest(stop: asyncio.Event, worked: float) -> None:
+    """Leaves processor, memory and log to those who write, after so many seconds of work of which
+    there is more; less where ``stop`` is set meanwhile.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), min(_REST * worked, _LONGEST_REST))
