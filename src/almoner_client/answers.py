@@ -48,10 +48,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedMeta(msgspec.Struct, frozen=True):
-    """Where to go on, and whether something is there already."""
+    """Where to go on, whether something is there already, and which environment the changes are of:
+    a text that no other has; blank where the server does not say.
+    """
 
     after: str
     more: bool
+    environment: str = ""
 
 
 class FeedPage(msgspec.Struct, frozen=True):

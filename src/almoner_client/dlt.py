@@ -15,6 +15,7 @@ from almoner_client._sync.client import Client
 from almoner_client.answers import NULL
 from almoner_client.errors import AlmonerError
 from almoner_client.mirror import layout
+from almoner_client.mirror.copy import ENVIRONMENT, check_environment
 from almoner_client.mirror.layout import Table
 
 # By this column dlt knows which rows to delete, and by this one which of several states of a row
@@ -79,11 +80,13 @@ def _resource(client: Client, table: Table) -> DltResource:
 def _rows(client: Any, name: Any) -> Iterator[Any]:
     state = dlt.current.resource_state()
     after = state.get(_AFTER)
+    latest = client.feed("latest").meta
+    check_environment(state.get(ENVIRONMENT), latest.environment)
+    state[ENVIRONMENT] = latest.environment
     if after is None or _has_new_epoch(client, name, after):
         # What happens meanwhile is behind this position, and comes with the next run.
-        latest = client.feed("latest").meta.after
-        yield from _whole(client, name, latest)
-        state[_AFTER] = latest
+        yield from _whole(client, name, latest.after)
+        state[_AFTER] = latest.after
         return
     while True:
         page = client.feed(after, (name,), rows=True)

@@ -94,10 +94,11 @@ def example(notation: str) -> str:
 
 def is_day(text: str, notation: str) -> bool:
     """Whether a cell is a day in a notation of ``strptime``."""
-    return _parsed(text, notation) is not None
+    return day_of(text, notation) is not None
 
 
-def _parsed(text: str, notation: str) -> date | None:
+def day_of(text: str, notation: str) -> date | None:
+    """The day that a cell is in a notation of ``strptime``; None where it is none."""
     try:
         return datetime.strptime(_MIDNIGHT.sub("", text), notation).date()  # noqa: DTZ007
     except ValueError:
@@ -115,7 +116,7 @@ def _day(text: str, dates: str) -> str:
         # As most files have it; by its notation it takes a tenth of all that a row takes.
         with suppress(ValueError):
             return date.fromisoformat(text).isoformat()
-    day = _parsed(text, dates) or _parsed(text, ISO)
+    day = day_of(text, dates) or day_of(text, ISO)
     if day is not None:
         return day.isoformat()
     raise ValueError(f"a day is expected, written as {example(dates)} for January 31, 1970")

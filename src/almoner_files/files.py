@@ -18,6 +18,8 @@ from almoner_files.errors import FileError
 TEXT: Final = "almoner_text"
 # What files of ours have beside the columns of the file that they came from.
 _OWN: Final = frozenset({ERRORS, LINE, TEXT})
+# Kinds whose rows may leave out what they have not.
+OF_OBJECTS: Final = (".ndjson", ".jsonl")
 KINDS: Final = ".csv, .tsv, .ndjson, .jsonl, .xlsx or .parquet"
 # A sheet unpacks to some ten times its file; what unpacks to far more was made to fill the memory.
 _MOST_UNPACKED: Final = 100

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 
 from almoner_files import kinds
 from almoner_files.errors import FileError
-from almoner_files.fields import ISO, Fields, is_day
+from almoner_files.fields import ISO, Fields, day_of, is_day
 
 # The column whose values identify the rows in the system that they come from.
 EXTERNAL_ID: Final = "external_id"
@@ -174,15 +174,39 @@ def guess(
         meant = fields.get(chosen.field) if chosen else None
         if chosen and meant and meant.kind == kinds.ID:
             columns[column] = Target(chosen.field, namespace)
-    days = [
-        c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
-    ]
     return Mapping(
         collection=collection,
         namespace=namespace,
         columns={name: columns[name] for name in names},
-        dates=_notation(row.get(column) for row in samples for column in days),
+        dates=_notation(_days(columns, samples, fields)),
     )
+
+
+def other_notations(
+    mapping: Mapping, samples: Sequence[dict[str, Any]], fields: Fields
+) -> list[tuple[str, str]]:
+    """Notations that fit every day of these rows as well as the mapping's does and make other days
+    of them, each with a day that it reads otherwise: 03/02/1970 may be in March or in February.
+    """
+    days = _days(mapping.columns, samples, fields)
+    if not all(is_day(day, mapping.dates) for day in days):
+        return []
+    others = []
+    for notation in NOTATIONS:
+        readings = [(day, day_of(day, notation)) for day in days]
+        unlike = [day for day, reading in readings if reading != day_of(day, mapping.dates)]
+        if unlike and all(reading for _, reading in readings):
+            others.append((notation, unlike[0]))
+    return others
+
+
+def unmatched(mapping: Mapping, samples: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """The columns that the mapping names and none of these rows has, and those that they have and
+    it does not name.
+    """
+    columns = dict.fromkeys(name for row in samples for name in row)
+    missing = [name for name, target in mapping.columns.items() if target and name not in columns]
+    return missing, [name for name in columns if name not in mapping.columns]
 
 
 def _guessed(column: str, exact: bool, fields: Fields) -> str | None:
@@ -197,7 +221,17 @@ def _guessed(column: str, exact: bool, fields: Fields) -> str | None:
     return None
 
 
-def _notation(values: Iterable[Any]) -> str:
+def _days(
+    columns: dict[str, Target | None], samples: Sequence[dict[str, Any]], fields: Fields
+) -> list[str]:
+    """What stands in the columns of days."""
+    names = [
+        c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
+    ]
+    cells = [row.get(name) for row in samples for name in names]
+    return [str(cell).strip() for cell in cells if cell not in (None, "")]
+
+
+def _notation(days: Sequence[str]) -> str:
     """How days are written: the first notation of those that fit most of them."""
-    texts = [str(value).strip() for value in values if value not in (None, "")]
-    return max(NOTATIONS, key=lambda notation: sum(is_day(text, notation) for text in texts))
+    return max(NOTATIONS, key=lambda notation: sum(is_day(day, notation) for day in days))

@@ -163,6 +163,43 @@ async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
     assert not (tmp_path / "mended.bad.csv").exists()
 
 
+async def test_rows_that_are_mended_are_read_as_the_file_was_that_they_came_from(
+    api: Api, tmp_path: Path
+) -> None:
+    """03/02/1970 alone would be taken for a day in March."""
+    path = written(
+        tmp_path,
+        "people.csv",
+        HEADER,
+        "D-1,Uno,One,25/12/1970,US/Eastern,intake,,",
+        "D-2,Duo,Two,03/02/1970,US/Eastern,nowhere,,",
+    )
+    report = await command(api, *asked(path), status=1)
+    assert "Days are read as %d/%m/%Y, such as 31/01/1970" in report.errors
+    assert "a guess" not in report.errors
+    bad = Path(report.json["bad_rows"])
+    written(tmp_path, bad.name, text_of(str(bad)).replace("nowhere", "intake").strip())
+    assert (await command(api, *asked(bad))).json["outcomes"] == {"created": 1}
+    assert (await patients(api))["Duo"]["birthday"] == "1970-02-03"
+    alone = written(tmp_path, "alone.csv", HEADER, "D-3,Tre,Three,03/02/1970,US/Eastern,intake,,")
+    unclear = await command(api, *asked(alone), "--dry-run")
+    assert "This is a guess: 03/02/1970 may be %d/%m/%Y as well." in unclear.errors
+
+
+async def test_a_kept_mapping_is_not_used_for_a_file_with_other_columns(
+    api: Api, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "people.csv", HEADER, *GOOD[:1])
+    await command(api, *asked(path), "--namespace", "ehr")
+    other = HEADER.replace("MRN", "Patient MRN").replace("ZIP", "City")
+    written(tmp_path, "people.csv", other, GOOD[0].replace("94110", "Oakland"))
+    refused = await command(api, *asked(path), status=2)
+    assert "has no column MRN, ZIP. The mapping does not name Patient MRN, City." in refused.errors
+    refused = await command(api, *asked(path), "--namespace", "lab", status=2)
+    assert "has the namespace ehr, and --namespace is lab." in refused.errors
+    assert len(await patients(api)) == 1
+
+
 async def test_references_are_looked_up_by_the_ids_of_the_other_system(
     api: Api, tmp_path: Path
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import uuid
 from datetime import date, datetime
 from pathlib import Path
@@ -18,11 +20,13 @@ from almoner.database import Database
 from almoner.resources import RESOURCES
 from almoner.workshop import kiwi_health
 from almoner.workshop.publish import publish
+from almoner_client.errors import AlmonerError
 from tests.cases import quick
 from tests.changes.writing import until_true
-from tests.client.copies import SqliteCopy, begun, command, same, started
-from tests.conftest import Api, Callers
+from tests.client.copies import SqliteCopy, begun, command, differing, same, started, updated
+from tests.conftest import Api, Callers, new_environment
 from tests.contract.rows import Place
+from tests.programs import published
 
 PATIENT = {
     "phase": "intake",
@@ -76,6 +80,53 @@ async def test_a_copy_has_every_collection_with_real_columns_and_follows_what_is
         await same(copy, api, EVERY, shape)
         assert task in copy.ids("patient_tasks")
         assert gone not in copy.ids("patient_tasks")
+
+
+async def test_a_copy_goes_on_only_with_clients_of_the_environment_that_it_is_of(
+    callers: Callers, database: Database, program: int, copy: SqliteCopy
+) -> None:
+    other = await new_environment(database)
+    async with database.connection() as connection:
+        await published(connection, other, kiwi_health.source())
+    async with (
+        await callers(program) as api,
+        await callers(program) as colleague,
+        await callers(other) as stranger,
+    ):
+        grace = await patient(api)
+        await updated(api, copy.address, ["patients"])
+        await patient(stranger, first_name="Noise")
+        before = copy.rows("SELECT * FROM almoner_mirror ORDER BY name")
+        with pytest.raises(AlmonerError, match="of another environment"):
+            await updated(stranger, copy.address)
+        with pytest.raises(AlmonerError, match="of another environment"):
+            await differing(stranger, copy.address, repair=True)
+        assert copy.ids("patients") == {grace}
+        assert copy.rows("SELECT * FROM almoner_mirror ORDER BY name") == before
+        ada = await patient(api, first_name="Ada")
+        await updated(colleague, copy.address)
+        assert copy.ids("patients") == {grace, ada}
+
+
+@pytest.mark.slow
+async def test_a_copy_that_is_not_there_or_cannot_be_used_is_told_in_a_line(
+    api: Api, postgres: str, tmp_path: Path
+) -> None:
+    for address in ("sqlite:///{}/a.db", "duckdb:///{}/a.duckdb", "parquet:{}/a", postgres):
+        address = address.format(tmp_path)
+        ended = await command(api, "mirror", "verify", "--to", address, status=2)
+        assert ended.errors.startswith("almoner-client: There is no copy at "), ended.errors
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "text.db").write_text("This is a letter, and no database.\n" * 100)
+    for address in (
+        f"sqlite:///{tmp_path}/nowhere/a.db",
+        f"sqlite:///{tmp_path}/text.db",
+        f"duckdb:///{tmp_path}/text.db",
+        f"parquet:{tmp_path}/text.db",
+        re.sub("//.*@", "//nobody:secret@", postgres),
+    ):
+        ended = await command(api, "mirror", "--to", address, "--once", status=2)
+        assert (ended.errors.count("\n"), "secret" in ended.errors) == (1, False), ended.errors
 
 
 async def test_chosen_collections_need_no_scope_of_others(

@@ -236,6 +236,25 @@ async def test_a_load_can_be_repeated_by_external_ids(api: Api, connection: Any)
     assert await count(api, connection, "phone_numbers") == 0
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_of_several_loads_of_the_same_rows_at_once_the_later_ones_find_what_is_there(
+    api: Api, connection: Any, atomic: bool
+) -> None:
+    rows = [mapped(f"{number}") for number in range(40)]
+
+    async def load(number: int, on_existing: str) -> list[str]:
+        new = mapped(f"{on_existing} {number}")
+        entries = await items(api, create=[*rows, new], on_existing=on_existing, atomic=atomic)
+        assert entries[-1]["outcome"] == "created"
+        return [entry["outcome"] for entry in entries[:-1]]
+
+    outcomes = await asyncio.gather(*(load(n, way) for n in range(3) for way in ("keep", "update")))
+    assert {*map(len, map(set, outcomes))} == {1}
+    assert [first for first, *_ in outcomes].count("created") == 1
+    assert {first for first, *_ in outcomes} <= {"created", "kept", "unchanged"}
+    assert await count(api, connection) == 46
+
+
 async def test_rows_of_any_collection_may_come_with_external_ids(
     place: Place, callers: Callers, program: int
 ) -> None:

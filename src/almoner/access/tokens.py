@@ -32,7 +32,9 @@ class Access:
     """Who asks, and what they may do: a valid token, as the rest of the server sees it.
 
     ``expires_at`` is in seconds since 1970, UTC. ``actor`` is what the change log and the audit
-    trail call the caller. ``sandbox``: its requests may ask to go wrong."""
+    trail call the caller. ``sandbox``: its requests may ask to go wrong. ``environment_key`` tells
+    an environment from every other, of other databases too: it is the same after a restore or a
+    move; blank for who has no token."""
 
     environment_id: int
     client_id: str
@@ -41,6 +43,7 @@ class Access:
     actor: str
     expires_at: float
     sandbox: bool = False
+    environment_key: str = ""
     enveloped: bool = field(init=False)
     spelling: Shape = field(init=False)
     _everything: bool = field(init=False, repr=False)
@@ -80,7 +83,9 @@ RETURNING true
 _LOOK = """
 SELECT t.environment_id, t.client_id::text, c.shape, t.scope, extract(epoch
     FROM t.expires_at)::float8,
-  extract(epoch FROM t.expires_at - clock_timestamp())::float8, c.sandbox, e.state
+  extract(epoch FROM t.expires_at - clock_timestamp())::float8, c.sandbox, e.state,
+  encode(substr(sha256(convert_to(coalesce(e.chained_as, e.id) || ' '
+    || extract(epoch FROM e.created_at), 'UTF8')), 1, 16), 'hex')
 FROM access_tokens t JOIN clients c ON c.environment_id = t.environment_id AND c.id = t.client_id
 JOIN environments e ON e.id = t.environment_id
 WHERE t.digest = $1 AND t.expires_at > clock_timestamp() AND c.disabled_at IS NULL
@@ -180,7 +185,7 @@ class Tokens:
             self._valid.pop(token, None)
             _keep(self._refused, token, began + REFUSED_SECONDS, self._capacity)
             return None
-        environment_id, client_id, shape, scope, expires_at, remaining, sandbox, state = row
+        environment_id, client_id, shape, scope, expires_at, remaining, sandbox, state, key = row
         moves.check_readable(state)
         access = Access(
             environment_id=environment_id,
@@ -190,6 +195,7 @@ class Tokens:
             actor=f"client:{client_id}",
             expires_at=expires_at,
             sandbox=sandbox,
+            environment_key=key,
         )
         _keep(self._valid, token, (began + min(remaining, TRUSTED_SECONDS), access), self._capacity)
         return access

@@ -77,7 +77,11 @@ class ChangeFeed:
         data = [entry.as_json() for entry in page.entries]
         if asked.rows:
             data = [entry | {"row": _row(rows, entry)} for entry in data]
-        meta = {"after": page.last.cursor(), "more": page.more}
+        meta = {
+            "after": page.last.cursor(),
+            "more": page.more,
+            "environment": access.environment_key,
+        }
         return ApiAnswer(
             200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read"
         )

@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from almoner.data_api.declare import Related, Row, Verb
+from almoner.data_api.declare import Related, Resource, Row, Verb
+from almoner.data_api.nested import NewRows
 from almoner.data_api.writes import Written
 from almoner.database import Connection
 from almoner.errors import MOST_PROBLEMS, ApiError, Problem
@@ -111,6 +112,40 @@ async def by_halves(
                 refused += 1
                 if atomic and refused > MOST_PROBLEMS:
                     return
+
+
+def take_mappings(
+    pointers: Sequence[Resource], resource: Resource, shape: Shape, body: Row, problems: Problems
+) -> list[tuple[Resource, str, Row, str]]:
+    """What a row says of its ids in other systems, in a field that batches have of every collection
+    but that of the mappings (``pointers``); taken out of ``body`` where the collection has none.
+    """
+    taken: list[tuple[Resource, str, Row, str]] = []
+    for pointer in pointers:
+        assert pointer.any_reference is not None
+        collection, reference = pointer.any_reference
+        # In one shape a collection may have such a field, and in another none.
+        has_own = pointer.name in resource.spelled[shape].names
+        if pointer is resource or has_own or pointer.name not in body:
+            continue
+        kind = NewRows(pointer, reference, {collection: resource.name})
+        rows = kind.keep(body.pop(pointer.name), f".{pointer.name}", problems) or []
+        taken += [
+            (pointer, reference, row | kind.fixed, f".{pointer.name}[{number}]")
+            for number, row in enumerate(rows)
+        ]
+    return taken
+
+
+def refused_as_taken(batch: Sequence[BatchRow]) -> list[BatchRow]:
+    """The rows that are refused since something of theirs is another row's already, and for nothing
+    else.
+    """
+    return [
+        each
+        for each in batch
+        if each.problems and all(p.code == "uniqueness_exception" for p in each.problems)
+    ]
 
 
 def refuse_twice(batch: Sequence[BatchRow], keys: Sequence[Any], path: str) -> None:

@@ -137,6 +137,10 @@ def _nullable(description: str, **constraints: Any) -> Schema:
 def changes_page() -> Schema:
     after = schemas.string("Pass it as `after` to go on from here.")
     more = {"type": "boolean", "description": "Whether further changes are waiting already."}
-    meta = schemas.object_of({"after": after, "more": more})
+    environment = schemas.string(
+        "Which environment the changes are of: a text that no other has, and that stays after a"
+        " backup was restored and after a move. A copy notes whose it is by this."
+    )
+    meta = schemas.object_of({"after": after, "more": more, "environment": environment})
     properties = {"data": {"type": "array", "items": schemas.ref("Change")}, "meta": meta}
     return schemas.object_of(properties, ["data", "meta"])

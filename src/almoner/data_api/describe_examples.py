@@ -163,4 +163,5 @@ def changes(resources: tuple[Resource, ...]) -> Row:
         "request_id": REQUEST_ID,
         "cursor": CURSOR,
     }
-    return {"data": [entry], "meta": {"after": CURSOR, "more": False}}
+    meta = {"after": CURSOR, "more": False, "environment": "9c1185a5c5e9fc54612808977ee8f548"}
+    return {"data": [entry], "meta": meta}

@@ -24,6 +24,8 @@ from almoner.data_api.batch_rows import (
     BatchRow,
     by_halves,
     refuse_twice,
+    refused_as_taken,
+    take_mappings,
     twice,
 )
 from almoner.data_api.declare import Related, Resource, Row, Verb
@@ -34,7 +36,6 @@ from almoner.database import Connection, HeldConnection
 from almoner.errors import ApiError, Problem
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Shape
-from almoner.vocabulary.kinds import Problems
 
 # So many rows are decoded before others have their turn.
 _AT_A_TIME = 100
@@ -136,7 +137,7 @@ class ManyWrites(RowWrites):
 
     def _decode_new(self, batch: _Batch, each: BatchRow) -> None:
         body, resource = dict(each.body), batch.resource
-        mappings = self._take_mappings(batch, body, each.problems)
+        mappings = take_mappings(self._pointers, resource, batch.shape, body, each.problems)
         self._decode(batch, each, body, Verb.CREATE)
         each.problems += rules.refused(resource, each.row, batch.program, None, each.problems)
         each.row["id"] = each.row_id = new_id()
@@ -147,29 +148,6 @@ class ManyWrites(RowWrites):
                 Related(of.name, values | {reference: each.row_id}, path)
                 for of, reference, values, path in mappings
             ]
-
-    def _take_mappings(
-        self, batch: _Batch, body: Row, problems: Problems
-    ) -> list[tuple[Resource, str, Row, str]]:
-        """What a row says of its ids in other systems, in a field that batches have of every
-        collection but that of the mappings; taken out of ``body`` where the collection has none.
-        """
-        resource = batch.resource
-        taken: list[tuple[Resource, str, Row, str]] = []
-        for pointer in self._pointers:
-            assert pointer.any_reference is not None
-            collection, reference = pointer.any_reference
-            # In one shape a collection may have such a field, and in another none.
-            has_own = pointer.name in resource.spelled[batch.shape].names
-            if pointer is resource or has_own or pointer.name not in body:
-                continue
-            kind = nested.NewRows(pointer, reference, {collection: resource.name})
-            rows = kind.keep(body.pop(pointer.name), f".{pointer.name}", problems) or []
-            taken += [
-                (pointer, reference, row | kind.fixed, f".{pointer.name}[{number}]")
-                for number, row in enumerate(rows)
-            ]
-        return taken
 
     def _decode_update(self, batch: _Batch, each: BatchRow) -> None:
         """Decodes an Update; of a row that was to be created, without what a Create alone takes."""
@@ -190,18 +168,42 @@ class ManyWrites(RowWrites):
     async def _create_all(
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
     ) -> None:
-        if batch.request.on_existing != REFUSE:
-            there = await self._there_already(connection, batch, rows)
-            if batch.request.on_existing == KEEP:
-                await self._read(connection, batch, there, "kept")
-            else:
-                for each in there:
-                    self._decode_update(batch, each)
-                await self._update_all(connection, batch, there)
-        new = [each for each in rows if not each.problems and not each.outcome]
         insert = partial(self._insert_all, connection, batch)
         alone = partial(self._insert_alone, connection, batch)
-        await by_halves(connection, new, insert, alone, batch.request.atomic)
+        while rows:
+            if batch.request.on_existing != REFUSE:
+                await self._take_existing(connection, batch, rows)
+            new = [each for each in rows if not each.problems and not each.outcome]
+            await by_halves(connection, new, insert, alone, batch.request.atomic)
+            rows = await self._came_meanwhile(connection, batch, new)
+
+    async def _came_meanwhile(
+        self, connection: Connection, batch: _Batch, new: Sequence[BatchRow]
+    ) -> Sequence[BatchRow]:
+        """The rows that are still to be written, where another load has written some of them since
+        they were looked for: those are refused no more, since they are there already.
+        """
+        taken = refused_as_taken(new) if batch.request.on_existing != REFUSE else []
+        problems = [each.problems for each in taken]
+        for each in taken:
+            each.problems = []
+        there = {id(each) for each in await self._there_already(connection, batch, taken)}
+        for each, before in zip(taken, problems, strict=True):
+            if id(each) not in there:
+                each.problems = before
+        return [each for each in new if not each.problems and not each.outcome] if there else []
+
+    async def _take_existing(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> None:
+        """Keeps or updates those of the rows that are there already."""
+        there = await self._there_already(connection, batch, rows)
+        if batch.request.on_existing == KEEP:
+            await self._read(connection, batch, there, "kept")
+            return
+        for each in there:
+            self._decode_update(batch, each)
+        await self._update_all(connection, batch, there)
 
     async def _there_already(
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]

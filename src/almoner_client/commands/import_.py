@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from almoner_client._sync.client import Client
 from almoner_client.commands.options import Commands, add_connection, client, command
@@ -16,7 +17,7 @@ from almoner_client.errors import AlmonerError
 from almoner_client.importing.load import Import, LoadReport
 from almoner_client.importing.offered import fields_of
 from almoner_files import files, mapping
-from almoner_files.fields import Fields
+from almoner_files.fields import ISO, Fields, example
 from almoner_files.mapping import Mapping
 
 _EXAMPLES = """\
@@ -29,6 +30,7 @@ FILE.mapping.yaml.
 Rows that are refused stand in FILE.bad.csv with the reasons: mend them, and import that file.
 """
 _SAMPLES: Final = 200
+_NAMESPACE: Final = "import"
 
 
 def add_to(commands: Commands) -> None:
@@ -38,9 +40,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help=f"{files.KINDS}")
     parser.add_argument("--collection", required=True, help="where the rows belong")
     parser.add_argument("--mapping", type=Path, help="the file of the mapping to use")
-    parser.add_argument(
-        "--namespace", default="import", help="of the ids in the file (default: import)"
-    )
+    parser.add_argument("--namespace", help=f"of the ids in the file (default: {_NAMESPACE})")
     parser.add_argument(
         "--on-existing",
         choices=("update", "keep", "refuse"),
@@ -68,6 +68,9 @@ def run(asked: argparse.Namespace) -> int:
             on_existing=asked.on_existing,
             dry_run=asked.dry_run,
         ).run()
+    if report.bad_rows is not None:
+        # They are mended and read as they were: a few of them would be guessed otherwise.
+        used[0].save(_path_beside(report.bad_rows))
     if asked.json:
         print(json.dumps(_as_json(asked, used[0], report)))
     else:
@@ -75,28 +78,70 @@ def run(asked: argparse.Namespace) -> int:
     return 1 if report.errors else 0
 
 
+def _path_beside(file: Path) -> Path:
+    return file.with_name(f"{file.name}.mapping.yaml")
+
+
 def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields]:
     """The mapping that is kept, or the one that is likely, which is kept from now on."""
     fields = fields_of(caller, asked.collection)
-    path = asked.mapping or asked.file.with_name(f"{asked.file.name}.mapping.yaml")
-    if path.is_file():
+    path = asked.mapping or _path_beside(asked.file)
+    samples = [row.values for row in islice(files.rows(asked.file), _SAMPLES) if not row.broken]
+    is_saved = path.is_file()
+    if is_saved:
         used = mapping.read(path, fields)
-        if used.collection != asked.collection:
-            raise AlmonerError(
-                f"{path} is a mapping for {used.collection}. Name another: --mapping"
-            )
+        _check_saved(asked, path, used, samples)
     else:
-        samples = [row.values for row in islice(files.rows(asked.file), _SAMPLES)]
-        used = mapping.guess(asked.collection, asked.namespace, samples, fields)
+        namespace = asked.namespace or _NAMESPACE
+        used = mapping.guess(asked.collection, namespace, samples, fields)
         used.save(path)
     _say(f"The mapping, kept in {path}:")
     for column, target in used.columns.items():
         by = f", by its id in {target.namespace}" if target and target.namespace else ""
         _say(f"  {column} -> {target.field + by if target else 'left out'}")
+    _say_how_days_are_read(path, used, samples, fields, is_saved)
     lacking = fields.lacking([*used.constants, *(t.field for t in used.columns.values() if t)])
     if lacking:
         _say(f"No column goes into {', '.join(lacking)}, which every row needs.")
     return used, fields
+
+
+def _check_saved(
+    asked: argparse.Namespace, path: Path, saved: Mapping, samples: Sequence[dict[str, Any]]
+) -> None:
+    """Raises AlmonerError where a mapping that is kept is for something else than is asked for."""
+    if saved.collection != asked.collection:
+        raise AlmonerError(f"{path} is a mapping for {saved.collection}. Name another: --mapping")
+    if asked.namespace not in (None, saved.namespace):
+        raise AlmonerError(
+            f"{path} has the namespace {saved.namespace}, and --namespace is {asked.namespace}."
+            " Change it there, or name another mapping: --mapping"
+        )
+    missing, unnamed = mapping.unmatched(saved, samples)
+    # Rows of JSON leave out what they have not; their ids they have.
+    if asked.file.suffix.lower() in files.OF_OBJECTS:
+        missing = [name for name in missing if name == saved.identified_by]
+    if samples and (missing or unnamed):
+        lacks = f" {asked.file} has no column {', '.join(missing)}." if missing else ""
+        has = f" The mapping does not name {', '.join(unnamed)}." if unnamed else ""
+        raise AlmonerError(
+            f"{path} is the mapping of another file than this.{lacks}{has} Change the mapping (null"
+            " leaves a column out), or delete it to have it made anew."
+        )
+
+
+def _say_how_days_are_read(
+    path: Path, used: Mapping, samples: Sequence[dict[str, Any]], fields: Fields, is_saved: bool
+) -> None:
+    if used.dates == ISO:
+        return
+    _say(f"Days are read as {used.dates}, such as {example(used.dates)} for January 31, 1970.")
+    others = [] if is_saved else mapping.other_notations(used, samples, fields)
+    for notation, day in others:
+        _say(
+            f"  This is a guess: {day} may be {notation} as well. If it is, change dates in {path}"
+            " before you import."
+        )
 
 
 def _as_json(asked: argparse.Namespace, used: Mapping, report: LoadReport) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Final
 from almoner_client.commands.options import Commands, add_connection, client, command
 from almoner_client.errors import AlmonerError
 from almoner_client.mirror.copy import Mirror
-from almoner_client.mirror.destinations import KINDS, open_destination
+from almoner_client.mirror.destinations import KINDS, opened
 from almoner_client.mirror.follow import bring_up_to_date, follow
 from almoner_client.mirror.verify import JSON, VERSION, verify
 
@@ -69,32 +69,24 @@ def run(asked: argparse.Namespace) -> int:
         raise AlmonerError("Say where the copy is, as in: --to sqlite:///copy.db")
     # Rows are in no cycles: to look for some in each seven hundred would take a tenth of the time.
     gc.set_threshold(_OBJECTS)
-    with client(asked) as caller:
-        destination = open_destination(asked.to)
-        try:
-            names = asked.collections.split(",") if asked.collections else ()
-            mirror = Mirror(caller, destination, names, _say)
-            bring_up_to_date(mirror)
-            _say(f"The copy has caught up, at {mirror.after}.")
-            if not asked.once:
-                follow(mirror)
-        finally:
-            destination.close()
+    with client(asked) as caller, opened(asked.to) as destination:
+        names = asked.collections.split(",") if asked.collections else ()
+        mirror = Mirror(caller, destination, names, _say)
+        bring_up_to_date(mirror)
+        _say(f"The copy has caught up, at {mirror.after}.")
+        if not asked.once:
+            follow(mirror)
     return 0
 
 
 def run_verify(asked: argparse.Namespace) -> int:
     """Compares, and answers 1 where anything differs."""
-    with client(asked) as caller:
-        destination = open_destination(asked.to)
-        try:
-            mirror = Mirror(caller, destination, say=_say)
-            mirror.prepare()
-            mirror.load()
-            differing = verify(mirror, asked.repair, asked.by)
-            destination.settled()
-        finally:
-            destination.close()
+    with client(asked) as caller, opened(asked.to, existing=True) as destination:
+        mirror = Mirror(caller, destination, say=_say)
+        mirror.prepare()
+        mirror.load()
+        differing = verify(mirror, asked.repair, asked.by)
+        destination.settled()
     if asked.json:
         print(
             json.dumps(

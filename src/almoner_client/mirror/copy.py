@@ -22,6 +22,8 @@ from almoner_client.mirror.progress import Progress
 from almoner_client.mirror.rows import CopiedRow, LayoutChangedError, reader
 
 AFTER, COLLECTIONS = "after", "collections"
+# Whose the copy is: what the feed calls its environment.
+ENVIRONMENT: Final = "environment"
 # How every row is to be compared, where there is doubt: by version or by JSON.
 REPAIR: Final = "repair"
 DONE: Final = "done"
@@ -38,6 +40,16 @@ def load_of(name: str) -> str:
     page, or ``done``.
     """
     return f"load:{name}"
+
+
+def check_environment(noted: str | None, environment: str) -> None:
+    """Raises AlmonerError where a copy that notes one environment is to go on with another."""
+    if noted and environment and noted != environment:
+        raise AlmonerError(
+            "This copy is of another environment than these credentials are for; nothing was"
+            " written. Give another address of a copy, or the credentials of a client of the"
+            " environment that it is of."
+        )
 
 
 class Mirror:
@@ -68,9 +80,12 @@ class Mirror:
 
     def prepare(self) -> None:
         """Makes what is missing in the copy: tables, columns, views, and where it begins in the
-        feed. Raises AlmonerError where a collection is not known.
+        feed. Raises AlmonerError where a collection is not known, and where the copy is of another
+        environment: nothing is written then.
         """
         state = self.destination.state()
+        latest = self.client.feed("latest").meta
+        check_environment(state.get(ENVIRONMENT), latest.environment)
         known = layout.tables(self.client.openapi())
         names = self._names(state, known)
         if self._is_enveloped(names[0]):
@@ -84,11 +99,12 @@ class Mirror:
         if AFTER not in state:
             # Of two that begin at once the first says where: between its position and that of the
             # other it may have loaded already.
-            latest = self.client.feed("latest").meta.after
-            self.destination.write([], {AFTER: latest}, Fence(AFTER, None))
+            self.destination.write([], {AFTER: latest.after}, Fence(AFTER, None))
         # Rows that did not change lack what the new columns have.
-        repair = {REPAIR: "json"} if widened else {}
-        self.destination.write([], {**repair, COLLECTIONS: json.dumps(names)})
+        noted = {REPAIR: "json"} if widened else {}
+        if latest.environment:
+            noted[ENVIRONMENT] = latest.environment
+        self.destination.write([], {**noted, COLLECTIONS: json.dumps(names)})
         self.renew_views()
 
     def _is_enveloped(self, name: str) -> bool:

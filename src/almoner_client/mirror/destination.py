@@ -52,6 +52,10 @@ class Destination(ABC):
     """
 
     read_as: ClassVar[Mapping[str, Callable[[Any], Any]]] = NOTHING
+    # What the database of the copy raises where it cannot be used.
+    errors: ClassVar[tuple[type[Exception], ...]] = ()
+    # Whether its address is a file or a folder.
+    in_files: ClassVar[bool] = True
 
     @abstractmethod
     def state(self) -> dict[str, str]:

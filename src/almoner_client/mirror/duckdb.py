@@ -58,6 +58,7 @@ class DuckDestination(SqlDestination):
         layout.DATE: day,
         layout.NUMBER: float,
     }
+    errors: ClassVar = (duckdb.Error,)
 
     def __init__(self, path: str) -> None:
         self._path = path

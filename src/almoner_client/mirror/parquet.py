@@ -79,6 +79,7 @@ class ParquetDestination(Destination):
     """
 
     read_as: ClassVar = {layout.TIME: moment, layout.DATE: day, layout.NUMBER: float}
+    errors: ClassVar = (*SqliteDestination.errors, pa.ArrowException)
 
     def __init__(self, path: str) -> None:
         self._folder = Path(path)

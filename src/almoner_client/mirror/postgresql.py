@@ -66,6 +66,8 @@ class PostgresDestination(SqlDestination):
         layout.NUMBER: float,
         layout.JSON: _document,
     }
+    errors: ClassVar = (asyncpg.PostgresError, asyncpg.InterfaceError)
+    in_files: ClassVar = False
     digest_type = "text"
 
     def __init__(self, address: str) -> None:
@@ -75,6 +77,9 @@ class PostgresDestination(SqlDestination):
         except OSError as error:
             self._loop.close()
             raise AlmonerError(f"The copy's database cannot be reached: {error}") from None
+        except self.errors:
+            self._loop.close()
+            raise
 
     def _run(self, work: Awaitable[Answer]) -> Answer:
         try:

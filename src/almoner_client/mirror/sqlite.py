@@ -40,6 +40,7 @@ class SqliteDestination(SqlDestination):
     }
     cache_kib = 65_536
     read_as: ClassVar = {layout.BOOLEAN: _boolean, layout.NUMBER: _number}
+    errors: ClassVar = (sqlite3.Error,)
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, isolation_level=None)

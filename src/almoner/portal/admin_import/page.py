@@ -234,6 +234,7 @@ async def _mapping(
         columns=view.columns(resource, columns, first[0] if first else None),
         preview=first[: view.PREVIEW],
         dates=columns.dates,
+        dates_hint=view.dates_hint(resource, columns, first),
         notations=view.DAYS,
         existing=checking.existing_of(row.choices),
         missing=view.missing(resource, columns),

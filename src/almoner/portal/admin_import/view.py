@@ -11,9 +11,10 @@ from almoner.data_api.declare import Resource
 from almoner.imports import rows
 from almoner.imports.results import Result
 from almoner.imports.rows import ImportRow, RowProblem
-from almoner.imports.sources import documents, targets
+from almoner.imports.sources import documents, fields_of, targets
 from almoner.patient_merges.duplicates import Likely
 from almoner.portal.admin_import.constants import Constants
+from almoner_files import mapping
 from almoner_files.delimited import SourceRow
 from almoner_files.fields import example
 from almoner_files.mapping import EXTERNAL_ID, NOTATIONS
@@ -82,6 +83,7 @@ class MappingPage:
     columns: Sequence[ColumnChoice]
     preview: Sequence[SourceRow]
     dates: str
+    dates_hint: str
     notations: Sequence[tuple[str, str]]
     existing: str
     missing: Sequence[str]
@@ -166,3 +168,12 @@ def may_be_undone(row: ImportRow) -> bool:
 def counted(row: ImportRow) -> list[tuple[str, int]]:
     """How many rows came to what, in the order in which that is told."""
     return [(outcome, row.counts[outcome]) for outcome in OUTCOMES if row.counts.get(outcome)]
+
+
+def dates_hint(resource: Resource, columns: Columns, rows: Sequence[SourceRow]) -> str:
+    """That the days of these rows may be meant otherwise than the mapping reads them; blank where
+    they may not.
+    """
+    samples = [row.values for row in rows if not row.broken]
+    others = mapping.other_notations(columns, samples, fields_of(resource))
+    return " ".join(f"{day} may be written like {example(other)} too." for other, day in others)
