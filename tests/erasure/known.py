@@ -66,7 +66,10 @@ class Known:
     async def patient(self, number: int, word: str) -> str:
         """The patient's id."""
         patient = await self._records.patient(number)
-        await self._api.put(f"/v1/patients/{patient}", json={"city": f"{word} was"})
+        await self._api.put(
+            f"/v1/patients/{patient}",
+            json={"city": f"{word} was", "first_name": f"{word}once", "last_name": f"Then {word}s"},
+        )
         await self._api.put(
             f"/v1/patients/{patient}",
             json={"city": f"{word} is", "first_name": word, "last_name": f"of {word}"},
@@ -75,7 +78,10 @@ class Known:
         email = await self._records.make(
             "email_addresses", user_id=patient, email=f"{word}@example.org"
         )
-        await self._api.delete(f"/v1/email_addresses/{email}")
+        changed = await self._api.put(
+            f"/v1/email_addresses/{email}", json={"email": f"{word}.now@example.org"}
+        )
+        assert changed.status_code == 200
         # A mapping of a row of theirs, which names no patient.
         [event] = await self._fetch("SELECT id::text FROM calendar_events", patient)
         await self._connection.execute(
@@ -146,6 +152,16 @@ class Known:
             " ($1, $2, 'x', $3)",
             *(owner, job, f"{word} called"),
         )
+        # Steps that name them as they were called, and by an address that is gone.
+        for former in (
+            f'{{"first_name": "{word}once", "last_name": "Then {word}s"}}',
+            f'{{"to": "{word}@example.org"}}',
+        ):
+            await execute(
+                "INSERT INTO work_steps (environment_id, id, job_id, queue, name, call, place,"
+                " args, state) VALUES ($1, $2, $2, 'of_a_test', 'x', 0, 0, $3, 'done')",
+                *(owner, new_id(), former),
+            )
         # A step that wrote of the patient, and names nobody.
         await execute(
             "INSERT INTO work_steps (environment_id, id, job_id, queue, name, call, place, args,"
@@ -215,6 +231,11 @@ class Known:
             " json_build_object('value', $3::text) FROM workers w, patients p"
             " WHERE w.environment_id = $1 AND p.environment_id = $1 AND p.id = $2 LIMIT 1",
             *(owner, patient, f"{word} of the panel"),
+        )
+        await execute(
+            "INSERT INTO panel_views (environment_id, id, worker_id, title, view) SELECT $1,"
+            " gen_random_uuid(), id, $2, '{}' FROM workers WHERE environment_id = $1 LIMIT 1",
+            *(owner, f"Then {word}s, {word}once: call back"),
         )
         # Messages to many that name them by both names, and by the last where they were to have it.
         for names, is_recipient in (

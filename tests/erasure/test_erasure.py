@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
+from almoner.access.worker_events import By
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupKeys
 from almoner.backups.storage import FolderStorage
@@ -26,7 +28,9 @@ from almoner.commands.backup import list_erasures
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.erasure import erasure_requests
 from almoner.settings import Settings
+from almoner.vocabulary import clocks
 from tests.conftest import Api
 from tests.erasure.known import SCHEMA, Known, expected, places, uncovered
 from tests.people import People, Person
@@ -156,7 +160,7 @@ async def test_no_value_of_an_erased_patient_is_anywhere_and_followers_hear_of_e
     )
     assert [tuple(row) for row in states] == [
         *(("almoner.processes", state) for state in ("cancelled", "ready")),
-        *(("of_a_test", state) for state in ("cancelled", *["done"] * 4, *["failed"] * 2, "ready")),
+        *(("of_a_test", state) for state in ("cancelled", *["done"] * 8, *["failed"] * 2, "ready")),
     ]
     gone = await api.post(
         "/v1/phone_numbers",
@@ -232,6 +236,41 @@ async def test_who_was_erased_is_erased_again_after_a_restore(
     again = called(settings, "patient", "erasures", "-e", name)
     path.write_bytes(msgspec.json.encode(again))
     assert called(settings, "patient", "erase", "--again", str(path), "-e", name) == []
+
+
+@pytest.mark.slow
+async def test_who_waited_or_was_on_hold_as_the_backup_was_made_is_erased_again_like_others(
+    records: Records,
+    settings: Settings,
+    name: str,
+    tmp_path: Path,
+    api: Api,
+    database: Database,
+) -> None:
+    on_hold, asked, later_hold, last = [await records.patient(number) for number in range(1, 5)]
+    called(settings, "patient", "hold", on_hold, "--reason", "case 12", "-e", name)
+    by = By("worker:somebody", "a page")
+    async with database.transaction() as connection:
+        await erasure_requests.ask(connection, api.environment_id, asked, "on the page", by)
+    moment = clocks.iso(datetime.now(UTC))
+    called(settings, "patient", "hold", later_hold, "--reason", "case 13", "-e", name)
+    entry = {"state": "erased", "reason": "asked for it", "decided_at": moment}
+    listed = [entry | {"record_ids": [record]} for record in (on_hold, later_hold, asked, last)]
+    path = tmp_path / "erasures.json"
+    path.write_bytes(msgspec.json.encode(listed))
+    words = called(settings, "patient", "erase", "--again", str(path), "-e", name, code=1)
+    assert (later_hold in words, "case 13" in words) == (True, True)
+    there = {
+        each: (await api.get(f"/v1/patients/{each}")).status_code for each in (on_hold, asked, last)
+    }
+    assert there == dict.fromkeys((on_hold, asked, last), 404)
+    assert (await api.get(f"/v1/patients/{later_hold}")).status_code == 200
+    called(settings, "patient", "release", later_hold, "-e", name)
+    async with database.transaction() as connection:
+        await erasure_requests.ask(connection, api.environment_id, later_hold, "on the page", by)
+    # At the command line, what waits for a second person is done.
+    done = called(settings, "patient", "erase", later_hold, "--yes", "-e", name)
+    assert (done["asked_by"], done["state"]) == ("worker:somebody", "erased")
 
 
 async def test_a_folder_of_backups_lists_who_was_erased_and_forgets_nobody(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,7 @@ from almoner.commands.session import (
     place,
     read_settings,
     stop,
+    warn,
 )
 from almoner.data_api.writes import Actor
 from almoner.database import Database
@@ -77,52 +80,82 @@ async def erase(
     """
     if (patient is None) == (again is None):
         raise typer.BadParameter("Name a patient by id, or a list with --again.")
-    if patient is not None and not yes:
+    if again is not None:
+        return await _erase_again(_read(again), environment)
+    if not yes:
         typer.confirm(f"Erase the patient {patient}? This cannot be taken back", abort=True)
-    listed = [(patient, reason)] if patient is not None else _read(again)
-    erased = []
     async with _opened() as (database, box):
-        for patient_id, why in listed:
+        async with database.transaction() as connection:
+            erased = await erasure_requests.erase_now(
+                connection,
+                await environment_id(connection, environment),
+                box,
+                patient_id=patient or "",
+                reason=reason,
+                by=AT_THE_TERMINAL,
+            )
+        await _clear(database)
+    rows = sum(erased.counts.values())
+    return Answer(erased.as_json(), f"Erased the patient {patient}: {rows} rows.")
+
+
+class _ErasedEntry(msgspec.Struct, frozen=True):
+    """Of a list of erasures, what it takes to do one again."""
+
+    state: str
+    reason: str
+    record_ids: list[str]
+    decided_at: datetime | None = None
+
+
+async def _erase_again(listed: list[_ErasedEntry], environment: str | None) -> Answer:
+    """Erases whoever of a list is here; nobody who cannot be erased keeps others from it."""
+    records = [(record, entry) for entry in listed for record in entry.record_ids]
+    erased, refused = [], []
+    async with _opened() as (database, box):
+        for patient_id, entry in records:
             try:
                 async with database.transaction() as connection:
-                    owner = await environment_id(connection, environment)
-                    done = await erasure_requests.erase_now(
+                    done = await erasure_requests.erase_again(
                         connection,
-                        owner,
+                        await environment_id(connection, environment),
                         box,
                         patient_id=patient_id,
-                        reason=why,
+                        reason=entry.reason,
                         by=AT_THE_TERMINAL,
+                        decided_at=entry.decided_at,
                     )
-            except ApiError as refused:
-                if again is not None and refused.status == 404:
+                erased.append(done.as_json())
+            except ApiError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
                     continue
-                raise
-            erased.append(done.as_json())
-        async with database.apart() as connection:
-            await connection.execute("SET statement_timeout = 0")
-            await clear.clear(connection)
-    if again is not None:
-        return Answer(erased, f"Erased {len(erased)} of {len(listed)}; the others are not here.")
-    rows = sum(erased[0]["counts"].values())
-    return Answer(erased[0], f"Erased the patient {patient}: {rows} rows.")
+                refused.append(patient_id)
+                for reason in error.problems:
+                    warn(f"{patient_id} was not erased: {reason.detail}")
+        await _clear(database)
+    others = "the others are not here" if not refused else f"{len(refused)} could not be"
+    words = f"Erased {len(erased)} of {len(records)}; {others}."
+    return Answer(erased, words, status=1 if refused else 0)
 
 
-def _read(place: str | None) -> list[tuple[str, str]]:
-    assert place is not None
+async def _clear(database: Database) -> None:
+    async with database.apart() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        await clear.clear(connection)
+
+
+def _read(place: str) -> list[_ErasedEntry]:
     try:
         if place.startswith(SCHEME) or Path(place).is_dir():
             by_environment = folder_of(read_settings(), place).erasures()
-            listed = [entry for entries in by_environment.values() for entry in entries]
+            entries = [
+                entry for of_environment in by_environment.values() for entry in of_environment
+            ]
+            listed = msgspec.convert(entries, list[_ErasedEntry])
         else:
-            listed = msgspec.json.decode(Path(place).read_bytes(), type=list[dict[str, Any]])
-        return [
-            (record, entry["reason"])
-            for entry in listed
-            if entry["state"] == erasure_requests.ERASED
-            for record in entry["record_ids"]
-        ]
-    except (msgspec.DecodeError, KeyError, OSError, BackupError) as error:
+            listed = msgspec.json.decode(Path(place).read_bytes(), type=list[_ErasedEntry])
+        return [entry for entry in listed if entry.state == erasure_requests.ERASED]
+    except (msgspec.DecodeError, OSError, BackupError) as error:
         stop(
             f"{place} is no list of erasures ({error}). Print one:"
             f" {called()} patient erasures --json"

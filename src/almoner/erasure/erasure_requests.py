@@ -47,6 +47,11 @@ _RELEASE: Final = """
 DELETE FROM erasure_holds WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[])
 RETURNING reason
 """
+# Holds of before a moment.
+_RELEASE_OLDER: Final = """
+DELETE FROM erasure_holds WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[])
+  AND placed_at < $3 RETURNING reason
+"""
 _HOLDS: Final = """
 SELECT patient_id::text, reason, placed_by, placed_at FROM erasure_holds WHERE environment_id = $1
   AND ($2::uuid[] IS NULL OR patient_id = ANY ($2)) ORDER BY placed_at DESC
@@ -112,10 +117,7 @@ async def ask(
         raise problem("bad_request", "Say why the patient is to be erased.", path=".reason")
     records = await person.locked(connection, environment_id, patient_id)
     await _require_no_hold(connection, environment_id, records)
-    waiting = await connection.fetchval(
-        f"{_COLUMNS} AND patient_id = $2 AND state = 'waiting'", environment_id, records[0]
-    )
-    if waiting is not None:
+    if await _waiting(connection, environment_id, records) is not None:
         raise problem("bad_request", "This patient's erasure waits already for a second person.")
     erasure_id = new_id()
     values = (records[0], records, reason.strip(), by.actor)
@@ -145,13 +147,41 @@ async def erase_now(
     reason: str,
     by: By,
 ) -> Erasure:
-    """Asks for an erasure and does it: for whoever runs the server, at its command line. In a
-    transaction. Raises what ``ask`` does.
+    """Asks for an erasure and does it: for whoever runs the server, at its command line. One that
+    waits for a second person already is what is done then. In a transaction. Raises what ``ask``
+    does.
     """
-    erasure_id = await ask(connection, environment_id, patient_id, reason, by)
-    return await _do(
-        connection, environment_id, box, await find(connection, environment_id, erasure_id), by
-    )
+    records = await person.locked(connection, environment_id, patient_id)
+    asked = await _waiting(connection, environment_id, records)
+    if asked is None:
+        erasure_id = await ask(connection, environment_id, patient_id, reason, by)
+        asked = await find(connection, environment_id, erasure_id)
+    return await _do(connection, environment_id, box, asked, by)
+
+
+async def erase_again(
+    connection: Connection,
+    environment_id: int,
+    box: SecretBox,
+    patient_id: str,
+    reason: str,
+    by: By,
+    *,
+    decided_at: datetime | None,
+) -> Erasure:
+    """The same of who was erased at a moment (UTC; None where it is not known), after a database of
+    before was restored: a hold that is older had been ended by then.
+    """
+    records = await person.locked(connection, environment_id, patient_id)
+    if decided_at is not None:
+        rows = await connection.fetch(_RELEASE_OLDER, environment_id, records, decided_at)
+        for row in rows:
+            await _note(
+                *(connection, environment_id, "erasure hold ended", by),
+                about=records[0],
+                reason=row["reason"],
+            )
+    return await erase_now(connection, environment_id, box, patient_id, reason, by)
 
 
 async def refuse(connection: Connection, environment_id: int, erasure_id: str, by: By) -> None:
@@ -219,6 +249,18 @@ async def holds(
     """The holds on these records, or all of the environment."""
     rows = await connection.fetch(_HOLDS, environment_id, records)
     return [Hold(**row) for row in rows]
+
+
+async def _waiting(
+    connection: Connection, environment_id: int, records: Sequence[str]
+) -> Erasure | None:
+    """The erasure of one of these records that waits for a second person."""
+    row = await connection.fetchrow(
+        f"{_COLUMNS} AND patient_id = ANY ($2::uuid[]) AND state = 'waiting' ORDER BY asked_at",
+        environment_id,
+        list(records),
+    )
+    return None if row is None else _erasure(row)
 
 
 async def _do(

@@ -4,6 +4,7 @@ was sent or stored as text."""
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +41,20 @@ UNION SELECT phone_number FROM phone_numbers WHERE environment_id = $1
   AND user_id = ANY ($2::uuid[])
 UNION SELECT email FROM email_addresses WHERE environment_id = $1 AND user_id = ANY ($2::uuid[])
 """
+# What these said before, as the log has it until it is blanked.
+_LOGGED: Final = """
+SELECT DISTINCT c.resource || '.' || field.name AS of, said.text FROM changes c
+CROSS JOIN LATERAL json_each(c.differences) AS field (name, pair)
+CROSS JOIN LATERAL json_array_elements_text(field.pair) AS said (text)
+WHERE c.environment_id = $1 AND c.patient_id = ANY ($2::uuid[]) AND c.differences IS NOT NULL
+  AND c.resource || '.' || field.name = ANY ($3::text[]) AND said.text <> ''
+"""
+_FIRST, _LAST = "patients.first_name", "patients.last_name"
+_LOGGED_IDENTIFIERS: Final = (
+    "external_ids.external_id",
+    "phone_numbers.phone_number",
+    "email_addresses.email",
+)
 # Shorter ones stand in texts that are of others.
 _SHORTEST: Final = 5
 
@@ -128,14 +143,20 @@ def packed(ids: Sequence[str]) -> bytes:
 
 
 async def terms(connection: Connection, environment_id: int, ids: Sequence[str]) -> Terms:
-    """What these records are known by."""
-    identifiers = await connection.fetch(_IDENTIFIERS, environment_id, ids)
-    names = {
-        (row["first_name"], row["last_name"])
-        for row in await connection.fetch(_NAMES, environment_id, ids)
-        if row["first_name"] and row["last_name"]
-    }
-    texts = [*ids, *(r["text"] for r in identifiers if len(r["text"] or "") >= _SHORTEST)]
+    """What these records are known by, and were."""
+    logged: dict[str, set[str]] = defaultdict(set)
+    for row in await connection.fetch(
+        _LOGGED, environment_id, ids, [_FIRST, _LAST, *_LOGGED_IDENTIFIERS]
+    ):
+        logged[row["of"]].add(row["text"])
+    identifiers = {row["text"] for row in await connection.fetch(_IDENTIFIERS, environment_id, ids)}
+    identifiers |= {text for of in _LOGGED_IDENTIFIERS for text in logged[of]}
+    present = await connection.fetch(_NAMES, environment_id, ids)
+    # Who was called another first name had another last name then, or had not.
+    first_names = logged[_FIRST] | {row["first_name"] for row in present}
+    last_names = logged[_LAST] | {row["last_name"] for row in present}
+    names = [(first, last) for first in first_names for last in last_names if first and last]
+    texts = [*ids, *(text for text in identifiers if len(text or "") >= _SHORTEST)]
     # As HL7 writes a name.
     texts += [f"{last}^{first}" for first, last in names]
     return Terms(texts, [(f'"{first}"', f'"{last}"') for first, last in names])
