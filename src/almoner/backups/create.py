@@ -41,6 +41,7 @@ async def create(dsn: str, folder: BackupFolder) -> Backup:
             timeline=log.timeline,
             first_segment=first,
             checked_at=position,
+            segment_bytes=facts["segment_bytes"],
             database=facts["database"],
             superuser=facts["superuser"],
             revision=facts["revision"],

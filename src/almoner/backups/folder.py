@@ -22,6 +22,7 @@ from typing import IO, Any, Final, TypeVar
 
 import msgspec
 
+from almoner.backups import segments
 from almoner.backups.sealing import BackupError, BackupKeys, SealedFile, opened
 from almoner.backups.storage import BackupStorage, unwritable
 from almoner.vocabulary import clocks
@@ -59,6 +60,7 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     timeline: int
     first_segment: str  # of the log that it needs, without the timeline
     checked_at: str  # the position at which ``tables`` were counted
+    segment_bytes: int = 16 << 20  # of a file of the log; PostgreSQL's own size where none is noted
     database: str
     superuser: str
     revision: str
@@ -227,6 +229,32 @@ class BackupFolder:
         for name in self.storage.names("wal/0"):
             number = _SEGMENT.search(name)
             yield number[1] if number else "", name
+
+    def lacking(self, backup: Backup) -> str | None:
+        """The first segment that is not there of the log from a backup to where it was fetched,
+        without the timeline; None where all are. Nothing behind it can be restored.
+        """
+        log = self.fetched_to()
+        if log is None:
+            return None
+        begun, whole = set[str](), set[str]()
+        for number, name in self.log_files():
+            if number:
+                (begun if name.endswith(".partial") else whole).add(number)
+        return segments.first_lacking(
+            *(whole, begun, backup.first_segment),
+            position=log.position,
+            segment_bytes=backup.segment_bytes,
+        )
+
+    def must_be_whole(self, backup: Backup) -> None:
+        """Raises BackupError where the log behind a backup lacks a segment."""
+        if lacking := self.lacking(backup):
+            raise BackupError(
+                f"The log in {self.address} lacks the segment {lacking}, and nothing behind it can"
+                " be restored. Name a moment before it with --to; and make a new backup, with which"
+                " the log begins anew."
+            )
 
     def prune(self, keep: int) -> list[str]:
         """Removes all backups but the newest, and the log before the oldest of these; their

@@ -58,7 +58,7 @@ class RestoreTarget:
 
 def chosen(folder: BackupFolder, time: datetime | None) -> Backup:
     """The newest backup, or the newest that had ended at this moment. Raises BackupError where
-    there is none.
+    there is none, or the log behind it is not what is asked for.
     """
     backups = folder.backups()
     if not backups:
@@ -73,6 +73,8 @@ def chosen(folder: BackupFolder, time: datetime | None) -> Backup:
             f" {clocks.utc_words(backups[0].ended_at)}: nothing before that can be restored."
         )
     _must_reach(folder.fetched_to(), time, folder)
+    if time is None:
+        folder.must_be_whole(usable[-1])
     return usable[-1]
 
 
@@ -132,7 +134,9 @@ class Scratch:
             if self._process is not None and self._process.poll() is not None:
                 output = self._log.read_text(errors="replace")
                 if _NEVER_REACHED in output and target.time is not None:
-                    # Nothing was written between the last entry of the log and that moment.
+                    # Nothing was written between the last entry of the log and that moment, if all
+                    # of the log is there.
+                    self._folder.must_be_whole(self._backup)
                     self._log.unlink()
                     return await self.recover(RestoreTarget())
                 raise BackupError(

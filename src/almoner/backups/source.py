@@ -29,6 +29,7 @@ SELECT s.system_identifier::text, current_setting('server_version_num')::int / 1
        (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_copy,
        EXISTS (SELECT FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global'))
            AS has_tablespaces,
+       pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes,
        (SELECT version_num FROM alembic_version) AS revision
 FROM pg_control_system() s
 """

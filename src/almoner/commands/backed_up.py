@@ -42,6 +42,8 @@ async def finding(connection: Any, settings: Settings) -> Finding:
     if not await connection.fetchval(_HOLDS_LOG, await asyncio.to_thread(folder.slot)):
         lost = f"the database holds no log for {folder.address}, as after a fail over"
         return Finding("backups", False, lost, make)
+    if lacking := await asyncio.to_thread(folder.lacking, backups[-1]):
+        return Finding("backups", False, f"the log lacks the segment {lacking}", make)
     waiting = await connection.fetchval(_LOG_WAITING)
     ended = backups[-1].ended_at
     text = f"the newest of {clocks.utc_words(ended)}, {waiting >> 20} MiB of log wait for it"

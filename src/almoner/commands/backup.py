@@ -108,12 +108,18 @@ async def list_backups(begin: FROM = None) -> Answer:
     folder = folder_of(read_settings(), begin)
     try:
         backups, log = folder.backups(), folder.fetched_to()
+        lacking = [folder.lacking(backup) for backup in backups]
     except BackupError as error:
         stop(str(error))
     rows = [_described(backup) for backup in backups]
     reach = [_reach(log)] if log and rows else []
+    is_whole = not any(lacking[-1:])
+    if any(lacking):
+        until = "" if not is_whole else f", up to the backup {backups[lacking.index(None)].name}"
+        hole = f"The log lacks the segment {lacking[0]}: nothing behind it can be restored{until}."
+        reach = [hole, *(reach if is_whole else [])]
     return Answer(
-        {"backups": rows, "restorable_to": log.fetched_at if log else None},
+        {"backups": rows, "restorable_to": log.fetched_at if log and is_whole else None},
         Rows(rows, ("name", "ended_at", "rows", "size"), f"No backups in {folder.address} yet."),
         *reach,
     )
