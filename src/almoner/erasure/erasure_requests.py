@@ -181,7 +181,9 @@ async def erase_again(
                 about=records[0],
                 reason=row["reason"],
             )
-    return await erase_now(connection, environment_id, box, patient_id, reason, by)
+    return await erase_now(
+        connection, environment_id, box, patient_id=patient_id, reason=reason, by=by
+    )
 
 
 async def refuse(connection: Connection, environment_id: int, erasure_id: str, by: By) -> None:

@@ -43,11 +43,11 @@ UNION SELECT email FROM email_addresses WHERE environment_id = $1 AND user_id = 
 """
 # What these said before, as the log has it until it is blanked.
 _LOGGED: Final = """
-SELECT DISTINCT c.resource || '.' || field.name AS of, said.text FROM changes c
+SELECT DISTINCT c.resource || '.' || field.name AS of, logged.text FROM changes c
 CROSS JOIN LATERAL json_each(c.differences) AS field (name, pair)
-CROSS JOIN LATERAL json_array_elements_text(field.pair) AS said (text)
+CROSS JOIN LATERAL json_array_elements_text(field.pair) AS logged (text)
 WHERE c.environment_id = $1 AND c.patient_id = ANY ($2::uuid[]) AND c.differences IS NOT NULL
-  AND c.resource || '.' || field.name = ANY ($3::text[]) AND said.text <> ''
+  AND c.resource || '.' || field.name = ANY ($3::text[]) AND logged.text <> ''
 """
 _FIRST, _LAST = "patients.first_name", "patients.last_name"
 _LOGGED_IDENTIFIERS: Final = (
