@@ -42,7 +42,7 @@ async def test_logs_are_added_to_and_read_and_nothing_else(serving: Any) -> None
     assert all(refused)
 
 
-async def test_tables_are_neither_made_nor_emptied_nor_changed(serving: Any) -> None:
+async def test_tables_are_neither_made_nor_emptied_nor_changed_and_numbers_not_set(serving: Any) -> None:
     for statement in (
         "CREATE TABLE walks ()",
         "TRUNCATE patients CASCADE",
@@ -51,6 +51,9 @@ async def test_tables_are_neither_made_nor_emptied_nor_changed(serving: Any) -> 
         "UPDATE alembic_version SET version_num = 'x'",
         "SET session_replication_role = replica",
         "CREATE INDEX ON patients (city)",
+        "DELETE FROM erasures",
+        "SELECT setval('changes_seq', 1)",
+        "SELECT setval('almoner_stepped', 1000)",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await serving.execute(statement)

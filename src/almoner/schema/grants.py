@@ -24,6 +24,10 @@ WHERE n.nspname IN (current_schema(), $1, $2) AND c.relkind IN ('r', 'p', 'S') O
 _BY_THE_OWNER: Final = "almoner_forget, almoner_add_month"
 # The table in which Alembic writes down the revision.
 _REVISIONS: Final = "alembic_version"
+# That somebody was erased, when and by whom: decided, and never taken away.
+_PROOFS: Final = "erasures"
+# What servers set forward: the time that is stamped, and up to which all is complete.
+_SET: Final = frozenset({"almoner_clock", "almoner_complete"})
 # PostgreSQL 17 lets others than the owner vacuum.
 _MAINTAIN: Final = 17
 
@@ -64,7 +68,9 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
     for relation in await connection.fetch(_RELATIONS, SCHEMA, PARTS_SCHEMA):
         name = f'"{relation["schema"]}"."{relation["name"]}"'
         if relation["kind"] == "S":
-            statements.append(f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE {name} TO {role}")
+            rights = "USAGE, SELECT, UPDATE" if relation["name"] in _SET else "USAGE, SELECT"
+            statements.append(f"REVOKE ALL ON SEQUENCE {name} FROM {role}")
+            statements.append(f"GRANT {rights} ON SEQUENCE {name} TO {role}")
             continue
         statements.append(f"REVOKE ALL ON {name} FROM {role}")
         if relation["schema"] == PARTS_SCHEMA:
@@ -74,6 +80,8 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if relation["name"] in APPEND_ONLY:
             rights = "SELECT, INSERT"
+        elif relation["name"] == _PROOFS:
+            rights = "SELECT, INSERT, UPDATE"
         elif relation["name"] == _REVISIONS:
             rights = "SELECT"
         statements.append(f"GRANT {rights}{maintain} ON {name} TO {role}")
