@@ -42,7 +42,9 @@ async def test_logs_are_added_to_and_read_and_nothing_else(serving: Any) -> None
     assert all(refused)
 
 
-async def test_tables_are_neither_made_nor_emptied_nor_changed_and_numbers_not_set(serving: Any) -> None:
+async def test_tables_are_neither_made_nor_emptied_nor_changed_and_numbers_not_set(
+    serving: Any,
+) -> None:
     for statement in (
         "CREATE TABLE walks ()",
         "TRUNCATE patients CASCADE",
