@@ -106,6 +106,36 @@ async def test_a_signed_note_is_added_to_and_pinned_and_never_changed(
     assert noise.status_code == 404
 
 
+async def test_what_is_added_to_an_addendum_is_added_to_its_note_and_has_a_draft_of_its_own(
+    coach: Person, grace: Chart, database: Database
+) -> None:
+    await coach.send_form(sheet(grace), note_type="progress", text="Sleeps better.", do="save")
+    [note] = await rows(database, grace)
+    to_note = f"{sheet(grace)}?adds_to={note['id']}"
+    # A plain draft is none of what is added, and the other way round.
+    await coach.send_form(sheet(grace), note_type="progress", text="A plain draft", do="close")
+    assert Document(await coach.get(to_note)).field("text").value != "A plain draft"
+    addendum = {"note_type": "progress", "adds_to": str(note["id"])}
+    await coach.send_form(sheet(grace), **addendum, text="And walks.", do="close")
+    assert Document(await coach.get(to_note)).field("text").value == "And walks."
+    plain = Document(await coach.get(sheet(grace)))
+    assert plain.field("text").value == "A plain draft"
+    assert plain.lacks("heading", "Addendum")
+    await coach.send_form(sheet(grace), **addendum, text="And walks.", do="save")
+    added = (await rows(database, grace))[1]
+    addendum["adds_to"] = str(added["id"])
+    await coach.send_form(sheet(grace), **addendum, text="And swims.", do="save")
+    assert (await rows(database, grace))[2]["adds_to_note_id"] == note["id"]
+    page = Document(await coach.get(f"/patients/{grace.id}/notes"))
+    assert "And swims." in page.region("Progress note")
+    await coach.send_form(f"/patients/{grace.id}/errors/{note['id']}", reason="No", do="enter")
+    refused = await coach.send_form(sheet(grace), **addendum, text="And runs.", do="save")
+    assert "error" in (Document(refused).field("text").error or "")
+    # What was added holds, and is no note that there is not.
+    profile = Document(await coach.get(f"/patients/{grace.id}"))
+    assert "And walks." in profile.region("Notes")
+
+
 async def test_a_mention_is_a_row_in_the_inbox_of_whoever_is_called_so(
     coach: Person, people: People, environment: int, grace: Chart, database: Database
 ) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
+from httpx import Response
 
 from almoner.portal.tasks import task_form
 from almoner.portal.tasks.task_form import TaskForm
@@ -157,6 +161,49 @@ async def test_a_task_is_spoken_of_watched_changed_and_done_on_its_page(clinic: 
         "2030-01-02",
         None,
     )
+
+
+def entered(answer: Response) -> dict[str, str]:
+    """What the form on a task's page sends where nobody changes it."""
+    fields, page = ("title", "due", "who", "priority", "note"), Document(answer)
+    drawn = re.findall(r'name="(was\.[a-z]+)" value="([^"]*)"', answer.text)
+    return {name: page.field(name).value for name in fields} | {
+        name: unescape(value) for name, value in drawn
+    }
+
+
+async def test_two_who_change_a_task_lose_nothing_of_each_other(clinic: Clinic) -> None:
+    path = await add(clinic, title="Ring the pharmacy", note="They close at six.")
+    drawn = entered(await clinic.me.get(path))
+    await clinic.other.send_form(path, **(drawn | {"priority": "urgent", "note": "Open late."}))
+    await clinic.me.send_form(path, **(drawn | {"title": "Ring the other pharmacy"}))
+    row = await stored(clinic, path)
+    assert (row["title"], row["priority"], row["note"]) == (
+        "Ring the other pharmacy",
+        "urgent",
+        "Open late.",
+    )
+    both = await clinic.me.send_form(path, **(drawn | {"note": "Ask for Ann."}))
+    assert both.status_code == 400
+    assert "Open late." in (Document(both).field("note").error or "")
+    assert Document(both).field("note").value == "Ask for Ann."
+    await clinic.me.send_form(path, **entered(both))
+    assert (await stored(clinic, path))["note"] == "Ask for Ann."
+    assert (await stored(clinic, path))["priority"] == "urgent"
+
+
+async def test_comments_of_two_at_once_all_stay(clinic: Clinic) -> None:
+    path = await add(clinic, title="Ring the pharmacy")
+    texts = [f"Comment {number}" for number in range(6)]
+    answers = await asyncio.gather(
+        *(
+            (clinic.me, clinic.other)[place % 2].send_form(f"{path}/comment", text=text)
+            for place, text in enumerate(texts)
+        )
+    )
+    assert [answer.status_code for answer in answers] == [303] * len(texts)
+    page = Document(await clinic.me.get(path))
+    assert [text for text in texts if not page.mentions(text)] == []
 
 
 async def test_a_task_about_a_patient_whom_a_role_does_not_show_is_not_shown(

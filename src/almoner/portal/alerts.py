@@ -34,17 +34,18 @@ JOIN assessment_responses r ON r.environment_id = $1 AND r.id = a.assessment_res
 WHERE a.environment_id = $1 AND a.patient_id = ANY ($2::uuid[]) AND {IS_OPEN}
   AND a.taken_by_worker_id IS NULL
 """
-# For the worker of $3: what is for them alone, of the roles that they hold, and of no role where
-# the patient is theirs or nobody's; about patients whom they may see, which is all where $2 is
-# null.
+# For the worker of $3: what is for them alone or for whom they cover, who are $4 together, of the
+# roles that they hold, and of no role where the patient is theirs or nobody's; about patients whom
+# they may see, which is all where $2 is null.
 _MINE: Final = f"""
 FROM worker_accounts holder
 JOIN alerts a ON a.environment_id = $1
 JOIN patients p ON p.environment_id = $1 AND p.id = a.patient_id
 {_OF_ANSWERS}
 WHERE holder.environment_id = $1 AND holder.worker_id = $3
-  AND (a.for_worker_id = $3 OR (a.for_worker_id IS NULL AND (a.role = ANY (holder.roles)
-    OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))))
+  AND (a.for_worker_id = ANY ($4::uuid[]) OR (a.for_worker_id IS NULL
+    AND (a.role = ANY (holder.roles)
+      OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))))
   AND ($2::uuid IS NULL OR p.coach_id = $2)
   AND (a.assessment_response_id IS NULL OR r.id IS NOT NULL)
 """

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from almoner.database import Connection
+from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.names import full_name_sql, name_order_sql
 
 # No limit: a list that is cut would hide somebody without saying so.
 _TO_CHOOSE: Final = f"""
-SELECT w.id::text, {full_name_sql("w")} AS name, a.disabled_at IS NOT NULL AS is_disabled,
+SELECT w.id::text, {full_name_sql("w")} AS name, w.email, a.disabled_at IS NOT NULL AS is_disabled,
   CASE WHEN a.disabled_at IS NULL THEN coalesce(a.roles, '{{}}') ELSE '{{}}' END AS roles
 FROM workers w
 LEFT JOIN worker_accounts a ON a.environment_id = w.environment_id AND a.worker_id = w.id
@@ -38,6 +39,12 @@ class Worker:
     id: str
     name: str
     roles: tuple[str, ...]
+    email: str = ""
+
+    def sees(self, program: Program, coach_id: str | None) -> bool:
+        """Whether their roles show them patients of this coach, who may be none."""
+        rights = program.rights(self.roles)
+        return "give_care" in rights.may and (rights.all_patients or coach_id == self.id)
 
     @property
     def choice(self) -> tuple[str, str]:
@@ -65,6 +72,7 @@ async def to_choose(
             row["id"],
             f"{row['name']} (account closed)" if row["is_disabled"] else row["name"],
             tuple(row["roles"]),
+            row["email"] or "",
         )
         for row in rows
     )

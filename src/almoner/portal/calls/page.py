@@ -4,7 +4,7 @@ next, all of it or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -256,7 +256,7 @@ async def _choices(visit: Visit, connection: Connection, patient: Patient) -> Ca
     return CallChoices(
         numbers=await queries.numbers(connection, visit.environment_id, patient.id),
         outcomes=_of(visit, "call_outcomes", "What came of it?"),
-        note_types=_of(visit, "note_types", "Without a template"),
+        note_types=_of(visit, "note_types", "Without a template", visit.rights.hidden_notes),
         planned=await queries.planned(visit, connection, patient, datetime.now(UTC)),
         steps=sheets.labelled(STEPS, "Nothing"),
         appointment_types=_of(visit, "appointment_types", "Which sort?"),
@@ -275,8 +275,8 @@ async def _choices(visit: Visit, connection: Connection, patient: Patient) -> Ca
     )
 
 
-def _of(visit: Visit, group: str, blank: str) -> Options:
-    names = visit.program.names(group)
+def _of(visit: Visit, group: str, blank: str, hidden: Collection[str] = ()) -> Options:
+    names = [name for name in visit.program.names(group) if name not in hidden]
     return sheets.labelled(((name, visit.program.title(group, name)) for name in names), blank)
 
 

@@ -141,7 +141,7 @@ async def _due_changed(
     if task.completed_at is not None or task.worker_id != visit.worker.worker_id:
         raise Gone("This task is not yours to put off.")
     try:
-        return await services.change(visit, connection, task.id, due)
+        return await services.change(visit, connection, task.id, due, task.updated_at)
     except Faster as faster:
         raise Gone(faster.text) from faster
 

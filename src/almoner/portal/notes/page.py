@@ -94,10 +94,10 @@ async def show(visit: Visit, connection: Connection, patient: Patient) -> Respon
     """The sheet, with the draft that the visitor has left; of another note where one is to be
     added to.
     """
-    form, saved_at = await sheets.draft(visit, connection, patient.id, _SHEET)
+    adds_to = await _first_of(visit, connection, patient, visit.query("adds_to"))
+    form, saved_at = await sheets.draft(visit, connection, patient.id, _draft_of(adds_to))
     entry = _parse(visit, form) if form else _fresh(visit)
-    if visit.query("adds_to"):
-        entry = replace(entry, adds_to=visit.query("adds_to"))
+    entry = replace(entry, adds_to=adds_to)
     sheet = await _sheet(visit, connection, patient, entry, visit.query)
     return await _answer(visit, connection, replace(sheet, opened=True, saved_at=saved_at))
 
@@ -108,12 +108,14 @@ async def send(visit: Visit, connection: Connection, patient: Patient) -> Respon
     """
     form = await visit.form()
     do, entry = form.text("do"), _parse(visit, form)
+    entry = replace(entry, adds_to=await _first_of(visit, connection, patient, entry.adds_to))
     if do == sheets.SAVE:
         return await _save(visit, connection, patient, entry, form)
     if do == _TEMPLATE:
         entry = _with_template(visit, entry)
     is_blank = sheets.is_untyped(visit, entry.text) and entry.own == _blank_own(visit)
-    await sheets.renew_draft(visit, connection, patient.id, _SHEET, form, is_blank=is_blank)
+    name = _draft_of(entry.adds_to)
+    await sheets.renew_draft(visit, connection, patient.id, name, form, is_blank=is_blank)
     if do == sheets.CLOSE:
         beside = sheets.list_beside(form.text)
         return sheets.closed(visit, patient, form.text("back"), beside)
@@ -152,6 +154,8 @@ async def _save(
         errors["text"] = "Write the note."
     if entry.note_type not in dict(sheet.types):
         errors["note_type"] = "Choose what sort of note it is."
+    if sheet.adds_to and sheet.adds_to.error is not None:
+        errors["text"] = "The note was entered in error: nothing is added to it any more."
     if errors:
         return await _answer(visit, connection, replace(sheet, errors=errors), 400)
     try:
@@ -159,7 +163,7 @@ async def _save(
             await _sign(visit, connection, patient, entry)
             for worker in whom.workers:
                 await _tell(visit, connection, patient, entry, worker)
-            await sheets.drop(visit, connection, patient.id, _SHEET)
+            await sheets.drop(visit, connection, patient.id, _draft_of(entry.adds_to))
     except ApiError as error:
         return await _answer(visit, connection, replace(sheet, errors=by_field(error)), 400)
     if back or not visit.is_fragment:
@@ -198,6 +202,25 @@ async def _tell(
         "text": f"{me} mentions you in a note: {title}",
     }
     await visit.parts.store.within(connection).create(visit.actor, alerts, row)
+
+
+def _draft_of(adds_to: str) -> str:
+    """What the draft of a note is called, and of what is added to one: each has its own."""
+    return f"{_SHEET}:{adds_to}" if adds_to else _SHEET
+
+
+async def _first_of(visit: Visit, connection: Connection, patient: Patient, note_id: str) -> str:
+    """The id of the note that is added to: where one that adds to another is asked for, of the
+    first. Blank where none is. Raises a 404 ApiError.
+    """
+    passed: set[str] = set()
+    while note_id and note_id not in passed:
+        passed.add(note_id)
+        note = await queries.by_id(visit, connection, patient, note_id)
+        if not note.adds_to:
+            return note.id
+        note_id = note.adds_to
+    return note_id
 
 
 def _parse(visit: Visit, form: Form) -> NoteForm:

@@ -28,7 +28,7 @@ class NotesCard:
 
 async def panel(visit: Visit, connection: Connection, patient: Patient, card: Card) -> Panel:
     threads = await queries.threads(visit, connection, patient)
-    holding = [thread for thread in threads if thread.note.error is None]
+    holding = [thread for each in threads if (thread := _holding(each))]
     pinned = sum(thread.note.pinned for thread in holding)
     few = holding[: max(_FEW, pinned)]
     context = NotesCard(few, len(threads) > len(few), f"/patients/{patient.id}")
@@ -40,3 +40,9 @@ async def panel(visit: Visit, connection: Connection, patient: Patient, card: Ca
         first=pinned > 0,
         begins=begins,
     )
+
+
+def _holding(thread: NoteThread) -> NoteThread | None:
+    """What of a thread was not entered in error; None where all of it was."""
+    notes = [note for note in (thread.note, *thread.added) if note.error is None]
+    return NoteThread(notes[0], notes[1:]) if notes else None

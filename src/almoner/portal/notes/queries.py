@@ -35,8 +35,9 @@ _BY_ID: Final = f"{_NOTES} AND n.id = $4"
 @dataclass(frozen=True, kw_only=True)
 class Note:
     """A signed note. ``title`` is what its type is called, ``adds_to`` the note that it adds to,
-    None for none; ``error`` is why it was entered in error, None where it holds. ``facts``
-    say what a site has added. Times are in UTC.
+    None for none; ``error`` is why it was entered in error, None where it holds, and
+    ``may_correct`` whether the visitor may say so. ``facts`` say what a site has added. Times are
+    in UTC.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Note:
     pinned: bool
     adds_to: str | None
     error: str | None
+    may_correct: bool
     facts: Facts
 
 
@@ -64,16 +66,25 @@ async def threads(visit: Visit, connection: Connection, patient: Patient) -> lis
         _LIST, visit.environment_id, patient.id, list(visit.rights.hidden_notes)
     )
     signed = await _notes(visit, connection, patient, rows)
-    ids = {note.id for note in signed}
+    of_ids = {note.id: note for note in signed}
     added: dict[str, list[Note]] = {}
     for note in reversed(signed):
-        if note.adds_to in ids:
-            added.setdefault(note.adds_to or "", []).append(note)
-    first = [note for note in signed if note.adds_to not in ids]
+        if note.adds_to in of_ids:
+            added.setdefault(_first(note, of_ids).id, []).append(note)
+    first = [note for note in signed if note.adds_to not in of_ids]
     return [
         NoteThread(note, added.get(note.id, ()))
         for note in sorted(first, key=lambda note: not note.pinned)
     ]
+
+
+def _first(note: Note, of_ids: Mapping[str, Note]) -> Note:
+    """The first note of the thread of one, also where programs have added to what was added."""
+    passed = {note.id}
+    while note.adds_to in of_ids and note.adds_to not in passed:
+        note = of_ids[note.adds_to or ""]
+        passed.add(note.id)
+    return note
 
 
 async def by_id(visit: Visit, connection: Connection, patient: Patient, note_id: str) -> Note:
@@ -106,5 +117,6 @@ def _note(visit: Visit, row: Mapping[str, Any], facts: Facts) -> Note:
         pinned=row["pinned"] and not in_error,
         adds_to=row["adds_to"],
         error=row["entered_in_error_reason"] if in_error else None,
+        may_correct="correct" in visit.rights.may or row["worker_id"] == visit.worker.worker_id,
         facts=facts,
     )

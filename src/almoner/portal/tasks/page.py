@@ -100,14 +100,16 @@ async def save(visit: Visit) -> Response:
     sent = await visit.form()
     async with visit.connection() as connection:
         page = await _page(visit, connection, visit.path("task"))
-        form = task_form.sent(visit, sent, page.form)
+        form, since = task_form.merged(task_form.sent(visit, sent, page.form), page.form, sent)
         values, errors = task_form.values(form, *_here(visit))
+        errors |= since
         if values["worker_id"] is not None and page.task.role:
             # Whoever takes a task out of a pool may give it back.
             values["role"] = page.task.role
         if not errors:
             try:
-                await services.change(visit, connection, page.task.id, values)
+                version = page.task.updated_at
+                await services.change(visit, connection, page.task.id, values, version)
             except Faster as faster:
                 errors = {"": faster.text}
             except ApiError as error:

@@ -1,22 +1,23 @@
 """What is done with a task of a worker: taken, given back, done, opened again, spoken of.
 
-Each is written under the version that was read, so that two who are faster than each other do not
-both believe that they have it."""
+Each is written while the row is locked, so that two who are faster than each other do not both
+believe that they have it, and nothing that is said of it is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from almoner.data_api.declare import Row
 from almoner.database import Connection
-from almoner.errors import ApiError
 from almoner.pages.visit import Visit
 from almoner.portal.tasks import queries
 from almoner.portal.tasks.queries import WholeTask
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
+
+_LOCK: Final = "SELECT FROM worker_tasks WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
 
 class Faster(Exception):  # noqa: N818  # what it says is for people, who did nothing wrong
@@ -97,10 +98,12 @@ async def watch(visit: Visit, connection: Connection, task_id: str) -> WholeTask
 
 
 async def change(
-    visit: Visit, connection: Connection, task_id: str, values: dict[str, Any]
+    visit: Visit, connection: Connection, task_id: str, values: dict[str, Any], version: datetime
 ) -> WholeTask:
-    """Writes what a form says of it. Raises ApiError with what is wrong with it, and a 404."""
-    return await _write(visit, connection, task_id, lambda task: values)
+    """Writes what a form says of it. Raises ApiError with what is wrong with it, and a 404; Faster
+    where it is no longer of this version.
+    """
+    return await _write(visit, connection, task_id, lambda task: values, version)
 
 
 async def _write(
@@ -108,18 +111,19 @@ async def _write(
     connection: Connection,
     task_id: str,
     values: Callable[[WholeTask], Row],
+    version: datetime | None = None,
 ) -> WholeTask:
-    """Writes it; its watchers are told with the write."""
-    task = await queries.whole(visit, connection, task_id)
-    store = visit.parts.store.within(connection)
-    version = frozenset({task.updated_at})
-    row = values(task)
-    try:
-        await store.update(visit.actor, worker_tasks, task.id, row, version)
-    except ApiError as error:
-        if error.status != 412:
-            raise
-        raise Faster("Somebody has just changed this task. Look at it again.") from error
+    """Writes it, whoever else writes at the same time before or after; its watchers are told with
+    the write.
+    """
+    known = await queries.whole(visit, connection, task_id)
+    async with connection.transaction():
+        await connection.execute(_LOCK, visit.environment_id, known.id)
+        task = await queries.whole(visit, connection, known.id)
+        if version not in (None, task.updated_at):
+            raise Faster("Somebody has just changed this task. Look at it, and save again.")
+        store = visit.parts.store.within(connection)
+        await store.update(visit.actor, worker_tasks, task.id, values(task), None)
     return task
 
 

@@ -23,6 +23,10 @@ from almoner.resources.worker_tasks import PRIORITIES
 from almoner.vocabulary import clocks
 
 _TEAM: Final = "team:"
+# What the form has of a task that there is, and how the hidden fields begin that say what it was
+# drawn with.
+_FIELDS: Final = ("title", "due", "who", "priority", "note")
+_WAS: Final = "was."
 # The words at the end of a title that may say when it is due, as in "ring the pharmacy in 2 weeks".
 _AT_END: Final = 4
 NOT_UNDERSTOOD: Final = "Type a day or a time, such as fri 9, tomorrow or in 2 weeks."
@@ -58,7 +62,11 @@ async def drawn(
     controls = await OWN.controls(
         visit, connection, values, form.errors, new=task is None, at="task-own-"
     )
-    base_fields = OWN.base_fields(task.updated_at, task.row) if task and controls else ()
+    if task is None:
+        return replace(form, controls=controls)
+    stored = of_task(visit, task, ())
+    base_fields = [(f"{_WAS}{name}", getattr(stored, name)) for name in _FIELDS]
+    base_fields += OWN.base_fields(task.updated_at, task.row) if controls else ()
     return replace(form, controls=controls, base_fields=base_fields)
 
 
@@ -92,6 +100,27 @@ def sent(visit: Visit, form: Form, blank: TaskForm) -> TaskForm:
         note=form.text("note").strip(),
         own=OWN.read(visit, form, new=True) if is_new else OWN.changed(visit, form),
     )
+
+
+def merged(form: TaskForm, stored: TaskForm, sent: Form) -> tuple[TaskForm, dict[str, str]]:
+    """The form with what others have changed since it was drawn, where the sender left that as it
+    was; and what both have changed, by field.
+    """
+    errors = {}
+    for name in _FIELDS:
+        now = getattr(stored, name)
+        was = sent.text(f"{_WAS}{name}") if f"{_WAS}{name}" in sent else now
+        entered = getattr(form, name)
+        if _same(entered, was):
+            form = replace(form, **{name: now})
+        elif not _same(now, was) and not _same(entered, now):
+            words = dict(form.whos).get(now, now) or "nothing"
+            errors[name] = f"Somebody has set this to “{words}” meanwhile. Save again for yours."
+    return form, errors
+
+
+def _same(text: str, other: str) -> bool:
+    return text.split() == other.split()
 
 
 def whos(visit: Visit, workers: Sequence[Worker]) -> list[tuple[str, str]]:

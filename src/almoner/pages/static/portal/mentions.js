@@ -1,6 +1,6 @@
 /* data-mentions="path": a text in which @ and the beginning of a name suggests colleagues, in the list #mentions. Arrows choose, Enter or Tab
    puts the name in, Esc closes the list alone. */
-const begun = /(?:^|[^\w@.])@([\p{L}\p{N}'-]+(?: [\p{L}\p{N}'-]*)?)$/u;
+const begun = /(?:^|[^\w@.])@([\p{L}\p{M}\p{N}'’.-]+(?: [\p{L}\p{M}\p{N}'’.-]*){0,3})$/u;
 const listOf = () => document.getElementById("mentions");
 const closeNames = (text) => { const list = listOf(); if (list) { list.hidden = true; list.replaceChildren(); } text.removeAttribute("aria-activedescendant"); };
 const chosen = () => listOf()?.querySelector("[aria-selected=true]");
