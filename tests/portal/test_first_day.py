@@ -40,8 +40,10 @@ async def test_the_steps_know_what_is_done_and_are_put_away(
     admin = await people(environment, "admin")
     assert Document(await admin.get("/admin")).region("From nothing to the first call")
     assert await steps(admin) == ["next", "to do", "to do", "to do", "to do", "to do"]
-    # Who may not design is told who does.
-    assert "A designer does this" in Document(await admin.get("/admin")).testid("first-day")
+    # Who administers alone is led to their own roles.
+    first = Document(await admin.get("/admin")).testid("first-day").all("link")[0]
+    assert first.attribute("href") == f"/admin/workers/{admin.worker_id}"
+    assert (await admin.get(first.attribute("href"))).status_code == 200
     async with database.connection() as connection:
         await published(connection, environment, kiwi_health.source())
     assert (await steps(admin))[:2] == ["done", "next"]

@@ -483,6 +483,35 @@ async def test_nothing_reminds_of_patients_in_a_phase_without_reminders(clinic: 
         ]
 
 
+async def test_what_was_open_as_a_phase_without_reminders_began_is_over(clinic: Clinic) -> None:
+    """A task, an appointment without outcome and what a process says; what comes later is not."""
+    quiet = await clinic.patient("Quiet", clinic.me)
+    noise = await clinic.patient("Noise", clinic.me)
+    for patient in (quiet, noise):
+        task = {"title": "Ring them", "patient_id": patient["id"], "due_date": "2020-01-06"}
+        await clinic.make("worker_tasks", worker_id=clinic.me.worker_id, **task)
+        about = {"patient_id": patient["id"], "alert_type": "process", "role": "coach"}
+        await clinic.make("alerts", text="Look at it.", **about)
+        start = datetime.now(UTC) - timedelta(hours=2)
+        await clinic.appointment(
+            patient,
+            clinic.me,
+            start_time=start.isoformat(),
+            end_time=(start + timedelta(minutes=30)).isoformat(),
+        )
+    page = (await clinic.me.get("/inbox")).text
+    assert sorted(names(page)) == ["Noise Hopper", "Quiet Hopper"]
+    by = Actor(clinic.me.environment_id, "test", "cli", "test", whole=True)
+    withdrawn: dict[str, Any] = {"phase": "withdrawn"}
+    await clinic.store.update(by, BY_NAME["patients"], quiet["id"], withdrawn, None)
+    assert names((await clinic.me.get("/inbox")).text) == ["Noise Hopper"]
+    later = {"title": "Send the letter", "patient_id": quiet["id"], "due_date": "2020-01-06"}
+    await clinic.make("worker_tasks", worker_id=clinic.me.worker_id, **later)
+    row = Document(await clinic.me.get("/inbox")).row("Send the letter")
+    assert row.mentions("Quiet Hopper")
+    assert not row.mentions("Ring them")
+
+
 async def test_new_patients_are_assigned_and_given_back(clinic: Clinic) -> None:
     now = datetime.now(UTC)
     free = await clinic.patient("Free", None, created_at=now)

@@ -219,3 +219,26 @@ async def test_patients_are_handed_over_and_given_back(clinic: Clinic) -> None:
     back = await clinic.me.send_form("/inbox/hand-over/undo", htmx=True, **undo)
     assert Document(back).status("Given back: 2 patients.")
     assert names((await clinic.me.get("/inbox")).text)[0] == "Ada Hopper"
+
+
+async def test_who_sees_their_own_patients_alone_takes_back_what_they_handed_over(
+    program: int, people: People, store: Store, database: Database
+) -> None:
+    clinic = await clinic_in(program, people, store, database, "community_health_worker")
+    ada = await clinic.patient("Ada", clinic.me)
+    bea = await clinic.patient("Bea", clinic.other)
+    chosen = [("patient", ada["id"]), ("coach", clinic.other.worker_id)]
+    answer = await clinic.me.send_form("/inbox/hand-over", *chosen, htmx=True)
+    undo = form_of(answer.text, "/inbox/hand-over/undo")
+    # What they never had is not theirs to take.
+    of_other = f"was={bea['id']} {clinic.other.worker_id} {clinic.me.worker_id}"
+    stolen = await clinic.me.send_form(
+        "/inbox/hand-over/undo", htmx=True, **(undo | {"act": of_other})
+    )
+    assert Document(stolen).status("Given back: 0 patients.")
+    back = await clinic.me.send_form("/inbox/hand-over/undo", htmx=True, **undo)
+    assert Document(back).status("Given back: 1 patient.")
+    again = await clinic.me.send_form("/inbox/hand-over/undo", htmx=True, **undo)
+    assert Document(again).status("Given back: 0 patients.")
+    for person in (clinic.me, clinic.other):
+        await person.aclose()

@@ -114,13 +114,15 @@ async def test_what_is_added_to_an_addendum_is_added_to_its_note_and_has_a_draft
     to_note = f"{sheet(grace)}?adds_to={note['id']}"
     # A plain draft is none of what is added, and the other way round.
     await coach.send_form(sheet(grace), note_type="progress", text="A plain draft", do="close")
-    assert Document(await coach.get(to_note)).field("text").value != "A plain draft"
+    adding = Document(await coach.get(to_note))
+    assert adding.field("text").value != "A plain draft"
+    assert adding.heading("Addendum to “Progress note”")
     addendum = {"note_type": "progress", "adds_to": str(note["id"])}
     await coach.send_form(sheet(grace), **addendum, text="And walks.", do="close")
     assert Document(await coach.get(to_note)).field("text").value == "And walks."
     plain = Document(await coach.get(sheet(grace)))
     assert plain.field("text").value == "A plain draft"
-    assert plain.lacks("heading", "Addendum")
+    assert plain.lacks("heading", "Addendum to “Progress note”")
     await coach.send_form(sheet(grace), **addendum, text="And walks.", do="save")
     added = (await rows(database, grace))[1]
     addendum["adds_to"] = str(added["id"])

@@ -192,6 +192,13 @@ async def test_two_who_change_a_task_lose_nothing_of_each_other(clinic: Clinic) 
     assert (await stored(clinic, path))["priority"] == "urgent"
 
 
+async def test_a_title_has_an_end(clinic: Clinic) -> None:
+    refused = await clinic.me.send_form("/tasks", title="x" * 301, who=clinic.me.worker_id)
+    assert "note" in (Document(refused).field("title").error or "")
+    path = await add(clinic, title="y" * 300)
+    assert (await stored(clinic, path))["title"] == "y" * 300
+
+
 async def test_comments_of_two_at_once_all_stay(clinic: Clinic) -> None:
     path = await add(clinic, title="Ring the pharmacy")
     texts = [f"Comment {number}" for number in range(6)]

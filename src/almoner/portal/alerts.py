@@ -22,6 +22,8 @@ from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import iso
 
 MOST_LISTED: Final = 50
+# The type of what a process of the program says (processes/actions.py).
+BY_PROCESS: Final = "process"
 # An alert about answers is there for whoever may read those, as long as they hold.
 _OF_ANSWERS: Final = f"""
 LEFT JOIN assessment_responses r ON r.environment_id = $1 AND r.id = a.assessment_response_id
@@ -87,8 +89,8 @@ class AlertAnswers:
 class Alert:
     """An alert that is open, about a patient. ``role`` is blank where it is for all who care for
     them, or for the one worker of ``for_worker_id`` alone; ``taken_by`` is who takes care of it
-    since ``taken_time``, blank while nobody does. ``answers`` are those that it is about. Times
-    are in UTC.
+    since ``taken_time``, blank while nobody does. ``answers`` are those that it is about;
+    ``is_of_process``: a process of the program says it. Times are in UTC.
     """
 
     id: str
@@ -105,6 +107,7 @@ class Alert:
     taken_by: str
     taken_time: datetime | None
     answers: AlertAnswers | None
+    is_of_process: bool = False
 
     @property
     def asks_for_somebody(self) -> bool:
@@ -201,7 +204,9 @@ def audience(alert: Alert, program: Program) -> str:
 def _alert(row: Mapping[str, Any]) -> Alert:
     columns = dict(row)
     config = columns.pop("config")
-    about = subject(columns.pop("alert_type"), msgspec.json.decode(config) if config else None)
+    alert_type = columns.pop("alert_type")
+    columns["is_of_process"] = alert_type == BY_PROCESS
+    about = subject(alert_type, msgspec.json.decode(config) if config else None)
     columns["text"] = columns["text"] or about
     answers = [columns.pop(name) for name in ("response_id", "spec_id", "version", "model")]
     columns["answers"] = AlertAnswers(*answers) if answers[0] else None

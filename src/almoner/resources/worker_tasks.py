@@ -23,6 +23,7 @@ IS_OPEN = "completed_at IS NULL"
 
 COMMENTED = "commented"
 DONE = "done"
+LONGEST_TITLE = 300
 REOPENED = "reopened"
 # The watchers of a task are told what came of it, but for who did it. The newest is what matters:
 # of a task there is one row for each watcher. A program says by the row who did it, if it does.
@@ -59,6 +60,13 @@ def due_once(row: Row, program: Program, problems: Problems) -> None:
         problems.append(Problem("bad_request", detail, {"path": ".due_date"}))
 
 
+def short_title(row: Row, program: Program, problems: Problems) -> None:
+    """A title is drawn whole in every list; what is longer belongs into the note."""
+    if len(row.get("title") or "") > LONGEST_TITLE:
+        detail = f".title has {LONGEST_TITLE} characters at most. Put the rest into .note."
+        problems.append(Problem("bad_request", detail, {"path": ".title"}))
+
+
 _COMMENT = Object(
     (
         Field("text", Text(), "What was said.", required=True, sample="They close at six."),
@@ -82,8 +90,8 @@ worker_tasks = Resource(
     ),
     verbs=(Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.FIND),
     patient="patient_id",
-    checks=(due_once,),
-    checked_fields=frozenset({"due_date", "due_time"}),
+    checks=(due_once, short_title),
+    checked_fields=frozenset({"due_date", "due_time", "title"}),
     on_update=_TELL_WATCHERS,
     parts=(
         IndexedPart("of_worker", ("worker_id", "id"), IS_OPEN),

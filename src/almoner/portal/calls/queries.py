@@ -17,13 +17,15 @@ from almoner.portal.patient_access import NUMBERS
 from almoner.portal.profile.header import appointment_words
 from almoner.vocabulary.consent_words import Answer
 
-# A call that is planned this much earlier or later may be the one that took place.
+# A call that was planned this much earlier, or so little later, is taken for the one that took
+# place: another that is to come is offered, and not chosen.
 NEAR: Final = timedelta(hours=12)
+SOON: Final = timedelta(hours=1)
 
 _NUMBERS: Final = NUMBERS.format(id="$2")
 _PLANNED: Final = f"""
 SELECT e.id::text, e.start_time, e.day, e.appointment_type,
-  abs(extract(epoch FROM {starts("$3::text")} - now())) AS away
+  extract(epoch FROM {starts("$3::text")} - now()) AS away
 FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = $2 AND e.outcome IS NULL
   AND e.modality IN ('call', 'phone') AND {starts("$3::text")} < now() + $4::interval
 ORDER BY {starts("$3::text")} DESC, e.id LIMIT 10
@@ -80,11 +82,11 @@ async def planned(
     zone = visit.parts.database.zones.of(patient.timezone)
     rows = await connection.fetch(_PLANNED, visit.environment_id, patient.id, zone, NEAR)
     calls = []
-    for row in sorted(rows, key=lambda row: row["away"]):
+    for row in sorted(rows, key=lambda row: abs(row["away"])):
         kind = visit.program.title("appointment_types", row["appointment_type"])
         when, _ = appointment_words(
             row["start_time"], row["day"], visit.worker.timezone, visit.worker.timezone, now
         )
-        is_near = row["away"] < NEAR.total_seconds()
+        is_near = -NEAR.total_seconds() < row["away"] < SOON.total_seconds()
         calls.append(PlannedCall(row["id"], f"{kind}, {when}", is_near))
     return calls

@@ -45,7 +45,7 @@ class FirstStep:
 
 @dataclass(frozen=True)
 class StepState:
-    """A step as it stands for a visitor: the ways that are open to them."""
+    """A step as it stands for a visitor: the ways that are open to them, or to their own roles."""
 
     step: FirstStep
     is_done: bool
@@ -113,8 +113,16 @@ async def states(visit: Visit, connection: Connection) -> list[StepState]:
     """The steps as they stand, in their order."""
     of = (visit.environment_id, visit.worker.worker_id)
     done: Mapping[str, Any] = await connection.fetchrow(_DONE, *of)
+    return [StepState(step, done[step.name], _ways(visit, step)) for step in STEPS]
+
+
+def _ways(visit: Visit, step: FirstStep) -> Sequence[StepWay]:
+    """The ways that are open to the visitor; to who administers and has none, that to their own
+    roles.
+    """
     may = visit.rights.may
-    return [
-        StepState(step, done[step.name], [way for way in step.ways if may & set(way.may)])
-        for step in STEPS
-    ]
+    ways = [way for way in step.ways if may & set(way.may)]
+    if ways or "administer" not in may:
+        return ways
+    own = f"/admin/workers/{visit.worker.worker_id}"
+    return [StepWay("Give yourself the role", own, ("administer",))]

@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from almoner.data_api.declare import Row
 from almoner.data_api.store import Store
 from almoner.database import Connection
 from almoner.pages.filters import counted
@@ -21,10 +22,20 @@ from almoner.portal.inbox.services import Gone
 from almoner.portal.inbox.view import InboxActionResult, InboxView, gathered
 from almoner.portal.patient import Patient
 from almoner.portal.workers import to_choose
+from almoner.resources.patients import patients as patient_rows
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
 
 _FORM: Final = "hand_over"
+# Within the hour, by the visitor's own hand, and the patient is with whom they were given to.
+_HANDED_OVER: Final = """
+SELECT true FROM changes c JOIN patients p ON p.environment_id = $1 AND p.id = c.row_id
+WHERE c.environment_id = $1 AND c.changed_at > now() - interval '1 hour' AND c.actor = $2
+  AND c.patient_id = $3 AND c.row_id = $3 AND c.resource = 'patients' AND p.coach_id = $4
+  AND c.differences #>> '{coach_id,0}' = $5::text AND c.differences #>> '{coach_id,1}' = $4::text
+LIMIT 1 FOR NO KEY UPDATE OF p
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +105,40 @@ async def undo(visit: Visit) -> Response:
         for text in form.texts("was"):
             patient_id, _, workers = text.partition(" ")
             now, _, before = workers.partition(" ")
-            try:
-                await services.assign(visit, connection, patient_id, before or None, now or None)
-            except Gone:
-                continue
-            number += 1
+            number += await _take_back(visit, connection, patient_id, before, now)
         return InboxActionResult(f"Given back: {counted(number, 'patient')}.")
 
     return await answer(visit, do, "patients")
+
+
+async def _take_back(
+    visit: Visit, connection: Connection, patient_id: str, before: str, now: str
+) -> bool:
+    """Gives a patient back, where nobody has done anything about it since; also one whom the
+    visitor's role shows no more, where it was their own handover.
+    """
+    if patient_access.only_of(visit) == before:
+        return await _own_again(visit, connection, patient_id, now)
+    try:
+        await services.assign(visit, connection, patient_id, before or None, now or None)
+    except Gone:
+        return False
+    return True
+
+
+async def _own_again(visit: Visit, connection: Connection, patient_id: str, now: str) -> bool:
+    me, parsed = visit.worker.worker_id, [Guid().decode(each, "", []) for each in (patient_id, now)]
+    if not all(parsed):
+        return False
+    async with connection.transaction():
+        of = (visit.environment_id, visit.actor.actor, *parsed, me)
+        if not await connection.fetchval(_HANDED_OVER, *of):
+            return False
+        coach: Row = {"coach_id": me}
+        await visit.parts.store.within(connection).update(
+            visit.actor, patient_rows, patient_id, coach, None
+        )
+    return True
 
 
 def _result(

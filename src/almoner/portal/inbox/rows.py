@@ -163,12 +163,14 @@ class WaitingItems:
     tasks: Sequence[OpenTask] = ()
     news: Sequence[TaskNews] = ()
 
-    def reminding(self, silent: Collection[str]) -> WaitingItems:
+    def reminding(self, silent: Collection[str], over: Collection[str]) -> WaitingItems:
         """All of it but what would remind of patients in ``silent`` phases; what they have written
-        stays.
+        stays. ``over`` are the tasks and appointments that were over with the phase before.
         """
         return replace(
             self,
+            events=[event for event in self.events if event.id not in over],
+            tasks=[task for task in self.tasks if task.id not in over],
             steps=_but(self.steps, silent),
             inactive=_but(self.inactive, silent),
             new=_but(self.new, silent),

@@ -14,7 +14,16 @@ from almoner.pages.visit import Visit
 from almoner.portal import alerts
 from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.failures import queries as failed
-from almoner.portal.inbox import cover, full_counts, put_off, queries, rows, section_counts, today
+from almoner.portal.inbox import (
+    cover,
+    full_counts,
+    put_off,
+    queries,
+    rows,
+    section_counts,
+    silent_phases,
+    today,
+)
 from almoner.portal.inbox.cover import Covered
 from almoner.portal.inbox.entries import Matches
 from almoner.portal.inbox.full_counts import Tally
@@ -223,15 +232,20 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         tasks = await queries.open_tasks(connection, mine)
         failures = await _failures(visit, connection)
         paused = await _pauses(visit, connection)
-    waiting = waiting.reminding(visit.program.silent_phases)
+        over = await silent_phases.over(visit, connection, open_tasks, events, phases)
     waiting = replace(waiting, events=events, tasks=open_tasks, news=task_news)
+    waiting = waiting.reminding(visit.program.silent_phases, over)
     waiting = waiting.of_phase(view.phase, phases)
     raised = [
         (alert.patient_id, now if alert.asks_for_somebody else alert.active_time)
         for alert in open_alerts
     ]
     snoozes = snoozes.waking([*raised, *_soon(events, now)])
-    open_alerts = [alert for alert in open_alerts if view.phase in ("", alert.phase)]
+    open_alerts = [
+        alert
+        for alert in open_alerts
+        if view.phase in ("", alert.phase) and silent_phases.reminds(visit, alert)
+    ]
     wording = Wording(visit, day, now, phases)
     until = {patient_id: snooze.until for patient_id, snooze in snoozes.asleep.items()}
     return Gathered(

@@ -17,6 +17,7 @@ from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.portal import live, moment_words, patient_access
 from almoner.portal.own_fields import Facts
+from almoner.portal.patient import Patient
 from almoner.portal.tasks import queries, services, task_form
 from almoner.portal.tasks.queries import OWN, WholeTask
 from almoner.portal.tasks.services import Faster
@@ -24,6 +25,7 @@ from almoner.portal.tasks.task_form import TaskForm
 from almoner.portal.workers import to_choose
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
+from almoner.vocabulary.kinds import Guid
 
 _FOLDER: Final = "portal/tasks"
 _CARE: Final = "give_care"
@@ -40,12 +42,13 @@ class AddedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskPage:
-    """A task with its form. ``due`` is in words, blank where it is due at no particular time;
-    ``team`` is blank where it is of none; ``facts`` say what a site has added. ``may_take`` and
-    ``may_give_back`` say what of its team the visitor can do.
+    """A task with its form; ``patient`` is None where it is about none. ``due`` is in words, blank
+    where it is due at no particular time; ``team`` is blank where it is of none; ``facts`` say what
+    a site has added. ``may_take`` and ``may_give_back`` say what of its team the visitor can do.
     """
 
     task: WholeTask
+    patient: Patient | None
     form: TaskForm
     due: str
     team: str
@@ -69,6 +72,7 @@ async def create(visit: Visit) -> Response:
         blank = await _blank(visit, connection, sent.text("patient"))
         form = task_form.sent(visit, sent, blank)
         values, errors = task_form.values(form, *_here(visit))
+        errors |= await _who(visit, connection, form.who, form.patient)
         task_id = new_id()
         if not errors:
             values |= {
@@ -103,6 +107,8 @@ async def save(visit: Visit) -> Response:
         form, since = task_form.merged(task_form.sent(visit, sent, page.form), page.form, sent)
         values, errors = task_form.values(form, *_here(visit))
         errors |= since
+        if form.who != page.form.who:
+            errors |= await _who(visit, connection, form.who, page.patient)
         if values["worker_id"] is not None and page.task.role:
             # Whoever takes a task out of a pool may give it back.
             values["role"] = page.task.role
@@ -164,6 +170,7 @@ async def _page(visit: Visit, connection: Connection, task_id: str, notice: str 
     form = task_form.of_task(visit, task, workers)
     return TaskPage(
         task=task,
+        patient=patient,
         form=await task_form.drawn(visit, connection, form, task),
         due=_due(visit, task),
         team=visit.program.role_title(task.role) if task.role else "",
@@ -180,6 +187,21 @@ async def _blank(visit: Visit, connection: Connection, patient_id: str) -> TaskF
     if patient_id:
         patient = await patient_access.patient(visit, connection, patient_id)
     return task_form.fresh(visit, patient, await to_choose(connection, visit.environment_id))
+
+
+async def _who(
+    visit: Visit, connection: Connection, who: str, patient: Patient | None
+) -> dict[str, str]:
+    """What is wrong with whom a task is for, by field: it would be in nobody's inbox."""
+    workers = await to_choose(
+        connection, visit.environment_id, among=[who] if Guid().decode(who, "", []) else []
+    )
+    for worker in workers:
+        if worker.id != visit.worker.worker_id and not worker.roles:
+            return {"who": f"{worker.name} cannot sign in, so nobody would see it."}
+        if patient is not None and not worker.sees(visit.program, patient.coach_id):
+            return {"who": f"The roles of {worker.name} do not show {patient.name}."}
+    return {}
 
 
 async def _created(

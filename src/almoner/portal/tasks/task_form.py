@@ -19,7 +19,7 @@ from almoner.portal.moment_words import DayAndTime
 from almoner.portal.patient import Patient
 from almoner.portal.tasks.queries import OWN, WholeTask
 from almoner.portal.workers import Worker
-from almoner.resources.worker_tasks import PRIORITIES
+from almoner.resources.worker_tasks import LONGEST_TITLE, PRIORITIES
 from almoner.vocabulary import clocks
 
 _TEAM: Final = "team:"
@@ -144,6 +144,8 @@ def values(form: TaskForm, now: datetime, timezone: str) -> tuple[dict[str, Any]
         title, due = _due_at_end(title, now)
     if not title:
         errors["title"] = "Say what is to be done."
+    if len(title) > LONGEST_TITLE:
+        errors["title"] = f"Say it in {LONGEST_TITLE} characters, and put the rest into the note."
     is_team = form.who.startswith(_TEAM)
     if form.who not in dict(form.whos):
         errors["who"] = "Choose who is to do it."
