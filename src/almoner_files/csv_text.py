@@ -4,6 +4,7 @@ as a number or a day.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _TRUTHS: Final = frozenset(("true", "false"))
 # Without it a spreadsheet takes UTF-8 for the code page of the country that it is in.
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _QUOTED: Final = (",", '"', "\r", "\n")
+# No cell holds more characters than a body of the API may have bytes, with room to spare. Python's
+# own limit, 128 Ki, is less than a long message.
+csv.field_size_limit(8 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,11 +209,125 @@ async def test_a_patient_can_be_sent_back_with_the_rows_that_it_was_created_with
     }
     patient = only_row(await later.post("/v1/patients", json=NAME | along))["data"]
     path = f"/v1/patients/{patient['id']}"
-    answer = await later.put(path, json=patient | along | {"city": "Yale"})
+    answer = await later.put(path, json=patient | {"city": "Yale"})
     assert only_row(answer)["data"]["city"] == "Yale"
+    assert "x-ignored-fields" not in answer.headers
+    answer = await later.put(path, json=only_row(answer)["data"] | along)
     assert answer.headers["x-ignored-fields"] == "phone_numbers, email_addresses"
     (number,) = only_row(await later.get("/v1/phone_numbers"))["data"]
     assert (number["phone_number"], number["patient_id"]) == ("+14155550123", patient["id"])
+
+
+async def test_a_patient_has_its_numbers_and_addresses_inside_wherever_it_is_shown(
+    here: Place, later: Api, callers: Callers
+) -> None:
+    """Clarification 7: accepted, stored and returned."""
+    noise = await here.make("phone_numbers")
+    latest = only_row(await here.api.get("/v1/changes", params={"after": "latest"}))
+    body = NAME | {
+        "phone": "(415) 555-0124",
+        "phone_numbers": [{"phone_number": "+14155550123", "phone_number_type": "cell"}],
+        "email_addresses": [{"email": "grace@example.org"}],
+    }
+    key = {"Idempotency-Key": '"with-numbers"'}
+    created = await later.post("/v1/patients", json=body, headers=key)
+    patient = only_row(created)["data"]
+    again = await later.post("/v1/patients", json=body, headers=key)
+    assert (again.content, again.headers["etag"]) == (created.content, created.headers["etag"])
+    path = f"/v1/patients/{patient['id']}"
+    own = {"user_id": patient["id"]}
+    numbers = only_row(await later.get("/v1/phone_numbers", params=own))["data"]
+    addresses = only_row(await later.get("/v1/email_addresses", params=own))["data"]
+    inside = {n["id"]: n for n in patient["phone_numbers"]}
+    assert inside == {n["id"]: n for n in numbers}
+    assert {n["phone_number"] for n in numbers} == {"+14155550123", "+14155550124"}
+    assert patient["email_addresses"] == addresses
+    batch = await later.post("/v1/patients/batch", json={"create": [body, NAME]})
+    several = [entry["row"] for entry in only_row(batch)["data"]]
+    assert [len(row["phone_numbers"]) for row in several] == [2, 0]
+    assert several == [
+        only_row(await later.get(f"/v1/patients/{row['id']}"))["data"] for row in several
+    ]
+    # Each was written once.
+    entries = await changes_since(later, latest)
+    created_ids = [patient["id"], *(row["id"] for row in several)]
+    of_patients = [(e["id"], e["kind"]) for e in entries if e["resource"] == "patients"]
+    assert of_patients == [(row_id, "create") for row_id in created_ids]
+    assert {e["id"]: e["row"] for e in entries}[patient["id"]] == patient
+
+    sent_back = await later.put(path, json=patient)
+    assert (only_row(sent_back)["data"], "x-ignored-fields" in sent_back.headers) == (
+        patient,
+        False,
+    )
+
+    # As a new patient of its own it is taken whole, too.
+    copied = only_row(await later.post("/v1/patients", json=patient))["data"]
+    assert [number["user_id"] for number in copied["phone_numbers"]] == [copied["id"]] * 2
+
+    before, plain = patient, only_row(await here.api.get(path))
+    assert not plain.keys() & {"phone_numbers", "email_addresses"}
+    changed = "/v1/phone_numbers", {"user_id": patient["id"], "phone_number": "415-555-0199"}
+    number = only_row(
+        await here.api.post(changed[0], json=changed[1] | {"phone_number_type": "other"})
+    )
+    steps = (
+        ("phone_numbers", None),
+        (
+            "phone_numbers",
+            here.api.put(f"/v1/phone_numbers/{number['id']}", json={"verified": True}),
+        ),
+        (
+            "email_addresses",
+            here.api.put(
+                f"/v1/email_addresses/{addresses[0]['id']}", json={"email": "h@example.org"}
+            ),
+        ),
+        (
+            "phone_numbers",
+            here.api.post(
+                "/v1/phone_numbers/batch",
+                json={"update": [{"id": number["id"], "friendly_name": "work"}]},
+            ),
+        ),
+    )
+    for collection, step in steps:
+        if step is not None:
+            assert (await step).status_code == 200
+        answer = await later.get(path, headers={"If-None-Match": f'"{before["updated_at"]}"'})
+        now = only_row(answer)["data"]
+        assert now["updated_at"] > before["updated_at"], collection
+        differing = {name for name in now if now[name] != before[name]}
+        assert differing == {collection, "updated_at"}
+        before = now
+    # What changes nothing of a number is no change of the patient either.
+    only_row(await here.api.put(f"/v1/phone_numbers/{number['id']}", json={"verified": True}))
+    assert only_row(await later.get(path))["data"] == before
+    entries = await changes_since(later, latest)
+    updates = [e for e in entries if e["resource"] == "patients" and e["kind"] == "update"]
+    assert [e["fields"] for e in updates] == [[collection] for collection, _ in steps]
+    assert {(e["id"], e["patient_id"]) for e in updates} == {(patient["id"],) * 2}
+    assert updates[-1]["row"] == before
+    page = only_row(await later.get("/v1/patients", params={"ids": patient["id"]}))
+    assert page["data"] == [before]
+    lines = await later.get(
+        "/v1/patients", params={"ids": patient["id"]}, headers={"Accept": "application/x-ndjson"}
+    )
+    assert json.loads(lines.text.splitlines()[0]) == before
+    assert noise["user_id"] not in {e["id"] for e in updates}
+
+
+async def changes_since(api: Api, latest: Row) -> list[Row]:
+    """What the feed tells since, with rows, once nothing is under way."""
+    marker = only_row(await api.post("/v1/patients", json=NAME))["data"]["id"]
+    entries: list[Row] = []
+    after = latest["meta"]["after"]
+    while not any(entry["id"] == marker for entry in entries):
+        asked = {"after": after, "include": "rows", "wait": 30}
+        page = only_row(await api.get("/v1/changes", params=asked))
+        entries += page["data"]
+        after = page["meta"]["after"]
+    return [entry for entry in entries if entry["id"] != marker]
 
 
 async def test_no_show_has_a_spelling_in_each_shape(here: Place, later: Api) -> None:

@@ -67,8 +67,7 @@ class Through:
     """Rows of another table that belong to those of a collection: their ``key`` is what those have
     in ``column``.
 
-    ``where``: those of them that count.
-    """
+    ``where``: those of them that count."""
 
     table: str
     key: str
@@ -123,9 +122,8 @@ class Spelled:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", tuple(f for f in self.fields if f.required))
-        object.__setattr__(
-            self, "update_required", tuple(f for f in self.fields if f.update_required)
-        )
+        on_update = tuple(f for f in self.fields if f.update_required)
+        object.__setattr__(self, "update_required", on_update)
 
 
 _AS_DECLARED = Presented()
@@ -136,13 +134,14 @@ class Resource:
     """A collection of the contract.
 
     ``about`` and ``singular`` are for the reference. ``patient`` names the column that tells which
-    patient a row is about (None where it is about no patient). ``settle`` puts what a body names
-    in order, before anything else looks at it. ``checks`` run over the whole row on Create and,
-    when a field that they read is named, on Update, as ``questions`` do. ``on_create`` tells the
-    rows that a Create writes along, ``ends`` those that end with it; ``on_update`` is run with
-    each Update: SQL over ``written``, the rows with their ``differences``, and ``{by}``, the
-    actor. ``finders`` are filters besides those of the fields. ``sections`` are the parts of its
-    forms: the last one has every field that is in no other. ``presented`` is how pages show rows.
+    patient a row is about (or None). ``settle`` puts what a body names in order, before anything
+    else looks at it. ``checks`` run over the whole row on Create and, when a field that they read
+    is named, on Update, as ``questions`` do. ``on_create`` tells the rows that a Create writes
+    along, ``ends`` those that end with it; ``on_update`` is run with each Update: SQL over
+    ``written``, the rows with their ``differences``, and ``{by}``, the actor. ``part_of`` is the
+    collection whose rows have these inside in the enveloped shape, and are written with them.
+    ``finders`` are filters besides those of the fields. ``sections`` are the parts of its forms:
+    the last one has every field that is in no other. ``presented`` is how pages show rows.
     ``searches`` are indexed for typing errors, ``orders`` are lists that pages walk, in SQL;
     ``parts`` are looked into by themselves. ``marks`` are columns of pages alone."""
 
@@ -162,6 +161,7 @@ class Resource:
     on_update: str = ""
     unique: tuple[Unique, ...] = ()
     any_reference: tuple[str, str] | None = None
+    part_of: str = ""
     finders: tuple[Filter, ...] = ()
     searches: tuple[Search, ...] = ()
     orders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

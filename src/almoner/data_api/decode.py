@@ -299,5 +299,7 @@ def moved(problem: Problem, prefix: str) -> Problem:
     """
     path = str(problem.extra.get("path", ""))
     place = prefix if path == "." else f"{prefix}{path}"
-    detail = problem.detail.replace(path, place, 1) if path else problem.detail
+    # As a word of its own: the path of the whole is a full stop.
+    word = rf"(?<![\w\]]){re.escape(path)}(?!\w)"
+    detail = re.sub(word, lambda _: place, problem.detail, count=1) if path else problem.detail
     return replace(problem, detail=detail, extra={**problem.extra, "path": place})

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from almoner.data_api.declare import Filter, Resource, Row
+from almoner.data_api.nested import NewRows
 from almoner.errors import PROBLEMS, ApiError, Problem, ProblemType, problem_objects
 from almoner.vocabulary.fields import MISSING, NOW, Field, Shape
 from almoner.vocabulary.kinds import Ref
@@ -41,7 +42,12 @@ def row(resource: Resource, shape: Shape = Shape.DOCUMENTED) -> Row:
     """A row as Get answers with it: keys in the order of the contract, both names of a field in the
     enveloped shape.
     """
-    return {key: value(resource, field) for key, field in resource.spelled[shape].answered}
+    return {key: _answered(resource, field) for key, field in resource.spelled[shape].answered}
+
+
+def _answered(resource: Resource, field: Field) -> Any:
+    kind = field.kind
+    return [row(kind.resource, kind.shape)] if isinstance(kind, NewRows) else value(resource, field)
 
 
 def create_body(

@@ -60,7 +60,7 @@ def returned(resource: Resource, shape: Shape) -> Schema:
             if key == field.name
             else {"description": f"The same as `{field.name}`."}
         )
-        properties[key] = nullable_schema(field.kind.schema(), not never_null(field)) | about
+        properties[key] = nullable_schema(field.kind.answer_schema(), not never_null(field)) | about
     return {
         "type": "object",
         "description": resource.about,

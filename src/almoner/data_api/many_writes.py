@@ -31,7 +31,7 @@ from almoner.data_api.batch_rows import (
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.idempotency_sql import STORE
 from almoner.data_api.row_writes import RowWrites
-from almoner.data_api.writes import Actor, Update, Written, new_id, stored_row, written
+from almoner.data_api.writes import Actor, Record, Update, Written, new_id, stored_row, written
 from almoner.database import Connection, HeldConnection
 from almoner.errors import ApiError, Problem
 from almoner.vocabulary.definitions import Program
@@ -249,18 +249,19 @@ class ManyWrites(RowWrites):
         records = await self._insert_set(connection, by, resource, values, statement)
         by_id = {str(record["id"]): record for record in records}
         for each in rows:
-            record = by_id[each.row_id]
-            now = Written(
-                record["body"], record["updated_at"], record["patient"], each.row_id, None
-            )
-            each.finish("created", now)
+            each.finish("created", _new(by_id[each.row_id], each.row_id))
         along: dict[str, list[Row]] = defaultdict(list)
         for each in rows:
             for related in each.related:
                 along[related.resource].append(related.values | {"id": new_id()})
         for name, others in along.items():
             of = self._resources[name]
-            await self._insert_set(connection, by, of, others, set_statements.load_silently(of))
+            silently = set_statements.load_silently(of, along=of.part_of == resource.name)
+            await self._insert_set(connection, by, of, others, silently)
+        whole = [r for r in rows if nested.are_inside(resource, batch.answered, r.related)]
+        now = await self._as_they_are(connection, batch, whole)
+        for each in whole:
+            each.finish("created", _new(now[each.row_id], each.row_id))
         await self._end(connection, by, resource, values)
 
     async def _insert_alone(self, connection: Connection, batch: _Batch, each: BatchRow) -> None:
@@ -367,18 +368,28 @@ class ManyWrites(RowWrites):
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow], outcome: str
     ) -> None:
         """Gives rows that are not written what they are."""
+        now = await self._as_they_are(connection, batch, rows)
+        for each in rows:
+            each.finish(outcome, written(now[each.row_id], each.row_id, logged=False))
+
+    async def _as_they_are(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> dict[str, Record]:
+        """What is stored of rows now, by their ids."""
         if not rows:
-            return
+            return {}
         records = await connection.fetch(
             statements.rows(batch.resource, batch.answered),
             batch.by.environment_id,
             [each.row_id for each in rows],
         )
-        by_id = {record["row_id"]: record for record in records}
-        for each in rows:
-            each.finish(outcome, written(by_id[each.row_id], each.row_id, logged=False))
+        return {record["row_id"]: record for record in records}
 
     def _alone(self, connection: Connection) -> RowWrites:
         """Writes single rows over this connection; one that is refused undoes itself alone."""
         programs = self._programs.within(connection)
         return RowWrites(HeldConnection(connection), programs, tuple(self._resources.values()))
+
+
+def _new(record: Record, row_id: str) -> Written:
+    return Written(record["body"], record["updated_at"], record["patient"], row_id, None)

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
 
-from almoner.data_api import decode, describe_schemas
+from almoner.data_api import decode, describe_schemas, statements
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.errors import MOST_PROBLEMS, Problem, parse_problem
 from almoner.vocabulary.definitions import Program
@@ -21,7 +21,8 @@ from almoner.vocabulary.kinds import Json, Kind, Problems, Schema
 class NewRows(Json):
     """A list of bodies of a Create of ``resource``, all written or none. Each is about the row that
     it comes with, whose id goes into the field ``by``; ``fixed`` are fields whose values follow
-    from that. A body names neither. ``own_scope``: they need the scope to write to their collection
+    from that. A body names neither, but for one that is sent back as it was inside of a row, where
+    they are ignored. ``own_scope``: they need the scope to write to their collection
     too, as roles may keep somebody from it who may create what they come with."""
 
     resource: Resource
@@ -58,6 +59,18 @@ class NewRows(Json):
             problems += [decode.moved(problem, here) for problem in row_problems]
         return rows
 
+    def to_json(self, column: str) -> str:
+        row = column.rpartition(".")[0]
+        rows = statements.rendered(self.resource, self.shape, "inside")
+        return (
+            f"(SELECT ('[' || coalesce(string_agg({rows}::text, ',' ORDER BY inside.created_at,"
+            f" inside.id), '') || ']')::json FROM {self.resource.name} AS inside WHERE"
+            f" inside.environment_id = {row}.environment_id AND inside.{self.by} = {row}.id)"
+        )
+
+    def answer_schema(self) -> Schema:
+        return {"type": "array", "items": describe_schemas.returned(self.resource, self.shape)}
+
     def schema(self) -> Schema:
         return {"type": "array", "items": describe_schemas.create(self.inner, self.shape)}
 
@@ -73,7 +86,13 @@ class NewRows(Json):
 
 @cache
 def _without(resource: Resource, names: tuple[str, ...]) -> Resource:
-    return replace(resource, fields=tuple(f for f in resource.fields if f.name not in names))
+    if not resource.part_of:
+        return replace(resource, fields=tuple(f for f in resource.fields if f.name not in names))
+    fields = tuple(
+        replace(f, create=False, update=False, required=False) if f.name in names else f
+        for f in resource.fields
+    )
+    return replace(resource, fields=fields)
 
 
 @cache
@@ -115,6 +134,15 @@ def related(resource: Resource, row: Row, program: Program, loaded: bool = False
             whole = {**values, **kind.fixed, kind.by: row["id"]}
             rows.append(Related(kind.resource.name, whole, f".{item.name}[{number}]"))
     return rows
+
+
+def are_inside(resource: Resource, shape: Shape | None, along: Iterable[Related]) -> bool:
+    """Whether rows of this shape have those inside that are written along."""
+    if shape is None:
+        return False
+    kinds = (field.kind for _, field in resource.spelled[shape].answered)
+    inside = {kind.resource.name for kind in kinds if isinstance(kind, NewRows)}
+    return any(each.resource in inside for each in along)
 
 
 def own_scopes(resource: Resource, body: Row) -> list[str]:

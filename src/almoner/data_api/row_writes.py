@@ -223,10 +223,25 @@ class RowWrites:
         async with self._database.transaction() as connection:
             await self._refusals.any_reference(connection, by.environment_id, resource, row)
             await rules.ask(connection, by.environment_id, resource, row, row)
-            record = await self._insert(connection, by, resource, row, shape)
-            await self._insert_related(connection, by, related)
+            inside = nested.are_inside(resource, shape, related)
+            # What is stored under a key is the answer, which is read once what is inside is there.
+            own = replace(by, once=None) if inside else by
+            record = await self._insert(connection, own, resource, row, shape)
+            await self._insert_related(connection, by, resource, related)
             await self._end(connection, by, resource, [row])
-            return record
+            return (
+                await self._whole(connection, by, resource, row["id"], shape) if inside else record
+            )
+
+    async def _whole(
+        self, connection: Connection, by: Actor, resource: Resource, row_id: str, shape: Shape
+    ) -> Record:
+        """A new row with what was written along."""
+        statement, key = statements.get(resource, shape), ()
+        if by.once is not None:
+            statement, key = statements.get_keyed(resource, shape, "NULL"), (None, *by.key)
+        record: Record = await connection.fetchrow(statement, by.environment_id, row_id, *key)
+        return record
 
     async def _end(
         self, connection: Connection, by: Actor, resource: Resource, rows: Sequence[Row]
@@ -244,23 +259,29 @@ class RowWrites:
             await connection.fetchval(statement, *arguments)
 
     async def _insert(
-        self, connection: Connection, by: Actor, resource: Resource, row: Row, shape: Shape
+        self,
+        connection: Connection,
+        by: Actor,
+        resource: Resource,
+        row: Row,
+        shape: Shape,
+        along: bool = False,
     ) -> Record:
         if resource.claims:
             claimed = await self._refusals.claimed(connection, by.environment_id, resource, [row])
             if claimed:
                 raise ApiError([problem for _, problem in claimed])
         values = decode.complete(resource, row)
-        statement = statements.insert(resource, shape, by.once is not None)
+        statement = statements.insert(resource, shape, by.once is not None, along)
         record: Record = await connection.fetchrow(
             statement, by.environment_id, row["id"], *values, *by.stamp, *by.key
         )
         return record
 
     async def _insert_related(
-        self, connection: Connection, by: Actor, related: Sequence[Related]
+        self, connection: Connection, by: Actor, whole: Resource, related: Sequence[Related]
     ) -> None:
-        """Writes the rows that come with another; reports what each of them breaks."""
+        """Writes the rows that come with one of ``whole``; reports what each of them breaks."""
         problems: Problems = []
         # What is stored under a key is the answer, which is of the row that they come with.
         by = replace(by, once=None) if by.once else by
@@ -268,7 +289,8 @@ class RowWrites:
             resource, row = self._resources[entry.resource], entry.values | {"id": new_id()}
             try:
                 async with connection.transaction():
-                    await self._insert(connection, by, resource, row, Shape.STORED)
+                    is_part = resource.part_of == whole.name
+                    await self._insert(connection, by, resource, row, Shape.STORED, along=is_part)
             except asyncpg.IntegrityConstraintViolationError as error:
                 refused = await self._refusals.of(
                     connection, by.environment_id, resource, row, error
@@ -355,7 +377,7 @@ class RowWrites:
         by, resource, row_id = update.by, update.resource, update.row_id
         if by.once is not None:
             versions = None if update.if_match is None else list(update.if_match)
-            statement = statements.unchanged(resource, update.shape)
+            statement = statements.get_keyed(resource, update.shape)
             async with self._database.connection() as connection:
                 record = await connection.fetchrow(
                     statement, by.environment_id, row_id, versions, *by.key

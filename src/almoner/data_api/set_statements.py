@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from almoner.data_api.change_log_sql import log_cte
+from almoner.data_api.change_log_sql import log_cte, whole_ctes
 from almoner.data_api.declare import Resource, Unique
-from almoner.data_api.statements import answer, changing, current_value
+from almoner.data_api.statements import answer, changing, current_value, owners
 from almoner.vocabulary.fields import NOW, Field, Shape
 from almoner.vocabulary.kinds import Ref
 
@@ -18,20 +18,20 @@ def load(resource: Resource, shape: Shape | None) -> str:
     ``created_at``s, the actor's three. Answers with the rows in this shape, without one with all
     but their JSON.
     """
-    return _load(resource, answer(resource, shape, "written", "id"), "*")
+    return _load(resource, answer(resource, shape, "written", "id"), "*", along=False)
 
 
 @cache
-def load_silently(resource: Resource) -> str:
-    """The same, answering with how many rows there are."""
+def load_silently(resource: Resource, along: bool = False) -> str:
+    """The same, answering with how many rows there are. ``along`` is that of ``insert``."""
     about = resource.any_reference or (
         () if resource.patient in (None, "id") else (resource.patient,)
     )
     needed = ", ".join((*about, "environment_id", "id", "updated_at"))
-    return _load(resource, "SELECT count(*) FROM written", needed)
+    return _load(resource, "SELECT count(*) FROM written", needed, along)
 
 
-def _load(resource: Resource, rows: str, returned: str) -> str:
+def _load(resource: Resource, rows: str, returned: str, along: bool) -> str:
     columns = resource.writable
     names = ", ".join(["environment_id", "id", *(f.name for f in columns), "created_at"])
     types = ["uuid", *(f.kind.element for f in columns), "timestamptz"]
@@ -41,10 +41,13 @@ def _load(resource: Resource, rows: str, returned: str) -> str:
         ["c0", *(_picked(f, f"c{1 + n}") for n, f in enumerate(columns)), f"c{len(columns) + 1}"]
     )
     log = log_cte(resource, "create", "written", 2 + len(types))
+    ids = owners(resource)
+    whole = () if along else whole_ctes(resource, ids, 2 + len(types))
     return (
         f"WITH written AS (INSERT INTO {resource.name} ({names}) SELECT $1, {picked} FROM"
         f" unnest({arrays}) WITH ORDINALITY AS loaded({aliases}, place){_looked_up(columns)} ORDER"
-        f" BY place RETURNING {returned}), log AS ({log}) {rows}"
+        f" BY place RETURNING {returned}),"
+        f" {', '.join((f'log AS ({log})', *whole))} {rows}"
     )
 
 

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from uuid import UUID
 
-from almoner.data_api.change_log_sql import about_patient, log_cte, update_ctes, values_json
+from almoner.data_api.change_log_sql import (
+    about_patient,
+    log_cte,
+    update_ctes,
+    values_json,
+    whole_ctes,
+)
 from almoner.data_api.declare import Filter, Resource, Through, Unique
 from almoner.data_api.idempotency_sql import stored
 from almoner.vocabulary.fields import NOW, Field, Shape
@@ -67,12 +73,13 @@ def get(resource: Resource, shape: Shape) -> str:
 
 
 @cache
-def unchanged(resource: Resource, shape: Shape) -> str:
-    """A row as ``get`` answers with it, stored as the answer to an Update of nothing. Parameters:
-    environment, id, the ``updated_at``s of which the row must have one (or null), the key's three.
+def get_keyed(resource: Resource, shape: Shape, before: str = "updated_at") -> str:
+    """A row as ``get`` answers with it, stored as the answer to an Update of nothing, or to a
+    Create (whose ``before`` is null). Parameters: environment, id, the ``updated_at``s of which the
+    row must have one (or null), the key's three.
     """
     met = f"($3::timestamptz[] IS NULL OR {resource.name}.updated_at = ANY ($3))"
-    return stored((), f"{get(resource, shape)} AND {met}", first=4, before="updated_at")
+    return stored((), f"{get(resource, shape)} AND {met}", first=4, before=before)
 
 
 @cache
@@ -146,9 +153,10 @@ def conditions(filters: tuple[Filter, ...], first: int) -> list[str]:
 
 
 @cache
-def insert(resource: Resource, shape: Shape, keyed: bool = False) -> str:
+def insert(resource: Resource, shape: Shape, keyed: bool = False, along: bool = False) -> str:
     """Parameters: environment, id, the writable columns in order, then the actor's three; where the
-    write is ``keyed``, the idempotency key's three.
+    write is ``keyed``, the idempotency key's three. ``along``: what it is a part of is new as well,
+    and is not stamped again.
     """
     columns = resource.writable
     names = ", ".join(["environment_id", "id", *(f.name for f in columns)])
@@ -158,11 +166,17 @@ def insert(resource: Resource, shape: Shape, keyed: bool = False) -> str:
         (
             f"written AS (INSERT INTO {resource.name} ({names}) VALUES ({values}) RETURNING *)",
             f"log AS ({log})",
+            *(() if along else whole_ctes(resource, owners(resource), 3 + len(columns))),
         ),
         answer(resource, shape, "written"),
         first=3 + len(columns) + 3 if keyed else None,
         before="NULL",
     )
+
+
+def owners(resource: Resource, source: str = "written") -> str:
+    """Selects the patients whom rows of ``source`` are about."""
+    return f"SELECT {source}.{resource.patient} FROM {source}"
 
 
 def _value(field: Field, parameter: str) -> str:
@@ -227,6 +241,9 @@ def changing(
         f"almoner_differences({values_json(resource, fields, 'was')},"
         f" {values_json(resource, fields, 'changed')})"
     )
+    ids = owners(resource)
+    if resource.patient in fields:
+        ids += f" UNION {owners(resource, 'was')} JOIN written ON written.id = was.id"
     return (
         f"was AS ({was})",
         f"sent AS ({values})",
@@ -236,6 +253,7 @@ def changing(
         f" array_remove(ARRAY[{fields_that_differ}], NULL) AS changed_fields,"
         f" {differences} AS differences)",
         update_ctes(resource, actor),
+        *whole_ctes(resource, ids, actor),
     )
 
 
@@ -276,10 +294,12 @@ def move(resource: Resource) -> str:
     about, the ids of rows that stay as they are, the actor's three. Answers with how many were
     moved."""
     log = log_cte(resource, "update", "written", 5, fields=f"ARRAY['{resource.patient}']")
+    both = "SELECT unnest(ARRAY[$2, $3]::uuid[]) WHERE EXISTS (SELECT FROM written)"
+    whole = "".join(f", {cte}" for cte in whole_ctes(resource, both, 5))
     return (
         f"WITH written AS (UPDATE {resource.name} SET {resource.patient} = $3 WHERE environment_id"
         f" = $1 AND {resource.patient} = $2 AND NOT id = ANY ($4::uuid[]) RETURNING *), log AS"
-        f" ({log}) SELECT count(*) FROM written"
+        f" ({log}){whole} SELECT count(*) FROM written"
     )
 
 
@@ -302,6 +322,7 @@ def delete(
     ctes = [
         f"gone AS (DELETE FROM {resource.name} WHERE environment_id = $1 AND id = $2 RETURNING *)",
         f"log AS ({log_cte(resource, 'delete', 'gone', 3, differences=_lost(resource, 'gone'))})",
+        *whole_ctes(resource, owners(resource, "gone"), 3),
     ]
     for number, pointer in enumerate(pointers):
         assert pointer.any_reference is not None

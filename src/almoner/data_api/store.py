@@ -121,7 +121,7 @@ class Store(ManyWrites):
                     *batch.columns,
                     *by.stamp,
                 )
-                await self._insert_related(connection, by, batch.related)
+                await self._insert_related(connection, by, resource, batch.related)
                 await self._end(connection, by, resource, rows)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise await self._refusal(by, resource, {}, error) from error

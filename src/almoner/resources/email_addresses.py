@@ -28,6 +28,7 @@ email_addresses = Resource(
         " received."
     ),
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    part_of="patients",
     searches=(EMAIL,),
     finders=(
         Filter(

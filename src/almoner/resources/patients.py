@@ -50,11 +50,21 @@ def contact_records(row: Row, program: Program) -> Sequence[Related]:
     return related
 
 
-def along(name: str, kind: NewRows, what: str, only_enveloped: bool = True) -> Field:
-    """Rows of another collection that a Create writes along, all or nothing."""
-    about = f"Creates {what} along."
+def along(
+    name: str, kind: NewRows, what: str, only_enveloped: bool = True, inside: bool = False
+) -> Field:
+    """Rows of another collection that a Create writes along, all or nothing. ``inside``: the later
+    edition has them in the row.
+    """
     return Field(
-        name, kind, about, update=False, stored=False, returned=False, only_enveloped=only_enveloped
+        name,
+        kind,
+        f"Creates {what} along." if not inside else f"The {what}. Creates them along.",
+        update=False,
+        stored=False,
+        returned=False,
+        returned_when_enveloped=inside,
+        only_enveloped=only_enveloped,
     )
 
 
@@ -259,11 +269,17 @@ patients = Resource(
             "smokes", BooleanOrWord(), "Whether the patient smokes; null where nobody knows.", False
         ),
         later("provider_id_number", Text(), "An id in a third system.", "P-20417"),
-        along("phone_numbers", NewRows(phone_numbers, "user_id"), "phone numbers of the patient"),
+        along(
+            "phone_numbers",
+            NewRows(phone_numbers, "user_id"),
+            "phone numbers of the patient",
+            inside=True,
+        ),
         along(
             "email_addresses",
             NewRows(email_addresses, "user_id"),
             "e-mail addresses of the patient",
+            inside=True,
         ),
         along(
             "custom_data_type_records",

@@ -50,6 +50,7 @@ phone_numbers = Resource(
         " was received."
     ),
     verbs=(Verb.GET, Verb.UPDATE, Verb.CREATE, Verb.FIND),
+    part_of="patients",
     searches=(DIGITS,),
     finders=(
         Filter(

@@ -64,6 +64,10 @@ class Kind:
         """JSON Schema (2020-12) of what is accepted and returned."""
         return {}
 
+    def answer_schema(self) -> Schema:
+        """The same of what is returned, where that is more than was accepted."""
+        return self.schema()
+
     def bind(self, value: Any) -> Any:
         """A decoded value as a statement's parameter."""
         return value

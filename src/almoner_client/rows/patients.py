@@ -63,6 +63,10 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the patient smokes; null where nobody knows. In the enveloped shape alone."""
     provider_id_number: str | None = None
     """An id in a third system. In the enveloped shape alone."""
+    phone_numbers: list[dict[str, Any]] | None = None
+    """The phone numbers of the patient. Creates them along. In the enveloped shape alone."""
+    email_addresses: list[dict[str, Any]] | None = None
+    """The e-mail addresses of the patient. Creates them along. In the enveloped shape alone."""
 
 
 class PatientCreate(TypedDict, total=False):
@@ -119,9 +123,9 @@ class PatientCreate(TypedDict, total=False):
     provider_id_number: str | None
     """An id in a third system. In the enveloped shape alone."""
     phone_numbers: Sequence[Mapping[str, Any]] | None
-    """Creates phone numbers of the patient along. In the enveloped shape alone."""
+    """The phone numbers of the patient. Creates them along. In the enveloped shape alone."""
     email_addresses: Sequence[Mapping[str, Any]] | None
-    """Creates e-mail addresses of the patient along. In the enveloped shape alone."""
+    """The e-mail addresses of the patient. Creates them along. In the enveloped shape alone."""
     custom_data_type_records: Sequence[Mapping[str, Any]] | None
     """Creates records about the patient along. In the enveloped shape alone."""
 

@@ -76,6 +76,12 @@ def _declared(resource: Resource) -> _TimelineSource:
     return _collection(resource.name, "r", at, also, owner)
 
 
+# What a merge moved is told by the merge; what the API does not show is nobody's change; a number
+# is told of by itself, and not as its patient's change as well (decision 103).
+_TOLD_ELSEWHERE: Final = ", ".join(
+    f"'{fields}'"
+    for fields in ("user_id", "patient_id", "single", *(r.name for r in RESOURCES if r.part_of))
+)
 _OF_THEIR_OWN: Final = (
     _collection("messages", "m", "m.send_time"),
     _collection("calendar_events", "e", _EVENT_AT),
@@ -113,10 +119,9 @@ _OF_THEIR_OWN: Final = (
         id=CHANGE_ID,
         key="c.seq",
         bound="asked.seq",
-        # What a merge moved is told by the merge; what the API does not show is nobody's change.
         also=(
             "AND c.kind <> 'create' AND coalesce(array_to_string(c.fields, ' '), '') NOT IN"
-            " ('user_id', 'patient_id', 'single') AND NOT (c.resource ="
+            f" ({_TOLD_ELSEWHERE}) AND NOT (c.resource ="
             " 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r WHERE"
             " r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY"
             " (asked.hidden_data))) AND NOT (c.resource = 'assessment_responses' AND EXISTS"
