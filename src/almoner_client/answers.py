@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -276,6 +277,15 @@ def row_of(kind: type[Row], body: bytes | msgspec.Raw) -> Row:
             f"A {kind.__name__} was expected: {error}. Where the server is newer than this package,"
             " install the package of its version."
         ) from None
+
+
+def segment(row_id: str) -> str:
+    """An id as a part of a path, whatever somebody has typed for one. Raises ValueError where it
+    would be none.
+    """
+    if not row_id.strip("."):
+        raise ValueError(f"{row_id!r} is no id.")
+    return quote(row_id, safe="")
 
 
 def parameters(filters: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dlt.extract import DltResource, DltSource
 
 from almoner_client._sync.client import Client
 from almoner_client.answers import NULL
-from almoner_client.errors import AlmonerError
+from almoner_client.errors import AlmonerError, Gone
 from almoner_client.mirror import layout
 from almoner_client.mirror.copy import ENVIRONMENT, check_environment
 from almoner_client.mirror.layout import Table
@@ -103,9 +103,14 @@ def _rows(client: Any, name: Any) -> Iterator[Any]:
 
 
 def _has_new_epoch(client: Client, name: str, after: str) -> bool:
-    """Whether the server has gone on from a backup since, so that what was told may be gone."""
+    """Whether the server has gone on from a backup since, so that what was told may be gone, or
+    keeps what is behind this position no more.
+    """
     while True:
-        page = client.feed(after, (name,))
+        try:
+            page = client.feed(after, (name,))
+        except Gone:
+            return True
         if any(change.kind == "epoch" for change in page.data):
             return True
         after = page.meta.after

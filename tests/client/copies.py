@@ -300,3 +300,16 @@ def again(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(("[", "{")):
         return json.loads(value)
     return value
+
+
+async def grown_old(connection: Any, environment_id: int) -> None:
+    """The changes of an environment have grown old meanwhile, and were removed."""
+    await connection.execute(
+        "INSERT INTO retention_removals (environment_id, id, log, before, rows, to_key, dump)"
+        " SELECT $1, gen_random_uuid(), 'changes', now(), count(*),"
+        " max(ARRAY[epoch, xid, seq]), '' FROM changes WHERE environment_id = $1",
+        environment_id,
+    )
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("DELETE FROM changes WHERE environment_id = $1", environment_id)
+    await connection.execute("SET session_replication_role = origin")

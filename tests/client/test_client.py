@@ -92,6 +92,13 @@ async def test_what_does_not_fit_is_refused_with_every_path(api: Api) -> None:
                 caller.patients.create(**(GRACE | {"phase": "nowhere", "timezone": "Mars"}))
             assert set(caught.value.paths) == {".phase", ".timezone"}
             row = caller.patients.create(**GRACE)
+            # Whatever somebody has typed for an id asks for no other path.
+            for text in ("../workers", f"{row.id}?", f"{row.id}#", "%2e%2e/workers"):
+                with pytest.raises((InvalidRequest, NotFound)):
+                    caller.patients.get(text)
+            for blank in ("", ".", ".."):
+                with pytest.raises(ValueError, match="is no id"):
+                    caller.patients.get(blank)
             with pytest.raises(PreconditionFailed):
                 caller.patients.update(row.id, if_match='"another"', city="Arlington")
 

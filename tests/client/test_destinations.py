@@ -102,6 +102,10 @@ async def test_what_a_new_program_asks_is_columns_in_every_kind(
         (answers_row,) = copy.rows("SELECT * FROM assessment_mood_check")
         assert "hours_of_sleep" not in answers_row, kind
         assert copy.rows("SELECT count(*) AS n FROM record_lab_result") == [{"n": 0}], kind
+    # What stands on a view of the copy is somebody's own: it goes on, and so does the copy.
+    copies["postgresql"].rows(
+        "CREATE VIEW analyst AS SELECT low_mood, count(*) AS n FROM assessment_mood_check GROUP BY 1"
+    )
     grown = kiwi_health.source().replace(
         "          - {name: wants_to_talk,",
         "          - {name: hours_of_sleep, kind: integer, label: Hours}\n          - {name: wants_to_talk,",
@@ -125,6 +129,8 @@ async def test_what_a_new_program_asks_is_columns_in_every_kind(
         )
         assert [row["h"] for row in slept][-1:] == [7], kind
         assert slept[0] == {"h": None}, kind
+    (analyzed,) = copies["postgresql"].rows("SELECT low_mood, n FROM analyst")
+    assert analyzed["n"] == len(slept)
 
 
 # Half a minute for a dozen looks at four copies.

@@ -22,7 +22,7 @@ from almoner.resources import RESOURCES
 from almoner.settings import Settings
 from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
-from tests.client.copies import environment
+from tests.client.copies import environment, grown_old
 from tests.client.mirrored import Writer
 from tests.client.piped import EVERY, Pipeline
 from tests.client.test_mirror import patient
@@ -69,6 +69,12 @@ async def test_a_pipeline_has_every_row_while_others_write_and_none_that_a_resto
         survivor, gone = await patient(api, last_name="Kept"), await patient(api, last_name="Gone")
         await pipeline.becomes_equal(api)
         assert gone in pipeline.ids("patients")
+        # Who comes back after its place in the feed is gone loads whole again.
+        latecomer = await patient(api, last_name="Late")
+        async with database.connection() as connection:
+            await grown_old(connection, number)
+        await pipeline.becomes_equal(api)
+        assert latecomer in pipeline.ids("patients")
         await database.close()
     restored = await asyncpg.connect(own_dsn)
     # As a backup leaves it: a row is gone, in a cluster that is another one.

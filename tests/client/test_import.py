@@ -138,6 +138,9 @@ async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
         "A-4,Bad,Day,12/32/1906,US/Pacific,intake,94110,",
         "A-5,Bad,Zip,12/09/1906,US/Pacific,nowhere,941,",
         "A-6,Too,Many,12/09/1906,US/Pacific,intake,94110,,x",
+        # What the client finds by itself keeps nothing from being said that the server finds.
+        "A-7,Bad,All,12/32/1906,Mars,nowhere,941,",
+        GOOD[0],
     ]
     path = written(tmp_path, "people.csv", HEADER, GOOD[0], *bad, GOOD[1])
     dry = (await command(api, *asked(path), "--dry-run", status=1)).json
@@ -146,20 +149,23 @@ async def test_every_bad_row_is_reported_and_can_be_mended_and_fed_again(
     assert dry["errors"] == wet["errors"]
     assert "create[" not in json.dumps(dry["errors"])
     places = [(error["line"], error["column"]) for error in dry["errors"]]
-    assert sorted(places) == [(3, "DOB"), (4, "Phase"), (4, "ZIP"), (5, "")]
+    columns = HEADER.split(",")
+    assert sorted(places) == [
+        *((3, "DOB"), (4, "Phase"), (4, "ZIP"), (5, "")),
+        *((6, "DOB"), (6, "Phase"), (6, columns[4]), (6, "ZIP"), (7, "MRN")),
+    ]
     assert all(error["reason"] for error in dry["errors"])
+    assert dry["errors"][-1]["reason"] == "line 2 has this id"
     assert set(await patients(api)) == {"Grace", "Ada"}
     mended = text_of(wet["bad_rows"])
     rows = list(csv.DictReader(mended.splitlines()))
-    assert [row["almoner_line"] for row in sorted(rows, key=lambda row: row["MRN"])] == [
-        "3",
-        "4",
-        "5",
-    ]
+    # In the order of the file.
+    assert [row["almoner_line"] for row in rows] == ["3", "4", "5", "6", "7"]
     text = mended.replace("12/32/1906", "12/31/1906").replace("nowhere", "intake")
+    text = text.replace("Mars", "US/Pacific")
     again = written(tmp_path, "mended.csv", text.replace(",941,", ",94112,").strip())
     report = (await command(api, *asked(again))).json
-    assert report["outcomes"] == {"created": 3}
+    assert report["outcomes"] == {"created": 4, "unchanged": 1}
     assert not (tmp_path / "mended.bad.csv").exists()
 
 

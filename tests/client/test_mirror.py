@@ -23,7 +23,16 @@ from almoner.workshop.publish import publish
 from almoner_client.errors import AlmonerError
 from tests.cases import quick
 from tests.changes.writing import until_true
-from tests.client.copies import SqliteCopy, begun, command, differing, same, started, updated
+from tests.client.copies import (
+    SqliteCopy,
+    begun,
+    command,
+    differing,
+    grown_old,
+    same,
+    started,
+    updated,
+)
 from tests.conftest import Api, Callers, new_environment
 from tests.contract.rows import Place
 from tests.programs import published
@@ -156,16 +165,7 @@ async def test_a_copy_whose_place_in_the_feed_is_gone_is_whole_again(
         once = ("mirror", "--to", copy.address, "--collections", "patients", "--once")
         await command(api, *once)
         await api.put(f"/v1/patients/{changed}", json={"last_name": "Newer"})
-        # What told of that has grown old meanwhile, and was removed.
-        await connection.execute(
-            "INSERT INTO retention_removals (environment_id, id, log, before, rows, to_key, dump)"
-            " SELECT $1, gen_random_uuid(), 'changes', now(), count(*),"
-            " max(ARRAY[epoch, xid, seq]), '' FROM changes WHERE environment_id = $1",
-            program,
-        )
-        await connection.execute("SET session_replication_role = replica")
-        await connection.execute("DELETE FROM changes WHERE environment_id = $1", program)
-        await connection.execute("SET session_replication_role = origin")
+        await grown_old(connection, program)
         assert "1 rows were mended." in (await command(api, *once)).errors
         await same(copy, api, ["patients"])
         assert "mended" not in (await command(api, *once)).errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,9 @@ def test_the_wheel_brings_the_command_into_an_environment_of_what_it_requires_al
     environment = installed(wheel, tmp_path / "venv")
     required = [r.name for r in environment.requirements("almoner_client")]
     assert sorted(required) == ["httpx", "msgspec", "pyyaml"]
+    with zipfile.ZipFile(wheel) as files:
+        names = set(files.namelist())
+    assert {"almoner_client/py.typed", "almoner_files/py.typed"} <= names
     asked = subprocess.run(
         [environment.bin / "almoner-client", "check"],
         env=outside(ALMONER_CLIENT_ID="x"),

@@ -21,6 +21,7 @@ from almoner_client.answers import (
     parameters,
     row_of,
     row_page,
+    segment,
 )
 
 LARGEST_PAGE, LARGEST_OF_LINES = 1000, 5000
@@ -74,7 +75,7 @@ class AsyncCollection(Generic[Row]):
         return row_page(await self._transport.ask(f"/v1/{self.name}/find", query))
 
     async def _get(self, row_id: str) -> Row:
-        return self._read(await self._transport.read(f"/v1/{self.name}/{row_id}"))
+        return self._read(await self._transport.read(f"/v1/{self.name}/{segment(row_id)}"))
 
     async def _find(self, filters: Mapping[str, Any]) -> AsyncIterator[Row]:
         async for page in self.pages(parameters(filters)):
@@ -88,11 +89,11 @@ class AsyncCollection(Generic[Row]):
     async def _update(
         self, row_id: str, fields: Mapping[str, Any], key: str | None, if_match: str | None
     ) -> Row:
-        path = f"/v1/{self.name}/{row_id}"
+        path = f"/v1/{self.name}/{segment(row_id)}"
         return self._read(await self._transport.write("PUT", path, fields, key, if_match))
 
     async def _delete(self, row_id: str, key: str | None, if_match: str | None) -> Row:
-        path = f"/v1/{self.name}/{row_id}"
+        path = f"/v1/{self.name}/{segment(row_id)}"
         return self._read(await self._transport.write("DELETE", path, None, key, if_match))
 
     async def _batch(

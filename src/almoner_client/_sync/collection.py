@@ -22,6 +22,7 @@ from almoner_client.answers import (
     parameters,
     row_of,
     row_page,
+    segment,
 )
 
 LARGEST_PAGE, LARGEST_OF_LINES = 1000, 5000
@@ -75,7 +76,7 @@ class Collection(Generic[Row]):
         return row_page(self._transport.ask(f"/v1/{self.name}/find", query))
 
     def _get(self, row_id: str) -> Row:
-        return self._read(self._transport.read(f"/v1/{self.name}/{row_id}"))
+        return self._read(self._transport.read(f"/v1/{self.name}/{segment(row_id)}"))
 
     def _find(self, filters: Mapping[str, Any]) -> Iterator[Row]:
         for page in self.pages(parameters(filters)):
@@ -89,11 +90,11 @@ class Collection(Generic[Row]):
     def _update(
         self, row_id: str, fields: Mapping[str, Any], key: str | None, if_match: str | None
     ) -> Row:
-        path = f"/v1/{self.name}/{row_id}"
+        path = f"/v1/{self.name}/{segment(row_id)}"
         return self._read(self._transport.write("PUT", path, fields, key, if_match))
 
     def _delete(self, row_id: str, key: str | None, if_match: str | None) -> Row:
-        path = f"/v1/{self.name}/{row_id}"
+        path = f"/v1/{self.name}/{segment(row_id)}"
         return self._read(self._transport.write("DELETE", path, None, key, if_match))
 
     def _batch(

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -32,6 +32,9 @@ _BYTES: Final = 700_000
 # Batches under way at once: while the database writes some, the next are made and checked.
 _AT_ONCE: Final = 3
 _TAKEN: Final = "would be taken"
+# What the server says of the second of two rows with one id, whose request no reader of the file
+# knows.
+_TWICE: Final = "The batch has this row twice"
 _PLACE: Final = re.compile(r"\.create\[\d+\](\.)")
 _ITEM: Final = re.compile(r"\.create\[(\d+)\]\.?(.*)")
 
@@ -50,12 +53,15 @@ class LoadReport:
 
 @dataclass
 class Prepared:
-    """A row of the file as the API takes it, and as JSON."""
+    """A row of the file as the API takes it, and as JSON; with ``errors``, that it does not, as far
+    as that is known without the server.
+    """
 
     source: SourceRow
     body: dict[str, Any]
     json: msgspec.Raw
     own_id: str = ""
+    errors: list[RowError] = field(default_factory=list)
 
 
 class RowOutcome(NamedTuple):
@@ -99,9 +105,12 @@ class Import:
         progress = Progress(None)
         done_until = 0 if self._dry_run else self._place.line()
         for batch, outcomes in self._answered(self._batches(done_until)):
+            lines: dict[str, int] = {}
             for prepared, (outcome, problems) in zip(batch, outcomes, strict=True):
-                if problems:
-                    self._refuse(prepared.source, self._errors(prepared.source, problems))
+                first = lines.setdefault(prepared.own_id, prepared.source.line)
+                errors = [*prepared.errors, *self._further(prepared, problems, first)]
+                if errors:
+                    self._refuse(prepared.source, errors)
                 else:
                     self._count(outcome)
             progress.add(len(batch))
@@ -135,8 +144,6 @@ class Import:
         for source in files.rows(self._path):
             self.report.rows += 1
             prepared = self._prepared(source)
-            if prepared is None:
-                continue
             if source.line <= done_until:
                 self._count("done before")
                 continue
@@ -148,18 +155,14 @@ class Import:
         if batch:
             yield batch
 
-    def _prepared(self, source: SourceRow) -> Prepared | None:
-        """The row as the API takes it; None where it is bad already."""
+    def _prepared(self, source: SourceRow) -> Prepared:
         body, errors = self._bodies.of(source)
-        if errors:
-            self._refuse(source, errors)
-            return None
         own_id = ""
         if self._mapping.collection != "external_ids":
             own_id = self._own_id(source, body)
             mapped = {"namespace": self._mapping.namespace, "external_id": own_id}
             body["external_ids"] = [*body.get("external_ids", []), mapped]
-        return Prepared(source, body, msgspec.Raw(msgspec.json.encode(body)), own_id)
+        return Prepared(source, body, msgspec.Raw(msgspec.json.encode(body)), own_id, errors)
 
     def _own_id(self, source: SourceRow, body: dict[str, Any]) -> str:
         """The id of the row in its own system: that of its column, or one made of what is in it, so
@@ -187,20 +190,26 @@ class Import:
         return known or value
 
     def _written(self, batch: Sequence[Prepared]) -> list[RowOutcome]:
-        results = self._rows.batch(
-            create=[p.json for p in batch],
-            on_existing=self._on_existing,
-            atomic=False,
-            minimal=True,
+        """Writes the rows that are well. The server is asked about the others all the same, so that
+        everything that is wrong with them is mended at once.
+        """
+        well = [prepared.json for prepared in batch if not prepared.errors]
+        results = (
+            self._rows.batch(create=well, on_existing=self._on_existing, atomic=False, minimal=True)
+            if well
+            else []
         )
-        return [RowOutcome(result.outcome, result.problems) for result in results]
+        written = iter([RowOutcome(result.outcome, result.problems) for result in results])
+        asked = iter(self._asked([prepared for prepared in batch if prepared.errors]))
+        return [next(asked if prepared.errors else written) for prepared in batch]
 
     def _asked(self, batch: Sequence[Prepared]) -> list[RowOutcome]:
         """Has the server check the rows, and write none of them: beside them it is given one that
         it must refuse, and either all are written or none.
         """
         outcomes = [RowOutcome(_TAKEN)] * len(batch)
-        left = list(range(len(batch)))
+        # Of one that could not be taken apart there is nothing to ask.
+        left = [place for place, prepared in enumerate(batch) if not prepared.source.broken]
         while left:
             refusing = _refused_copy(batch[left[0]].body, self._fields)
             by_row = self._refused([*(batch[n].body for n in left), refusing])
@@ -222,6 +231,18 @@ class Import:
             "The server took a row about somebody whom there is not, and the others with it: what"
             " was to be checked alone is written."
         )
+
+    def _further(
+        self, prepared: Prepared, problems: Sequence[Problem], first: int
+    ) -> Iterator[RowError]:
+        """What the server has against a row; a column that is refused already is refused once.
+        ``first`` is the line of the request's first row with its id.
+        """
+        refused = {error.column for error in prepared.errors}
+        for error in self._errors(prepared.source, problems):
+            if error.column not in refused:
+                is_twice = first != prepared.source.line and error.reason.startswith(_TWICE)
+                yield replace(error, reason=f"line {first} has this id") if is_twice else error
 
     def _errors(self, source: SourceRow, problems: Sequence[Problem]) -> list[RowError]:
         return [

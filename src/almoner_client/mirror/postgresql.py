@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -28,6 +29,7 @@ def _document(value: Any) -> str:
     return _sorted(msgspec.json.decode(value)).decode()
 
 
+_LOG: Final = logging.getLogger(__name__)
 # Where rows are before they are in their table.
 _LOADED: Final = "almoner_loaded"
 _BOUND_AS: Mapping[str, Callable[[Any], Any]] = {
@@ -40,8 +42,12 @@ _MEMBERS: Mapping[str, str] = {
     layout.INTEGER: "CASE jsonb_typeof({value}) WHEN 'number' THEN ({text})::numeric END",
     layout.NUMBER: "CASE jsonb_typeof({value}) WHEN 'number' THEN ({text})::numeric END",
     layout.BOOLEAN: "CASE jsonb_typeof({value}) WHEN 'boolean' THEN ({text})::boolean END",
-    layout.DATE: r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\d' THEN left({text}, 10)::date END",
-    layout.TIME: r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\dT' THEN ({text})::timestamptz END",
+    layout.DATE: (
+        r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\d'{is_date} THEN left({text}, 10)::date END"
+    ),
+    layout.TIME: (
+        r"CASE WHEN {text} ~ '^\d{{4}}-\d\d-\d\dT'{is_time} THEN ({text})::timestamptz END"
+    ),
     layout.JSON: "{value}",
 }
 
@@ -128,7 +134,31 @@ class PostgresDestination(SqlDestination):
     def out_of_document(self, document: str, member: Member) -> str:
         key = "'" + member.key.replace("'", "''") + "'"
         value, text = f"{quoted(document)}->{key}", f"{quoted(document)}->>{key}"
-        return _MEMBERS.get(member.kind, "{text}").format(value=value, text=text)
+        # Before version 16 one 2018-99-99 keeps a view from being read.
+        knows = self._connection.get_server_version().major >= 16
+        return _MEMBERS.get(member.kind, "{text}").format(
+            value=value,
+            text=text,
+            is_date=f" AND pg_input_is_valid(left({text}, 10), 'date')" if knows else "",
+            is_time=f" AND pg_input_is_valid({text}, 'timestamptz')" if knows else "",
+        )
+
+    def make_view(self, name: str, query: str) -> None:
+        """A view of somebody's own may stand on it: it is widened, and where that cannot be it is
+        left as it was. Rows wait for no view.
+        """
+        replaced = f"CREATE OR REPLACE VIEW {name} AS {query}"
+        anew = f"DROP VIEW IF EXISTS {name}; CREATE VIEW {name} AS {query}"
+        for statements in (replaced, anew):
+            self.execute("SAVEPOINT before_view")
+            try:
+                self._run(self._connection.execute(statements))
+            except AlmonerError as error:
+                self.execute("ROLLBACK TO SAVEPOINT before_view")
+                refused = error
+            else:
+                return
+        _LOG.warning("The view %s stays as it was. %s", name, refused)
 
     def _upsert(self, table: Table, rows: Sequence[CopiedRow]) -> None:
         """By way of a table of this connection, since COPY takes a tenth of the time of a statement

@@ -105,11 +105,16 @@ class SqlDestination(Destination):
                 ]
                 columns = ", ".join([*map(quoted, view.plain), *members])
                 value = view.value.replace("'", "''")
-                self.execute(f"DROP VIEW IF EXISTS {quoted(view.name)}")
-                self.execute(
-                    f"CREATE VIEW {quoted(view.name)} AS SELECT {columns}"
-                    f" FROM {quoted(view.table)} WHERE {quoted(view.by)} = '{value}'"
+                self.make_view(
+                    quoted(view.name),
+                    f"SELECT {columns} FROM {quoted(view.table)} WHERE {quoted(view.by)} ="
+                    f" '{value}'",
                 )
+
+    def make_view(self, name: str, query: str) -> None:
+        """Makes a view anew."""
+        self.execute(f"DROP VIEW IF EXISTS {name}")
+        self.execute(f"CREATE VIEW {name} AS {query}")
 
     def write(
         self,

@@ -78,7 +78,7 @@ def _declared(resource: Resource) -> _TimelineSource:
 
 # What a merge moved is told by the merge; what the API does not show is nobody's change; a number
 # is told of by itself, and not as its patient's change as well (decision 103).
-_TOLD_ELSEWHERE: Final = ", ".join(
+_NO_CHANGES: Final = ", ".join(
     f"'{fields}'"
     for fields in ("user_id", "patient_id", "single", *(r.name for r in RESOURCES if r.part_of))
 )
@@ -121,7 +121,7 @@ _OF_THEIR_OWN: Final = (
         bound="asked.seq",
         also=(
             "AND c.kind <> 'create' AND coalesce(array_to_string(c.fields, ' '), '') NOT IN"
-            f" ({_TOLD_ELSEWHERE}) AND NOT (c.resource ="
+            f" ({_NO_CHANGES}) AND NOT (c.resource ="
             " 'custom_data_type_records' AND EXISTS (SELECT FROM custom_data_type_records r WHERE"
             " r.environment_id = $1 AND r.id = c.row_id AND r.type_name = ANY"
             " (asked.hidden_data))) AND NOT (c.resource = 'assessment_responses' AND EXISTS"
