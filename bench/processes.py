@@ -53,14 +53,16 @@ _FIRED = "SELECT count(*) FROM process_firings WHERE environment_id = $1"
 @dataclass(frozen=True)
 class Round:
     """Creates a second, microseconds of the processor for one, and the lag of the feed in seconds.
-    ``caught_up``: seconds from the last create until the processes had looked at it; 0 without a
-    worker.
+    ``beside``: how much of a core the process on the other one used meanwhile, sessions of the
+    database not counted. ``caught_up``: seconds from the last create until the processes had
+    looked at it; 0 without a worker.
     """
 
     rate: float
     processor: float
     lag_median: float
     lag_most: float
+    beside: float = 0.0
     caught_up: float = 0.0
 
 
@@ -96,11 +98,23 @@ async def _compare(server: str, rounds: int, sizes: argparse.Namespace) -> str:
         idle, busy, beside = [], [], []
         for _ in range(rounds):
             idle.append(await _round((opened, writing), store, by, patients, sizes=sizes))
-            async with _loop():
-                busy.append(await _round((opened, writing), store, by, patients, sizes=sizes))
-            async with _worker(url):
+            async with _loop() as loop:
+                busy.append(
+                    await _round(
+                        (opened, writing), store, by, patients, sizes=sizes, neighbour=loop
+                    )
+                )
+            async with _worker(url) as worker:
                 beside.append(
-                    await _round((opened, writing), store, by, patients, sizes=sizes, follows=True)
+                    await _round(
+                        (opened, writing),
+                        store,
+                        by,
+                        patients,
+                        sizes=sizes,
+                        neighbour=worker,
+                        follows=True,
+                    )
                 )
         async with opened.connection() as connection:
             fired = await connection.fetchval(_FIRED, environment)
@@ -125,8 +139,10 @@ async def _round(
     by: Actor,
     patients: list[str],
     sizes: argparse.Namespace,
+    neighbour: int | None = None,
     follows: bool = False,
 ) -> Round:
+    """``neighbour`` is the process on the other core, ``follows`` whether that is a worker."""
     opened, writing = databases
     loaded = [_answers(patients, number) for number in range(sizes.loaded)]
     await store.load(by, _RESPONSES, loaded)
@@ -137,10 +153,12 @@ async def _round(
     async with writing.connection() as connection:
         session = await connection.fetchval("SELECT pg_backend_pid()")
     looking = asyncio.create_task(_look(opened, by.environment_id, session, stop=stop, lags=lags))
+    used = machine.processor_ms(neighbour) if neighbour else 0.0
     began, processor = time.perf_counter(), _processor_ms(session)
     for number in range(sizes.creates):
         await store.create(by, _RESPONSES, _answers(patients, number))
     ended, processor = time.perf_counter(), _processor_ms(session) - processor
+    used = machine.processor_ms(neighbour) - used if neighbour else 0.0
     stop.set()
     await looking
     if follows:
@@ -151,6 +169,7 @@ async def _round(
         processor=1000 * processor / sizes.creates,
         lag_median=median(lags),
         lag_most=max(lags),
+        beside=used / 1000 / (ended - began),
         caught_up=caught_up,
     )
 
@@ -190,12 +209,12 @@ async def _behind(opened: Database, environment: int, fewer: bool = False) -> No
             await asyncio.sleep(0.1)
 
 
-def _loop() -> AbstractAsyncContextManager[None]:
+def _loop() -> AbstractAsyncContextManager[int]:
     """A loop that computes on the other core, and knows nothing of the database."""
     return _neighbour([sys.executable, "-c", "numbers = range(200_000)\nwhile True: sum(numbers)"])
 
 
-def _worker(url: str) -> AbstractAsyncContextManager[None]:
+def _worker(url: str) -> AbstractAsyncContextManager[int]:
     """`almoner worker` on the other core."""
     return _neighbour([database.ALMONER, "worker"], database.variables(url))
 
@@ -203,7 +222,8 @@ def _worker(url: str) -> AbstractAsyncContextManager[None]:
 @asynccontextmanager
 async def _neighbour(
     command: list[str], variables: Mapping[str, str] = MappingProxyType({})
-) -> AsyncIterator[None]:
+) -> AsyncIterator[int]:
+    """Answers with the process's id."""
     process = await asyncio.create_subprocess_exec(
         *machine.on_server_core(command),
         env=os.environ | variables,
@@ -211,7 +231,7 @@ async def _neighbour(
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
@@ -270,6 +290,13 @@ def _text(
             _than(dearer, "more", "less"),
             "5%",
             _yes(dearer < 0.05),
+        ],
+        [
+            "of the other core",
+            *(f"{median(each.beside for each in rounds):.0%}" for rounds in arms),
+            "",
+            "",
+            "",
         ],
         [
             "lag of the feed, median",

@@ -84,16 +84,20 @@ async def test_good_results_are_taken_in_once_and_each_bad_one_says_what_is_wron
         result(22, test="phrenology"),
         result(23, value="high"),
         "not even an object",
+        # What PostgreSQL holds in no text.
+        result(24, patient="MRN\0"),
+        result(25, unit="\0"),
+        result(26, id="\0"),
     ]
     job = await place.run(kiwihealth_pull)
 
     assert job["status"] == "failed"
     assert job["tasks"][0]["task_name"] == TREE[0]
     names = Counter(task["task_name"] for task in job["tasks"])
-    assert names == Counter([*TREE, *["kiwihealth_pull.process_item"] * 17])
+    assert names == Counter([*TREE, *["kiwihealth_pull.process_item"] * 20])
     statuses = {task["task_name"]: task["status"] for task in job["tasks"]}
     assert [statuses[name] for name in TREE] == ["failed", "succeeded", "succeeded", "succeeded"]
-    assert errors(job) == {"user_not_found": 1, "parse_exception": 2, "malformed_item": 2}
+    assert errors(job) == {"user_not_found": 1, "parse_exception": 5, "malformed_item": 2}
     missing = next(task for task in job["tasks"] if task["ref_ids"] == ["MRN-2", "OBX-000020"])
     assert missing["errors"] == [
         {

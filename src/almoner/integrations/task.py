@@ -68,14 +68,18 @@ class TaskRows:
         kind: str,
         tasks: Sequence[tuple[str, Sequence[str]]],
     ) -> None:
-        """Writes tasks of one kind, each an id and its ``ref_ids``, as not attempted yet."""
+        """Writes tasks of one kind, each an id and its ``ref_ids``, as not attempted yet.
+
+        An id that no text of PostgreSQL can hold is left out: that of one item is not to keep all
+        others from being begun.
+        """
         rows: list[Row] = [
             {
                 "id": task_id,
                 "status": "unattempted",
                 "job_id": self.job_id,
                 "task_name": integration.task_name(kind),
-                "ref_ids": list(ref_ids),
+                "ref_ids": [ref_id for ref_id in ref_ids if "\0" not in str(ref_id)],
             }
             for task_id, ref_ids in tasks
         ]
