@@ -51,6 +51,24 @@ async def test_who_comes_while_another_works_with_the_backups_waits_with_words(
     assert [str(tmp_path / "backups") in text for text in words] == [True]
 
 
+async def test_those_who_read_backups_wait_for_who_writes_and_make_nothing(tmp_path: Path) -> None:
+    place, words = tmp_path / "backups", list[str]()
+    folder, done = BackupFolder(FolderStorage(place), KEYS, words.append), list[str]()
+    async with folder.reading():
+        assert not place.exists()
+    await _work(folder, done, "first")
+    async with folder.reading(), folder.reading():
+        waiting = asyncio.create_task(_work(folder, done, "second"))
+
+        async def has_spoken() -> bool:
+            return bool(words)
+
+        await until_true(has_spoken, "who writes waits for those who read")
+        assert done == ["first"]
+    await waiting
+    assert done == ["first", "second"]
+
+
 @pytest.mark.slow
 async def test_the_log_is_fetched_once_a_rehearsal_has_ended(
     server: EmbeddedServer, home: Path, tmp_path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import asyncpg
 import pytest
 
 from almoner.access import clients, environments, keys
@@ -86,6 +87,15 @@ async def test_a_closed_environment_goes_on_where_its_file_is_imported(cells: Ce
     assert {each["first_name"] for each in names} == {"Ada", "Tab\tand\nline", "\\N", "Grace"}
     async with there.transaction(isolation="repeatable_read"):
         assert (await verify(there, new)).faults == []
+
+    # What has come by a file can be closed, opened and removed as any other.
+    arrived = await places.environments_of(there, NAME)
+    await closing.close(there, arrived, lease_seconds=0.0)
+    assert {each.state for each in await places.environments_of(there, NAME)} == {"moved"}
+    with pytest.raises(asyncpg.OperatorInterventionError):
+        await insert(there, new)
+    await closing.open_again(there, await places.environments_of(there, NAME))
+    await insert(there, new)
 
     await closing.open_again(here, await places.environments_of(here, NAME))
     await insert(here, old)

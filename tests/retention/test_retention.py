@@ -22,6 +22,10 @@ from almoner.errors import ApiError, SettingError
 from almoner.retention import removal, terms
 from tests.changes.writing import insert, opened
 
+WAITING = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted
+"""
 # A read a day for so many days back, each an hour earlier than the one noted before it.
 READS = """
 INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb, resource,
@@ -302,3 +306,29 @@ async def test_changes_that_nobody_keeps_go_with_their_part_and_the_feed_begins_
         assert 100 > len(left) > 0
         with pytest.raises(ApiError):
             await feed.read(connection, environment, cursors[environment], 10)
+
+
+async def test_a_hold_that_is_placed_while_a_removal_is_under_way_keeps_what_is_left(
+    connection: Any, own_dsn: str
+) -> None:
+    environment, other = await read(connection, "one"), await read(connection, "two")
+    for each in (environment, other):
+        await keep(connection, each, 2)
+    before = await counts(connection, environment)
+    assert before[1] > 0
+    placing = await opened(own_dsn)
+    transaction = placing.transaction()
+    await transaction.start()
+    await terms.hold(placing, environment, "case 12")
+    removing = asyncio.create_task(removal.remove(connection))
+    looking = await opened(own_dsn)
+    while not await looking.fetchval(WAITING):
+        assert not removing.done()
+    await transaction.commit()
+    assert {row.environment for row in await removing} == {"two"}
+    assert (await counts(connection, environment), (await counts(connection, other))[1]) == (
+        before,
+        0,
+    )
+    for opened_here in (placing, looking):
+        await opened_here.close()

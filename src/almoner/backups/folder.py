@@ -126,16 +126,33 @@ class BackupFolder:
         except OSError as error:
             raise unwritable(self.storage.work, error) from None
         try:
-            await self._alone(lock)
+            await self._lock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
 
-    async def _alone(self, lock: int) -> None:
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Nobody changes the folder meanwhile, on this machine; others may read it. Nothing is
+        made, so that a place that cannot be written is read as any other. Raises BackupError where
+        another process does not end.
+        """
+        try:
+            lock = os.open(self.storage.work / "lock", os.O_RDONLY)
+        except OSError:
+            yield  # nobody has worked with it here, or could
+            return
+        try:
+            await self._lock(lock, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(lock)
+
+    async def _lock(self, lock: int, kind: int) -> None:
         until, is_waiting = time.monotonic() + self._patience, False
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 others = f"Another process works with the backups in {self.address}"
                 if time.monotonic() >= until:

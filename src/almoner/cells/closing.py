@@ -14,6 +14,11 @@ from almoner.cells.places import EnvironmentHere
 from almoner.cells.tables import READING
 from almoner.errors import SettingError
 
+# What has come by a move or by a file is like any other once it is open.
+_CLOSE: Final = """
+UPDATE environments SET state = 'moving', move_id = NULL, moved_to = NULL
+WHERE id = ANY ($1::integer[]) AND (move_id IS NULL OR state = 'open') RETURNING id
+"""
 _MARK: Final = """
 UPDATE environments SET state = $2 WHERE id = ANY ($1::integer[]) AND move_id IS NULL
 """
@@ -32,7 +37,8 @@ async def close(
     _check(here)
     ids = [each.id for each in here]
     writing = [each for each in await tables.in_order(connection) if each.name not in READING]
-    await connection.execute(_MARK, ids, "moving")
+    if len(await connection.fetch(_CLOSE, ids)) < len(ids):
+        raise SettingError(f"{here[0].name} has begun to move to another database meanwhile.")
     await draining.drain(connection, ids, tell)
     for environment_id in ids:
         await fence.put_up(connection, environment_id, writing)

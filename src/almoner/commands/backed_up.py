@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from almoner.backups.sealing import BackupError
 from almoner.commands.backup import folder_at
-from almoner.commands.finding import Finding
+from almoner.commands.finding import WARNING, Finding
 from almoner.commands.session import called
 from almoner.errors import SettingError
 from almoner.settings import Settings
@@ -29,6 +29,15 @@ FROM pg_replication_slots WHERE slot_name LIKE 'almoner\\_backup\\_%'
 async def finding(connection: Any, settings: Settings) -> Finding:
     """Whether there is a backup of today, and the database keeps no heap of its log for one."""
     make = f"Run: {called()} backup create"
+    if not settings.backup_dir:
+        return Finding(
+            "backups",
+            False,
+            "no folder of backups is named, so that nobody looks after them",
+            "Name it in ALMONER_BACKUP_DIR, here too, or be sure that the database is backed up in"
+            " another way",
+            WARNING,
+        )
     try:
         if not settings.key_source.read():
             begin = f"Start the server, which makes the key. Then: {called()} backup create"

@@ -136,7 +136,7 @@ async def rehearse_backup(begin: FROM = None) -> Answer:
     settings = read_settings()
     folder = folder_of(settings, begin)
     try:
-        async with folder.locked():
+        async with folder.reading():
             report = await rehearse(folder, chosen(folder, None), Path(tempfile.gettempdir()))
     except BackupError as error:
         stop(str(error))

@@ -173,7 +173,7 @@ async def _inside(connection: Any, dsn: str, settings: Settings) -> AsyncIterato
     yield await parted(connection)
     async for finding in alarms.findings(connection):
         yield finding
-    if settings.backup_dir:
+    if settings.backup_dir or settings.database_url:
         yield await backed_up.finding(connection, settings)
 
 

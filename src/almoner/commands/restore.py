@@ -48,7 +48,9 @@ async def restore(
     moment = None if to is None else _moment(to)
     try:
         folder = folder_of(settings, begin)
-        async with folder.locked():
+        if not settings.database_url:
+            await _fetch_rest(settings, folder)
+        async with folder.reading():
             return await _restore(settings, folder, moment)
     except (BackupError, EmbeddedServerError) as error:
         stop(str(error))
@@ -68,7 +70,6 @@ async def _restore(settings: Settings, folder: BackupFolder, moment: datetime | 
         if owner_dsn and backup.revision == revisions.newest():
             await grants.grant(owner_dsn, role)
         return _answer(folder, moment, None)
-    await _fetch_rest(settings, folder)
     before = await restore_home(folder, chosen(folder, moment), target, settings.home)
     return _answer(folder, moment, before)
 
@@ -77,11 +78,13 @@ async def _fetch_rest(settings: Settings, folder: BackupFolder) -> None:
     """What the database of the home logged since the last time, where it is the one that was backed
     up and still starts.
     """
-    if not data_folder(settings.home).exists() or embedded.running(settings.home):
+    there = data_folder(settings.home).exists() and not embedded.running(settings.home)
+    if not there or not folder.backups():
         return
     try:
-        with EmbeddedServer(settings.home) as dsn:
-            await source.fetch_log(dsn, folder)
+        async with folder.locked():
+            with EmbeddedServer(settings.home) as dsn:
+                await source.fetch_log(dsn, folder)
     except (BackupError, EmbeddedServerError):
         # What is in the folder is what can be restored; a target beyond it is refused in words.
         return

@@ -17,7 +17,7 @@ import asyncpg
 from almoner.chains import aged
 from almoner.chains.logs import BY_NAME
 from almoner.errors import SettingError
-from almoner.retention import dump
+from almoner.retention import dump, terms
 from almoner.retention.terms import LOGS
 
 # Environments of which something is older than their term, with the moment before which rows go.
@@ -26,9 +26,13 @@ _AGED: Final = """
 SELECT e.id, e.name, (date_trunc('month', now() AT TIME ZONE 'UTC')
   - make_interval(months => t.months)) AT TIME ZONE 'UTC' AS before
 FROM retention_terms t JOIN environments e ON e.id = t.environment_id
-WHERE t.log = $1 AND e.state = 'open'
+WHERE t.log = $1 AND e.state = 'open' AND ($2::int[] IS NULL OR e.id = ANY ($2))
   AND NOT EXISTS (SELECT FROM retention_holds h WHERE h.environment_id = e.id)
 ORDER BY e.id
+"""
+# A hold that is placed meanwhile waits for the end of the transaction, or is seen in it.
+_LOCK: Final = """
+SELECT pg_advisory_xact_lock_shared(hashtextextended($2, id)) FROM unnest($1::int[]) AS id
 """
 # The parts of a log from the oldest on, each with when it ends: null of the net, which never goes
 # as a whole.
@@ -114,7 +118,7 @@ async def remove(
     done: list[Removal] = []
     await connection.execute("SET statement_timeout = 0")
     for log in LOGS:
-        owners = await connection.fetch(_AGED, log)
+        owners = [row["id"] for row in await connection.fetch(_AGED, log, None)]
         if not owners:
             continue
         left = {part["name"]: part["ends"] for part in await connection.fetch(_PARTS, log)}
@@ -134,6 +138,30 @@ async def remove(
 async def _remove_from(
     connection: asyncpg.Connection,
     source: _Source,
+    owners: Sequence[int],
+    into: Path | None,
+    dry_run: bool,
+) -> list[Removal]:
+    """What goes of a part, in a transaction in which no hold is placed on these environments."""
+    try:
+        async with connection.transaction():
+            await connection.execute(_LOCK, owners, terms.REMOVAL)
+            return await _removed(
+                connection,
+                source,
+                await connection.fetch(_AGED, source.log, owners),
+                into=into,
+                dry_run=dry_run,
+            )
+    except asyncpg.LockNotAvailableError:
+        raise SettingError(
+            f"{source.part} is in use without a break. What went before is gone; run it again."
+        ) from None
+
+
+async def _removed(
+    connection: asyncpg.Connection,
+    source: _Source,
     owners: Sequence[Any],
     into: Path | None,
     dry_run: bool,
@@ -146,13 +174,7 @@ async def _remove_from(
     whole = is_past and not await connection.fetchval(_OTHERS.format(part=source.part), ids)
     dumps = {} if dry_run or into is None else await _dumped(connection, source, aged_rows, into)
     if not dry_run:
-        try:
-            async with connection.transaction():
-                await _take_out(connection, source, aged_rows, dumps, whole)
-        except asyncpg.LockNotAvailableError:
-            raise SettingError(
-                f"{source.part} is in use without a break. What went before is gone; run it again."
-            ) from None
+        await _take_out(connection, source, aged_rows, dumps, whole)
     return [
         Removal(
             environment=row.name,

@@ -23,6 +23,11 @@ _HOLD: Final = """
 INSERT INTO retention_holds (environment_id, reason) VALUES ($1, $2)
 ON CONFLICT (environment_id) DO UPDATE SET reason = excluded.reason, placed_at = clock_timestamp()
 """
+# Whoever removes what has grown old shares this while it takes out a part.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended($2, $1))"
+REMOVAL: Final = "almoner.retention"
+# Taking out a part of many rows takes its time.
+_PATIENCE: Final = "SET LOCAL statement_timeout = '10min'"
 _RELEASE: Final = "DELETE FROM retention_holds WHERE environment_id = $1 RETURNING true"
 _ALL: Final = """
 SELECT e.name AS environment, l.log, t.months, h.reason AS hold,
@@ -63,9 +68,13 @@ async def set_term(
 
 
 async def hold(connection: Connection, environment_id: int, reason: str) -> None:
-    """Nothing of the environment's logs goes until the hold is released, however old it is."""
+    """Nothing of the environment's logs goes until the hold is released, however old it is. What is
+    going at this moment is waited for. In the caller's transaction.
+    """
     if not reason.strip():
         raise SettingError("Say why nothing may go: --reason.")
+    await connection.execute(_PATIENCE)
+    await connection.execute(_LOCK, environment_id, REMOVAL)
     await connection.execute(_HOLD, environment_id, reason.strip())
     await _note(connection, environment_id, "retention hold placed", reason.strip())
 
