@@ -34,6 +34,8 @@ _CANDIDATES: Final = 400
 # Less than three letters are in too many numbers, addresses and ids; one letter is in too many
 # names as well.
 _SHORTEST: Final = 3
+# Of later letters that are swapped the trigrams before them are left to be alike.
+_SWAPS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,19 +209,22 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         if self._likeness != _HOLDS:
             # Too short a word has too few trigrams to be like anything; it begins another word, or
             # the look finds nothing.
-            fits = " AND ".join(
-                (
-                    f"{NAME.plain} %> {self._parameter(word)}"
-                    if len(word) > 2
-                    else f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}"
-                )
-                for word in words
-            )
+            fits = " AND ".join(f"({' OR '.join(self._likely(word))})" for word in words)
             return [f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
         if len(self._search.plain) < _SHORTEST and not self._search.birthday:
             return []
         fits = " AND ".join(f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}" for word in words)
         return [f"SELECT p.id, 2, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
+
+    def _likely(self, word: str) -> Iterable[str]:
+        """What a word of a name may be like: as much as this look asks for, or the same with two
+        letters swapped near its beginning, which leaves no trigram as it was.
+        """
+        if len(word) > 2:
+            yield f"{NAME.plain} %> {self._parameter(word)}"
+        begun = [word] if len(word) <= 2 else _swapped(word) if len(word) > _SHORTEST else []
+        for text in begun:
+            yield f"{NAME.plain} LIKE {self._parameter(f'% {text}%')}"
 
     def _beginning(self) -> str:
         """By the order of names itself, so that the first of very many are the first."""
@@ -264,3 +269,12 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         if self._likeness == _HOLDS:
             return f"{plain} LIKE {self._parameter(f'%{text}%')}"
         return f"{plain} %> {self._parameter(text.strip())}"
+
+
+def _swapped(word: str) -> list[str]:
+    """The word with each two neighbours of its first letters in the other order."""
+    swapped = {
+        word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+        for place in range(min(_SWAPS, len(word) - 1))
+    }
+    return sorted(swapped - {word})
