@@ -13,6 +13,7 @@ import pytest
 from almoner.data_api import statements
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.portal.collections.shared_pages import page_address
 from almoner.resources import BY_NAME
 from almoner.vocabulary.fields import Shape
 from tests.people import People, Person
@@ -84,6 +85,9 @@ async def test_what_is_in_error_is_struck_through_and_told_as_such(
     profile = Document(await coach.get(f"/patients/{grace.id}?show=care"))
     assert str(profile.region("Timeline").words).count(WHY) == len(entries)
     assert WHY in Document(await coach.get(f"/patients/{grace.id}/notes")).region("Progress note")
+    calls = Document(await coach.get(page_address(BY_NAME["calls"], grace.id)))
+    assert WHY in calls.row("Entered in error")
+    assert not calls.row("Entered in error").mentions(supervisor.worker_id)
     answers = f"/patients/{grace.id}/assessments/{entries['assessment_responses']}"
     assert WHY in Document(await coach.get(answers)).status()
     async with database.connection() as connection:

@@ -16,12 +16,15 @@ from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal.patient import Patient
 from almoner.portal.values import Fact, facts, in_words, speaking, value_fields
+from almoner.resources._entered_in_error import HOLDS
+from almoner.resources._entered_in_error import NAMES as ERROR_NAMES
 from almoner.vocabulary.contact_kinds import Phone
 from almoner.vocabulary.fields import Field, Shape
 from almoner.vocabulary.kinds import Consent, Guid
 
 # Of more rows than these the newest are shown, and the page says so.
 MOST: Final = 200
+_AT, _, _REASON = ERROR_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +40,15 @@ class StoredRow:
 class CollectionRow(StoredRow):
     """What a row is called, and what else it says by field.
 
-    ``phone`` is its name where that is a number to call, else empty.
+    ``phone`` is its name where that is a number to call, else empty. ``error`` is why it was
+    entered in error, None where it holds.
     """
 
     name: str
     phone: str
     facts: Mapping[str, Fact]
     is_dismissed: bool
+    error: str | None
     created_at: datetime
 
 
@@ -56,14 +61,15 @@ async def rows(
     dismissed: bool = True,
 ) -> list[CollectionRow]:
     """The patient's rows, the newest first, those that were put away behind the others, or left out
-    where not ``dismissed``.
+    where not ``dismissed``, as are those that were entered in error.
     """
     body = statements.body(resource, Shape.STORED, resource.name)
     put_away = f"{resource.presented.dismissal or 'false'} IS TRUE"
+    only = f" AND NOT ({put_away}){_holding(resource)}" if not dismissed else ""
     records = await connection.fetch(
         f"SELECT {resource.name}.id::text, {body}, {put_away} AS is_dismissed, created_at,"
         f" updated_at FROM {resource.name} WHERE environment_id = $1 AND"
-        f" {_of_patient(resource)}{'' if dismissed else f' AND NOT ({put_away})'} ORDER BY"
+        f" {_of_patient(resource)}{only} ORDER BY"
         f" {put_away}, created_at DESC, id LIMIT {most}",
         *(visit.environment_id, patient.id),
     )
@@ -78,6 +84,7 @@ async def rows(
             facts={field.name: fact for field in others for fact in facts((field,), values, words)},
             values=values,
             is_dismissed=record["is_dismissed"],
+            error=(values.get(_REASON) or "") if values.get(_AT) else None,
             created_at=record["created_at"],
             updated_at=record["updated_at"],
         )
@@ -114,15 +121,24 @@ def _of_patient(resource: Resource) -> str:
     return f"{theirs} AND {resource.presented.where}" if resource.presented.where else theirs
 
 
+def _holding(resource: Resource) -> str:
+    return f" AND {HOLDS}" if any(field.name == _AT for field in resource.fields) else ""
+
+
 def _naming(resource: Resource) -> Field | None:
     return next((field for field in value_fields(resource) if field.name == resource.named), None)
 
 
 def _others(resource: Resource) -> Sequence[Field]:
-    """What a row says beside its name. Consents, and whether it was put away, are shown by
-    themselves.
+    """What a row says beside its name. Consents, and whether it was put away or entered in error,
+    are shown by themselves.
     """
-    apart = (resource.named, resource.presented.dismissal, *(resource.any_reference or ()))
+    apart = (
+        *ERROR_NAMES,
+        resource.named,
+        resource.presented.dismissal,
+        *(resource.any_reference or ()),
+    )
     sections = resource.presented.sections or ("",)
     fields = (field for section in sections for field in value_fields(resource, section))
     return [
