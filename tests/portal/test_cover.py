@@ -93,7 +93,10 @@ async def test_a_role_kept_to_its_own_patients_covers_nobody(
 ) -> None:
     nurse = await people(program, "community_health_worker", first_name="Nora")
     await clinic.flow(await clinic.patient("Olga", clinic.other), step("Late", days(-2)))
-    await away(clinic, nurse.worker_id)
+    path = f"/calendar/hours/{clinic.other.worker_id}/absences"
+    day = iso(datetime.now(UTC))[:10]
+    refused = await clinic.other.send_form(path, from_day=day, cover=nurse.worker_id)
+    assert Document(refused).field("cover").error
     page = (await nurse.get("/inbox")).text
     assert not Document(page).mentions("Olga")
     assert counts(page) == {"all": "0"}

@@ -8,6 +8,8 @@ import pytest
 
 from almoner.data_api.store import Store
 from almoner.database import Database
+from almoner.portal.notes.queries import MOST
+from almoner.resources import BY_NAME
 from tests.people import People, Person
 from tests.portal.profiles import Chart, new_patient
 from tests.web.document import Document
@@ -104,6 +106,26 @@ async def test_a_signed_note_is_added_to_and_pinned_and_never_changed(
     assert notes[1]["adds_to_note_id"] == note["id"]
     noise = await coach.get(f"{sheet(grace)}?adds_to={grace.id}")
     assert noise.status_code == 404
+
+
+async def test_a_pinned_note_stays_in_view_however_many_are_newer(
+    coach: Person, grace: Chart, store: Store, database: Database
+) -> None:
+    await coach.send_form(
+        sheet(grace), note_type="progress", text="Deaf on the left.", pin="on", do="save"
+    )
+    newer = [
+        {
+            "patient_id": grace.id,
+            "worker_id": coach.worker_id,
+            "note_type": "progress",
+            "text": f"Note {number}",
+        }
+        for number in range(MOST)
+    ]
+    await store.load(grace.by, BY_NAME["notes"], newer)
+    for path in (f"/patients/{grace.id}", f"/patients/{grace.id}/notes"):
+        assert Document(await coach.get(path)).mentions("Deaf on the left."), path
 
 
 async def test_what_is_added_to_an_addendum_is_added_to_its_note_and_has_a_draft_of_its_own(

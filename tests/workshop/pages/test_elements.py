@@ -646,3 +646,18 @@ async def test_a_rename_and_a_new_reference_to_the_old_name_both_stay_and_the_re
     assert [phase.name for phase in after.phases][:2] == ["renamed", second]
     assert after.phases[1].next == (first,)
     assert Document(await designer.get("/workshop")).row(f"There is no phase {first}")
+
+
+async def test_a_card_of_the_profile_names_what_it_shows_as_people_read_it(
+    designer: Person, database: Database
+) -> None:
+    program = await design(database, designer.environment_id)
+    titles = {spec.id: spec.name for spec in program.assessments}
+    titles |= {kind.name: kind.title or kind.name for kind in program.custom_data_types}
+    cards = [card for card in program.sidebar if card.of]
+    assert cards
+    page = Document(await designer.get("/workshop/sidebar"))
+    for card in cards:
+        row = page.row(card.title)
+        assert titles[card.of or ""] in row
+        assert not row.mentions(f"of {card.of}")

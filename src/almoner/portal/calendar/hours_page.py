@@ -187,9 +187,10 @@ async def answer(
 async def covers(
     visit: Visit, connection: Connection, worker: CalendarWorker
 ) -> list[tuple[str, str]]:
-    """Who may cover a worker, as options: nobody, or anybody else."""
+    """Who may cover a worker, as options: nobody, or who is shown all patients and gives care."""
     others = await to_choose(connection, visit.environment_id)
-    return [("", "Nobody"), *(other.choice for other in others if other.id != worker.id)]
+    able = [other for other in others if other.sees(visit.program, None) and other.id != worker.id]
+    return [("", "Nobody"), *(other.choice for other in able)]
 
 
 def _written(spans: Spans) -> str:

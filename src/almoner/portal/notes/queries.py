@@ -12,6 +12,7 @@ from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.portal.own_fields import Facts, OwnFields
 from almoner.portal.patient import Patient
+from almoner.resources._entered_in_error import HOLDS
 from almoner.resources.notes import notes
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
@@ -28,7 +29,10 @@ SELECT n.id::text, n.note_type, n.text, n.signed_at, n.pinned, n.adds_to_note_id
 FROM notes n JOIN workers w ON w.environment_id = $1 AND w.id = n.worker_id
 WHERE n.environment_id = $1 AND n.patient_id = $2 AND n.note_type <> ALL ($3::text[])
 """
-_LIST: Final = f"{_NOTES} ORDER BY n.signed_at DESC, n.id DESC LIMIT {MOST}"
+# What is pinned is in view however much is newer.
+_LIST: Final = (
+    f"{_NOTES} ORDER BY n.pinned AND n.{HOLDS} DESC, n.signed_at DESC, n.id DESC LIMIT {MOST}"
+)
 _BY_ID: Final = f"{_NOTES} AND n.id = $4"
 
 

@@ -225,12 +225,14 @@ def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
         if problem.path.startswith(f"{group.key}[")
     )
     phases = {phase.name: phase.title or phase.name for phase in design.phases}
+    measured = {spec.id: spec.name for spec in design.assessments}
+    measured |= {kind.name: kind.title or kind.name for kind in design.custom_data_types}
     return tuple(
         ElementRow(
             place=index,
             title=title_of(element),
             name=group.name_of(element) if group.name_of(element) != title_of(element) else "",
-            summary=tuple(pieces(summary(element, phases))),
+            summary=tuple(pieces(summary(element, phases, measured))),
             dot=_dot(element, index),
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),

@@ -29,14 +29,17 @@ from almoner.workshop.process_design import Process
 _LONGEST: Final = 120
 
 
-def summary(element: Struct, phases: Mapping[str, str]) -> str:
+def summary(element: Struct, phases: Mapping[str, str], measured: Mapping[str, str]) -> str:
     """A short line about an element; its description where its type has no line of its own.
 
-    ``phases`` are the titles of the program's phases by their names.
+    ``phases`` are the titles of the program's phases by their names, ``measured`` those of its
+    assessments and types of custom data by id and name.
     """
     summarise = (
         partial(_phase, titles=phases)
         if isinstance(element, Phase)
+        else partial(_module, titles=measured)
+        if isinstance(element, SidebarModule)
         else _BY_TYPE.get(type(element))
     )
     text = summarise(element) if summarise else getattr(element, "description", "")
@@ -120,9 +123,10 @@ def _second(role: Role) -> str:
     return "second factor" if role.second_factor else ""
 
 
-def _module(module: SidebarModule) -> str:
-    field = f", {module.field}" if module.field else ""
-    return label(module.shows) + (f" of {module.of}{field}" if module.of else "")
+def _module(module: SidebarModule, titles: Mapping[str, str]) -> str:
+    field = f", {label(module.field).lower()}" if module.field else ""
+    of = titles.get(module.of or "", module.of)
+    return label(module.shows) + (f" of {of}{field}" if of else "")
 
 
 AUDIENCE: Final = {
@@ -139,5 +143,4 @@ _BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
     NoteType: _note_type,
     Process: _process,
     Role: _role,
-    SidebarModule: _module,
 }
