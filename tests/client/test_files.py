@@ -67,6 +67,12 @@ def test_what_is_exported_is_read_as_it_was(row: list[str]) -> None:
     assert cells(read_again) == row
 
 
+def test_a_cell_may_be_as_long_as_a_message() -> None:
+    text = "x" * 300_000
+    (row,) = files.rows_of(io.BytesIO(f"name,text\nGrace,{text}\n".encode()), "long.csv")
+    assert (row.values["text"] == text, row.broken) == (True, "")
+
+
 def test_an_apostrophe_that_belongs_to_a_name_stays() -> None:
     (row,) = read(b"name,zip,day\r\n's-Hertogenbosch,'02139,'tis 5 o'clock\r\n")
     assert cells(row) == ["'s-Hertogenbosch", "02139", "'tis 5 o'clock"]

@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from almoner.database import Database
+from almoner.workshop import kiwi_health
 from tests.changes.writing import until_true
 from tests.client.copies import command, started
-from tests.conftest import Api
+from tests.conftest import Api, Callers, new_environment
+from tests.programs import published
 
 HEADER = "MRN,First name,Surname,DOB,Time zone,Phase,ZIP,E-mail"
 GOOD = [
@@ -204,6 +206,23 @@ async def test_a_kept_mapping_is_not_used_for_a_file_with_other_columns(
     refused = await command(api, *asked(path), "--namespace", "lab", status=2)
     assert "has the namespace ehr, and --namespace is lab." in refused.errors
     assert len(await patients(api)) == 1
+
+
+async def test_rows_that_were_exported_from_here_are_not_created_again(
+    api: Api, callers: Callers, database: Database, tmp_path: Path
+) -> None:
+    await command(api, *asked(written(tmp_path, "people.csv", HEADER, *GOOD)))
+    file = tmp_path / "out.csv"
+    await command(api, "export", "patients", "--to", str(file))
+    refused = await command(api, *asked(file), status=2)
+    assert "The ids in column id are those of rows that are here already" in refused.errors
+    assert len(await patients(api)) == 3
+    other = await new_environment(database)
+    async with database.connection() as connection:
+        await published(connection, other, kiwi_health.source())
+    async with await callers(other) as elsewhere:
+        await command(elsewhere, *asked(file), status=None)
+        assert len(await patients(elsewhere)) == 3
 
 
 async def test_references_are_looked_up_by_the_ids_of_the_other_system(

@@ -33,7 +33,7 @@ from almoner.commands.session import called, read_settings, run, say, stop
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
-from almoner.demo import lab_results, morning, staff
+from almoner.demo import lab_results, morning, program, staff
 from almoner.demo import partner as partner_secrets
 from almoner.demo.load import load
 from almoner.demo.partner import Partner, served
@@ -45,9 +45,7 @@ from almoner.resources.workers import workers
 from almoner.schema import migrate
 from almoner.server import Server
 from almoner.settings import Settings
-from almoner.workshop import kiwi_health
 from almoner.workshop.programs import PublishedPrograms
-from almoner.workshop.publish import publish
 
 ENVIRONMENT = "demo"
 # Who signs in where the demo was started without patients, and so without a coach.
@@ -155,7 +153,7 @@ async def _prepare(settings: Settings, patients: int, seed: int) -> dict[str, st
             if owner is None:
                 owner = await environments.create(connection, ENVIRONMENT)
         async with database.connection() as connection:
-            await publish(connection, owner, kiwi_health.source(), "demo")
+            await program.publish_unless_changed(connection, owner)
         await _load(database, owner, patients, seed)
         path = settings.home / "demo.json"
         values = _file_content(path)

@@ -19,6 +19,7 @@ from almoner_client.importing.offered import fields_of
 from almoner_files import files, mapping
 from almoner_files.fields import ISO, Fields, example
 from almoner_files.mapping import Mapping
+from almoner_files.prepare import is_id
 
 _EXAMPLES = """\
   almoner-client import patients.csv --collection patients --dry-run
@@ -31,6 +32,8 @@ Rows that are refused stand in FILE.bad.csv with the reasons: mend them, and imp
 """
 _SAMPLES: Final = 200
 _NAMESPACE: Final = "import"
+# So many rows of the file are looked for by their ids.
+_ASKED: Final = 20
 
 
 def add_to(commands: Commands) -> None:
@@ -95,6 +98,7 @@ def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields
         namespace = asked.namespace or _NAMESPACE
         used = mapping.guess(asked.collection, namespace, samples, fields)
         used.save(path)
+    _check_not_ours(asked, caller, used, samples)
     _say(f"The mapping, kept in {path}:")
     for column, target in used.columns.items():
         by = f", by its id in {target.namespace}" if target and target.namespace else ""
@@ -104,6 +108,24 @@ def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields
     if lacking:
         _say(f"No column goes into {', '.join(lacking)}, which every row needs.")
     return used, fields
+
+
+def _check_not_ours(
+    asked: argparse.Namespace, caller: Client, used: Mapping, samples: Sequence[dict[str, Any]]
+) -> None:
+    """Raises AlmonerError where what should be ids of another system are those of rows here, as in
+    a file that was exported from here: each row would be created a second time.
+    """
+    column = used.identified_by
+    ids = [str(row.get(column) or "").strip() for row in samples[:_ASKED]] if column else []
+    if not ids or not all(map(is_id, ids)):
+        return
+    if caller.collection(asked.collection).with_ids(ids):
+        raise AlmonerError(
+            f"The ids in column {column} are those of rows that are here already: they would be"
+            f" created again. Change rows of ours by their ids with POST /v1/{asked.collection}"
+            '/batch and "update"; to import, name the ids that they have in another system.'
+        )
 
 
 def _check_saved(
