@@ -7,7 +7,7 @@ Each look is one query, whose parts use one index each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -207,24 +207,34 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         of_worker = self._of_worker()
         near = f"word_similarity({whole}, {NAME.plain})"
         if self._likeness != _HOLDS:
-            # Too short a word has too few trigrams to be like anything; it begins another word, or
-            # the look finds nothing.
-            fits = " AND ".join(f"({' OR '.join(self._likely(word))})" for word in words)
-            return [f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
+            fits = " AND ".join(self._like(word) for word in words)
+            part = f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"
+            is_last = self._likeness == _LIKENESS[-1]
+            return [part, *(self._swapped(of_worker, near) if is_last else ())]
         if len(self._search.plain) < _SHORTEST and not self._search.birthday:
             return []
         fits = " AND ".join(f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}" for word in words)
         return [f"SELECT p.id, 2, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"]
 
-    def _likely(self, word: str) -> Iterable[str]:
-        """What a word of a name may be like: as much as this look asks for, or the same with two
-        letters swapped near its beginning, which leaves no trigram as it was.
+    def _like(self, word: str) -> str:
+        """Too short a word has too few trigrams to be like anything; it begins another word, or the
+        look finds nothing.
         """
         if len(word) > 2:
-            yield f"{NAME.plain} %> {self._parameter(word)}"
-        begun = [word] if len(word) <= 2 else _swapped(word) if len(word) > _SHORTEST else []
-        for text in begun:
-            yield f"{NAME.plain} LIKE {self._parameter(f'% {text}%')}"
+            return f"{NAME.plain} %> {self._parameter(word)}"
+        return f"{NAME.plain} LIKE {self._parameter(f'% {word}%')}"
+
+    def _swapped(self, of_worker: str, near: str) -> Iterator[str]:
+        """Names that have one of the words with two letters near its beginning swapped, which
+        leaves no trigram as it was. Each is a part of its own: of alternatives in one the index
+        knows nothing.
+        """
+        for word in self._search.words:
+            others = [other for other in self._search.words if other != word]
+            for text in _with_swaps(word):
+                fits = f"{NAME.plain} LIKE {self._parameter(f'% {text}%')}"
+                fits = " AND ".join((fits, *(self._like(other) for other in others)))
+                yield f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"
 
     def _beginning(self) -> str:
         """By the order of names itself, so that the first of very many are the first."""
@@ -271,10 +281,10 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         return f"{plain} %> {self._parameter(text.strip())}"
 
 
-def _swapped(word: str) -> list[str]:
+def _with_swaps(word: str) -> list[str]:
     """The word with each two neighbours of its first letters in the other order."""
     swapped = {
         word[:place] + word[place + 1] + word[place] + word[place + 2 :]
-        for place in range(min(_SWAPS, len(word) - 1))
+        for place in range(min(_SWAPS, len(word) - 1) if len(word) > _SHORTEST else 0)
     }
     return sorted(swapped - {word})
