@@ -42,13 +42,16 @@ async def test_what_waits_of_a_worker_who_is_away_waits_for_their_cover_until_th
     await clinic.message(wrote, "Hello?")
     alarmed = await clinic.patient("Alarmed", clinic.other)
     await clinic.make("alerts", patient_id=alarmed["id"], alert_type="x", text="Call.")
+    mention = {"alert_type": "mention", "for_worker_id": clinic.other.worker_id}
+    await clinic.make("alerts", patient_id=wrote["id"], text="Look here.", **mention)
     await clinic.make("worker_tasks", title="Ring", worker_id=clinic.other.worker_id)
     await clinic.flow(await clinic.patient("Of Tessa", third), step("Noise", days(-2)))
     assert counts((await clinic.me.get("/inbox")).text) == {"all": "0"}
 
     path = await away(clinic, clinic.me.worker_id)
     page = (await clinic.me.get("/inbox")).text
-    assert counts(page) == {"now": "1", "late": "1", "messages": "1", "today": "1", "all": "4"}
+    assert counts(page) == {"now": "2", "late": "1", "today": "1", "all": "4"}
+    assert "Look here. · for Otto Other" in Document(page).row("Wrote")
     assert Document(page).testid("cover").mentions("Otto Other is away until")
     late = Document(page).row("Theirs")
     assert "For Otto" in late

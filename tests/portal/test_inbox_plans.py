@@ -58,7 +58,11 @@ async def test_who_is_put_off_tasks_and_covers_are_found_by_indexes_of_the_worke
         read = {}
         for table, statement, parameters in (
             ("snoozes", put_off._NEWEST, (environment, None, me, now)),
-            ("worker_tasks", tasks._OPEN_FOR, (environment, None, [me], ["coach"])),
+            (
+                "worker_tasks",
+                tasks._DUE_FOR,
+                (environment, None, [me], ["coach"], now.date(), now),
+            ),
             ("absences", cover._COVERED, (environment, me, now)),
         ):
             rows = await connection.fetch(f"EXPLAIN {statement}", *parameters)
@@ -66,6 +70,9 @@ async def test_who_is_put_off_tasks_and_covers_are_found_by_indexes_of_the_worke
             read[table] = set(re.findall(rf"\b{table}_\w+|Seq Scan on {table}", plan))
         await trial.rollback()
     assert "snoozes_ahead_order" in read["snoozes"]
-    assert read["worker_tasks"] == {"worker_tasks_of_worker_part", "worker_tasks_of_role_part"}
+    assert read["worker_tasks"] == {
+        "worker_tasks_due_of_worker_part",
+        "worker_tasks_due_of_role_part",
+    }
     assert read["absences"] == {"absences_cover_id_idx"}
     assert not any("Seq Scan" in index for indexes in read.values() for index in indexes)

@@ -21,7 +21,8 @@ from almoner.vocabulary.kinds import Word
 from almoner.vocabulary.names import full_name_sql
 from almoner.vocabulary.times import iso
 
-MOST_LISTED: Final = 50
+# So many are listed at most, those for a worker alone before all others.
+MOST: Final = 2000
 # The type of what a process of the program says (processes/actions.py).
 BY_PROCESS: Final = "process"
 # An alert about answers is there for whoever may read those, as long as they hold.
@@ -36,36 +37,46 @@ JOIN assessment_responses r ON r.environment_id = $1 AND r.id = a.assessment_res
 WHERE a.environment_id = $1 AND a.patient_id = ANY ($2::uuid[]) AND {IS_OPEN}
   AND a.taken_by_worker_id IS NULL
 """
-# For the worker of $3: what is for them alone or for whom they cover, who are $4 together, of the
-# roles that they hold, and of no role where the patient is theirs or nobody's; about patients whom
-# they may see, which is all where $2 is null.
+# What is for the workers of $4 alone: the worker of $3 and whom they cover.
+_FOR_WORKERS: Final = "a.for_worker_id = ANY ($4::uuid[])"
+# Of the roles that the worker holds, and of no role where the patient is theirs or nobody's.
+_FOR_ROLES: Final = """(a.for_worker_id IS NULL AND (a.role = ANY (holder.roles)
+    OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[]))))"""
+# About patients whom the worker of $3 may see, which is all where $2 is null.
 _MINE: Final = f"""
 FROM worker_accounts holder
 JOIN alerts a ON a.environment_id = $1
 JOIN patients p ON p.environment_id = $1 AND p.id = a.patient_id
 {_OF_ANSWERS}
 WHERE holder.environment_id = $1 AND holder.worker_id = $3
-  AND (a.for_worker_id = ANY ($4::uuid[]) OR (a.for_worker_id IS NULL
-    AND (a.role = ANY (holder.roles)
-      OR (a.role IS NULL AND coalesce(p.coach_id, $3) = ANY ($4::uuid[])))))
   AND ($2::uuid IS NULL OR p.coach_id = $2)
   AND (a.assessment_response_id IS NULL OR r.id IS NOT NULL)
 """
-_OPEN: Final = f"AND {IS_OPEN} AND a.active_time <= clock_timestamp()"
-_LIST: Final = f"""
+_OPEN: Final = f"""
+AND {IS_OPEN} AND a.active_time <= clock_timestamp()
+ORDER BY (a.assessment_response_id IS NULL OR a.taken_by_worker_id IS NOT NULL), a.active_time, a.id
+LIMIT {MOST + 1}
+"""
+_COLUMNS: Final = f"""
 SELECT a.id::text, p.id::text AS patient_id, p.first_name, p.last_name, p.phase, p.timezone,
-  a.role, a.for_worker_id::text, a.text, a.alert_type, a.config::text, a.active_time,
+  a.role, a.for_worker_id::text, (
+    SELECT {full_name_sql("w")} FROM workers w
+    WHERE w.environment_id = $1 AND w.id = a.for_worker_id) AS for_worker,
+  a.text, a.alert_type, a.config::text, a.active_time,
   a.taken_by_worker_id::text, (
     SELECT {full_name_sql("w")} FROM workers w
     WHERE w.environment_id = $1 AND w.id = a.taken_by_worker_id) AS taken_by, a.taken_time,
   a.assessment_response_id::text AS response_id, r.spec_id, r.version, r.model
-{_MINE} {_OPEN} ORDER BY (a.assessment_response_id IS NULL OR a.taken_by_worker_id IS NOT NULL),
-  a.active_time, a.id LIMIT {MOST_LISTED}
+{_MINE}
+"""
+# Each by an index of its own.
+_LIST: Final = f"""
+({_COLUMNS} AND {_FOR_WORKERS} {_OPEN}) UNION ALL ({_COLUMNS} AND {_FOR_ROLES} {_OPEN})
 """
 _BY_ID: Final = f"""
 SELECT p.id::text AS patient_id, a.taken_by_worker_id::text, a.dismissed_by_worker_id::text,
   {IS_OPEN} AS is_open
-{_MINE} AND a.id = $6 FOR UPDATE OF a
+{_MINE} AND ({_FOR_WORKERS} OR {_FOR_ROLES}) AND a.id = $6 FOR UPDATE OF a
 """
 
 
@@ -88,9 +99,10 @@ class AlertAnswers:
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """An alert that is open, about a patient. ``role`` is blank where it is for all who care for
-    them, or for the one worker of ``for_worker_id`` alone; ``taken_by`` is who takes care of it
-    since ``taken_time``, blank while nobody does. ``answers`` are those that it is about;
-    ``is_of_process``: a process of the program says it. Times are in UTC.
+    them, or for the one worker of ``for_worker_id`` alone, who is ``for_worker`` by name;
+    ``taken_by`` is who takes care of it since ``taken_time``, blank while nobody does. ``answers``
+    are those that it is about; ``is_of_process``: a process of the program says it. Times are in
+    UTC.
     """
 
     id: str
@@ -101,6 +113,7 @@ class Alert:
     timezone: str
     role: str
     for_worker_id: str | None
+    for_worker: str
     text: str
     active_time: datetime
     taken_by_worker_id: str | None
@@ -146,7 +159,10 @@ def reader_of(visit: Visit, covered: tuple[str, ...] = ()) -> AlertReader:
 
 
 async def open_for(connection: Connection, reader: AlertReader) -> list[Alert]:
-    """What is open for a worker, the oldest first."""
+    """What is open for a worker: first what is for them alone or whom they cover, of that and of
+    all else what asks for somebody, then the oldest. Where there are more than ``MOST``, there are
+    more in it.
+    """
     rows = await connection.fetch(_LIST, *reader.parameters)
     return [_alert(row) for row in rows]
 
@@ -194,10 +210,10 @@ def subject(alert_type: str, config: Mapping[str, Any] | None) -> str:
     return Word().in_words(alert_type) + (f" ({count})" if count else "")
 
 
-def audience(alert: Alert, program: Program) -> str:
-    """Who is told of it, within a sentence."""
+def audience(alert: Alert, program: Program, reader_id: str) -> str:
+    """Who is told of it, within a sentence for the worker of an id."""
     if alert.for_worker_id:
-        return "you"
+        return "you" if alert.for_worker_id == reader_id else alert.for_worker
     return program.role_title(alert.role) if alert.role else "all who care for them"
 
 
@@ -211,6 +227,7 @@ def _alert(row: Mapping[str, Any]) -> Alert:
     answers = [columns.pop(name) for name in ("response_id", "spec_id", "version", "model")]
     columns["answers"] = AlertAnswers(*answers) if answers[0] else None
     columns["role"] = columns["role"] or ""
+    columns["for_worker"] = columns["for_worker"] or ""
     columns["taken_by"] = columns["taken_by"] or ""
     return Alert(**columns)
 

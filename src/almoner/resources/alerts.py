@@ -29,7 +29,12 @@ alerts = Resource(
     ),
     verbs=(Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.FIND),
     patient="patient_id",
-    parts=(IndexedPart("open", ("role", "active_time", "id"), IS_OPEN),),
+    parts=(
+        IndexedPart("open", ("role", "active_time", "id"), IS_OPEN),
+        IndexedPart(
+            "for_worker", ("for_worker_id", "id"), f"{IS_OPEN} AND for_worker_id IS NOT NULL"
+        ),
+    ),
     presented=Presented("alert", "Alerts", named="alert_type"),
     fields=(
         ID,

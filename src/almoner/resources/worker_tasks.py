@@ -20,6 +20,9 @@ from almoner.vocabulary.times import IsoDate, IsoDateTime
 
 PRIORITIES = ("low", "medium", "high", "urgent")
 IS_OPEN = "completed_at IS NULL"
+# The day by which a task waits, as an index has it: of a time of day that in UTC, which may be the
+# day after or before the one where somebody lives; long ago where it is due on none.
+WAITS_FROM = "COALESCE(due_date, (due_time AT TIME ZONE 'UTC'::text)::date, '-infinity'::date)"
 
 COMMENTED = "commented"
 DONE = "done"
@@ -94,8 +97,8 @@ worker_tasks = Resource(
     checked_fields=frozenset({"due_date", "due_time", "title"}),
     on_update=_TELL_WATCHERS,
     parts=(
-        IndexedPart("of_worker", ("worker_id", "id"), IS_OPEN),
-        IndexedPart("of_role", ("role", "id"), f"{IS_OPEN} AND worker_id IS NULL"),
+        IndexedPart("due_of_worker", ("worker_id", WAITS_FROM, "id"), IS_OPEN),
+        IndexedPart("due_of_role", ("role", WAITS_FROM, "id"), f"{IS_OPEN} AND worker_id IS NULL"),
     ),
     presented=Presented(
         "team task",

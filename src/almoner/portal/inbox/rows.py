@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from almoner.portal.alerts import Alert
 from almoner.portal.calendar.queries import CalendarEvent
 from almoner.portal.inbox.entries import DueStep, Inactive, InboxPatient, Matches, New, Unread
 from almoner.portal.tasks.news import TaskNews
 from almoner.portal.tasks.queries import OpenTask
 
+_Entry = TypeVar("_Entry", Alert, OpenTask, TaskNews)
 SNOOZED: Final = "snoozed"
 # What a button that does something is called by; its value is that of ``Action``.
 ACT: Final = "act"
@@ -160,8 +162,9 @@ class WaitingItems:
     inactive: Matches[Inactive]
     new: Matches[New]
     events: Sequence[CalendarEvent] = ()
-    tasks: Sequence[OpenTask] = ()
-    news: Sequence[TaskNews] = ()
+    alerts: Matches[Alert] = field(default_factory=lambda: Matches([]))
+    tasks: Matches[OpenTask] = field(default_factory=lambda: Matches([]))
+    news: Matches[TaskNews] = field(default_factory=lambda: Matches([]))
 
     def reminding(self, silent: Collection[str], over: Collection[str]) -> WaitingItems:
         """All of it but what would remind of patients in ``silent`` phases; what they have written
@@ -170,7 +173,7 @@ class WaitingItems:
         return replace(
             self,
             events=[event for event in self.events if event.id not in over],
-            tasks=[task for task in self.tasks if task.id not in over],
+            tasks=replace(self.tasks, entries=[t for t in self.tasks.entries if t.id not in over]),
             steps=_but(self.steps, silent),
             inactive=_but(self.inactive, silent),
             new=_but(self.new, silent),
@@ -190,8 +193,9 @@ class WaitingItems:
             inactive=_of_phase(self.inactive, phase),
             new=_of_phase(self.new, phase),
             events=[e for e in self.events if phases.get(e.patient_id or "") == phase],
-            tasks=[task for task in self.tasks if task.phase == phase],
-            news=[news for news in self.news if news.phase == phase],
+            alerts=_in_phase(self.alerts, phase),
+            tasks=_in_phase(self.tasks, phase),
+            news=_in_phase(self.news, phase),
         )
 
 
@@ -223,6 +227,10 @@ def _but(matches: Matches[Any], silent: Collection[str]) -> Matches[Any]:
 def _of_phase(matches: Matches[Any], phase: str) -> Matches[Any]:
     entries = [entry for entry in matches.entries if entry.patient.phase == phase]
     return Matches(entries, matches.rest)
+
+
+def _in_phase(matches: Matches[_Entry], phase: str) -> Matches[_Entry]:
+    return Matches([each for each in matches.entries if each.phase == phase], matches.rest)
 
 
 def digest(keys: Iterable[str]) -> str:

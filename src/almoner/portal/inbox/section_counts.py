@@ -38,6 +38,14 @@ def counts(
         "new": waiting.new.more,
     }
     counted = {name: ids for name, ids in _counted(tally).items() if more[name]}
+    # What is for the reader alone is not counted elsewhere: where not all of it was read, no count
+    # of it is the whole.
+    cut = {
+        "now": waiting.alerts.more or waiting.tasks.more,
+        "late": waiting.tasks.more,
+        "today": waiting.alerts.more or waiting.tasks.more,
+        "watch": waiting.news.more,
+    }
     taken: set[str] = set()
     result = {}
     for name, patients in sections.items():
@@ -46,7 +54,8 @@ def counts(
             continue
         ids = (patients | set(counted.get(name, ()))) - taken
         taken |= ids
-        result[name] = SectionCount(len(ids), more.get(name, False) and name not in counted)
+        is_least = more.get(name, False) and name not in counted
+        result[name] = SectionCount(len(ids), is_least or cut.get(name, False))
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from almoner.database import Connection
@@ -44,6 +44,7 @@ from almoner.portal.tasks import queries as task_queries
 from almoner.processes import pauses
 from almoner.processes.pauses import Pause
 
+_Entry = TypeVar("_Entry")
 # How many rows are shown at first, and how many more each time.
 _PAGE: Final = 30
 MOST_ROWS: Final = 600
@@ -223,7 +224,7 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         phases = await queries.phases(connection, whose, {e.patient_id or "" for e in events})
         waiting = await _waiting(visit, connection, whose, now, urgent)
         open_alerts = await alerts.open_for(connection, alerts.reader_of(visit, ids))
-        open_tasks = await task_queries.open_for(visit, connection, whose.workers)
+        open_tasks = await task_queries.due_for(visit, connection, whose.workers, now)
         task_news = await news.unnoted(visit, connection)
         # What one has put off is off one's own list alone.
         snoozes = NO_SNOOZES
@@ -233,7 +234,14 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         failures = await _failures(visit, connection)
         paused = await _pauses(visit, connection)
         over = await silent_phases.over(visit, connection, open_tasks, events, phases)
-    waiting = replace(waiting, events=events, tasks=open_tasks, news=task_news)
+    open_alerts = [alert for alert in open_alerts if silent_phases.reminds(visit, alert)]
+    waiting = replace(
+        waiting,
+        events=events,
+        alerts=_first(open_alerts, alerts.MOST),
+        tasks=_first(open_tasks, task_queries.MOST),
+        news=_first(task_news, news.MOST),
+    )
     waiting = waiting.reminding(visit.program.silent_phases, over)
     waiting = waiting.of_phase(view.phase, phases)
     raised = [
@@ -241,17 +249,12 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         for alert in open_alerts
     ]
     snoozes = snoozes.waking([*raised, *_soon(events, now)])
-    open_alerts = [
-        alert
-        for alert in open_alerts
-        if view.phase in ("", alert.phase) and silent_phases.reminds(visit, alert)
-    ]
     wording = Wording(visit, day, now, phases)
     until = {patient_id: snooze.until for patient_id, snooze in snoozes.asleep.items()}
     return Gathered(
         wording=wording,
         waiting=waiting,
-        rows=rows.by_patient(wording.items(waiting, open_alerts), until),
+        rows=rows.by_patient(wording.items(waiting), until),
         snoozes=snoozes,
         day=day,
         tasks=tasks,
@@ -259,6 +262,11 @@ async def gathered(visit: Visit, view: InboxView, now: datetime, urgent: bool = 
         pauses=paused,
         covered=covered,
     )
+
+
+def _first(entries: list[_Entry], most: int) -> Matches[_Entry]:
+    """The first of what was found, of which more were asked for than are listed."""
+    return Matches(entries[:most], None if len(entries) > most else 0)
 
 
 async def _failures(visit: Visit, connection: Connection) -> int | None:

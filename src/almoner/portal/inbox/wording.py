@@ -54,17 +54,17 @@ class Wording:
         self._phases = phases
         self._zone = visit.worker.timezone
 
-    def items(self, waiting: WaitingItems, open_alerts: Iterable[Alert]) -> list[InboxItem]:
+    def items(self, waiting: WaitingItems) -> list[InboxItem]:
         """Everything, in no order."""
-        items = [self._alert(alert) for alert in open_alerts]
+        items = [self._alert(alert) for alert in waiting.alerts.entries]
         items += [self._step(step) for step in waiting.steps.entries]
         items += [self._event(event) for event in waiting.events]
         items += [self._unread(unread) for unread in waiting.unread.entries]
         items += [self._inactive(inactive) for inactive in waiting.inactive.entries]
         items += [self._new(new) for new in waiting.new.entries]
         wording = TaskWording(self._visit, self._now)
-        items += [item for task in waiting.tasks for item in wording.items(task)]
-        return items + [self._news(news) for news in waiting.news]
+        items += [item for task in waiting.tasks.entries for item in wording.items(task)]
+        return items + [self._news(news) for news in waiting.news.entries]
 
     def _alert(self, alert: Alert) -> InboxItem:
         patient = InboxPatient(
@@ -91,7 +91,7 @@ class Wording:
         is_own = alert.for_worker_id is not None
         is_taken = is_own or alert.taken_by_worker_id is not None
         is_mine = alert.taken_by_worker_id == self._visit.worker.worker_id
-        audience = alerts.audience(alert, self._visit.program)
+        audience = alerts.audience(alert, self._visit.program, self._visit.worker.worker_id)
         taken = f"taken by {'you' if is_mine else alert.taken_by}" if is_taken else "alert"
         words = [alert.text, f"for {audience}, {self._ago(alert.active_time)}"]
         if alert.answers is not None:
@@ -102,7 +102,7 @@ class Wording:
         return InboxReason(
             text=" · ".join(words),
             chip=DueChip(
-                "for you" if is_own else taken,
+                f"for {audience}" if is_own else taken,
                 "info" if is_taken else "bad",
                 alert.active_time,
                 self._exact(alert.active_time, patient),

@@ -19,7 +19,7 @@ from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
 # So many of them stand in an inbox at once; the rest follow as they are noted.
-_MOST: Final = 100
+MOST: Final = 100
 _UNNOTED: Final = f"""
 SELECT t.id::text, t.title, n.what, n.happened_at, {full_name_sql("b")} AS by,
   t.comments #>> '{{-1,text}}' AS comment, p.id::text AS patient_id, p.first_name, p.last_name,
@@ -30,7 +30,7 @@ LEFT JOIN patients p ON p.environment_id = $1 AND p.id = t.patient_id
 WHERE n.environment_id = $1 AND n.worker_id = $3 AND n.noted_at IS NULL
   AND (t.patient_id IS NULL OR (p.id IS NOT NULL AND {patient_access.OF_WORKER}
     AND {is_current("p.id")}))
-ORDER BY n.happened_at DESC LIMIT {_MOST}
+ORDER BY n.happened_at DESC LIMIT {MOST + 1}
 """
 _NOTE: Final = """
 UPDATE task_news SET noted_at = CASE WHEN $4 THEN clock_timestamp() END
@@ -59,7 +59,9 @@ class TaskNews:
 
 
 async def unnoted(visit: Visit, connection: Connection) -> list[TaskNews]:
-    """What the visitor has not said yet that they know, the newest first."""
+    """What the visitor has not said yet that they know, the newest first. Where there are more than
+    ``MOST``, there are more in it.
+    """
     of = (visit.environment_id, patient_access.only_of(visit), visit.worker.worker_id)
     rows: list[Mapping[str, Any]] = await connection.fetch(_UNNOTED, *of)
     return [TaskNews(**(dict(row) | {"by": row["by"] or "a program"})) for row in rows]

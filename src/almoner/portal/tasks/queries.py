@@ -16,31 +16,39 @@ from almoner.pages.visit import Visit
 from almoner.patient_merges.current_sql import is_current
 from almoner.portal import patient_access
 from almoner.portal.own_fields import OwnFields
-from almoner.resources.worker_tasks import IS_OPEN, worker_tasks
+from almoner.resources.worker_tasks import IS_OPEN, WAITS_FROM, worker_tasks
+from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 
 # What a site has added to tasks.
 OWN: Final = OwnFields(worker_tasks, "own.")
 
-_MOST: Final = 300
+# So many of those that wait are listed at most, the urgent first, then the longest due.
+MOST: Final = 2000
 _COLUMNS: Final = (
     "t.id::text, t.title, t.note, t.priority, t.due_date, t.due_time, t.role, t.worker_id::text"
 )
 _VISIBLE: Final = f"(t.patient_id IS NULL OR (p.id IS NOT NULL AND {patient_access.OF_WORKER}))"
-# Those of the worker, and of their roles those that nobody has taken: each by an index of its own.
-_OPEN_FOR: Final = f"""
-WITH open AS (
-  (SELECT * FROM worker_tasks t WHERE t.environment_id = $1 AND {IS_OPEN}
-    AND t.worker_id = ANY ($3::uuid[]) LIMIT {_MOST})
-  UNION ALL
-  (SELECT * FROM worker_tasks t WHERE t.environment_id = $1 AND {IS_OPEN} AND t.worker_id IS NULL
-    AND t.role = ANY ($4::text[]) LIMIT {_MOST})
-)
+# Due on the day of $5, where it ends at $6, or before, or at no particular time. The index has a
+# time of day by its day in UTC, a day more or less.
+_DUE: Final = f"""
 SELECT {_COLUMNS}, p.id::text AS patient_id, p.first_name, p.last_name, p.phase, p.timezone
-FROM open t LEFT JOIN patients p ON p.environment_id = $1 AND p.id = t.patient_id
-WHERE {_VISIBLE} AND (p.id IS NULL OR {is_current("p.id")})
+FROM worker_tasks t LEFT JOIN patients p ON p.environment_id = $1 AND p.id = t.patient_id
+WHERE t.environment_id = $1 AND {IS_OPEN} AND {WAITS_FROM} <= $5::date + 1
+  AND coalesce(t.due_date <= $5, t.due_time < $6, true)
+  AND {_VISIBLE} AND (p.id IS NULL OR {is_current("p.id")})
+  AND {{whose}}
+ORDER BY (t.priority <> 'urgent'), coalesce(t.due_date, t.due_time::date), t.id LIMIT {MOST + 1}
 """
+# Those of the worker, and of their roles those that nobody has taken: each by an index of its own.
+_DUE_FOR: Final = " UNION ALL ".join(
+    f"({_DUE.format(whose=whose)})"
+    for whose in (
+        "t.worker_id = ANY ($3::uuid[])",
+        "t.worker_id IS NULL AND t.role = ANY ($4::text[])",
+    )
+)
 _WHOLE: Final = f"""
 SELECT {_COLUMNS}, p.id::text AS patient_id, t.watcher_ids::text, t.comments::text,
   t.completed_at, t.updated_at, {full_name_sql("w")} AS worker, {full_name_sql("a")} AS author,
@@ -118,14 +126,22 @@ class WholeTask:
     row: Row
 
 
-async def open_for(visit: Visit, connection: Connection, workers: Sequence[str]) -> list[OpenTask]:
-    """What is open for the visitor: that of these workers, and what a role of theirs may take."""
+async def due_for(
+    visit: Visit, connection: Connection, workers: Sequence[str], now: datetime
+) -> list[OpenTask]:
+    """What waits for the visitor today: that of these workers, and what a role of theirs may take.
+    Where there are more than ``MOST``, there are more in it.
+    """
+    zone = visit.worker.timezone
+    today = clocks.day_of(now, zone)
     rows = await connection.fetch(
-        _OPEN_FOR,
+        _DUE_FOR,
         visit.environment_id,
         patient_access.only_of(visit),
         list(workers),
         list(visit.worker.roles),
+        today,
+        clocks.start_of(clocks.shifted(today, 1), zone),
     )
     return [OpenTask(**row) for row in rows]
 
