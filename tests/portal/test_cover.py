@@ -91,16 +91,41 @@ async def test_nobody_covers_themselves_or_is_made_up(clinic: Clinic) -> None:
         assert Document(answer).field("cover").error
 
 
-async def test_a_role_kept_to_its_own_patients_covers_nobody(
+async def test_who_sees_their_own_patients_alone_or_none_covers_nobody(
     clinic: Clinic, people: People, program: int
 ) -> None:
-    nurse = await people(program, "community_health_worker", first_name="Nora")
-    await clinic.flow(await clinic.patient("Olga", clinic.other), step("Late", days(-2)))
-    path = f"/calendar/hours/{clinic.other.worker_id}/absences"
-    day = iso(datetime.now(UTC))[:10]
-    refused = await clinic.other.send_form(path, from_day=day, cover=nurse.worker_id)
-    assert Document(refused).field("cover").error
-    page = (await nurse.get("/inbox")).text
-    assert not Document(page).mentions("Olga")
-    assert counts(page) == {"all": "0"}
-    await nurse.aclose()
+    path = f"/calendar/hours/{clinic.other.worker_id}"
+    for role in ("community_health_worker", "billing"):
+        person = await people(program, role, first_name="Nora")
+        offered = Document(await clinic.other.get(path)).field("cover").options
+        assert clinic.me.worker_id in offered
+        assert person.worker_id not in offered
+        day = iso(datetime.now(UTC))[:10]
+        answer = await clinic.other.send_form(
+            f"{path}/absences", from_day=day, cover=person.worker_id
+        )
+        assert answer.status_code == 400
+        assert Document(answer).field("cover").error
+        await person.aclose()
+
+
+async def test_a_cover_who_is_away_too_is_covered_in_turn_and_never_in_a_circle(
+    clinic: Clinic, people: People, program: int
+) -> None:
+    third = await people(program, "coach", first_name="Tessa", last_name="Third")
+    await clinic.flow(await clinic.patient("Theirs", clinic.other), step("Late", days(-2)))
+    await away(clinic, third.worker_id)
+    assert names((await third.get("/inbox")).text) == ["Theirs Hopper"]
+    day = datetime.now(EASTERN).date()
+    path = f"/calendar/hours/{third.worker_id}"
+    offered = Document(await third.get(path)).field("cover").options
+    assert "Otto Other, away " in offered[clinic.other.worker_id]
+    span = {"from_day": day.isoformat(), "to_day": (day + timedelta(days=7)).isoformat()}
+    circle = await third.send_form(f"{path}/absences", cover=clinic.other.worker_id, **span)
+    assert circle.status_code == 400
+    assert "nobody would be there" in Document(circle).field("cover").error
+    assert names((await clinic.me.get("/inbox")).text) == []
+    onward = await third.send_form(f"{path}/absences", cover=clinic.me.worker_id, **span)
+    assert onward.status_code == 303
+    assert names((await clinic.me.get("/inbox")).text) == ["Theirs Hopper"]
+    await third.aclose()

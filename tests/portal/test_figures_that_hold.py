@@ -10,6 +10,7 @@ import pytest
 
 from almoner.data_api.writes import Actor, new_id
 from almoner.resources import BY_NAME
+from almoner.vocabulary import clocks
 from almoner.vocabulary.times import iso
 from tests.people import People, Person
 from tests.portal.chart import Chart
@@ -130,3 +131,27 @@ async def test_an_answer_in_error_or_of_a_program_leaves_somebody_waiting(
     assert counted["Response time", "Within 4 hours"] == 1
     assert counted["Response time", "Not yet"] == 2
     assert counted["Waiting for an answer", "1 to 7 days"] == 2
+
+
+async def test_a_task_is_late_on_the_day_where_its_worker_lives(
+    practice: Practice, lead: Person
+) -> None:
+    """In the panel and the supervisor's numbers as in the inbox: where the patient lives it is
+    another day.
+    """
+    zones = ("Pacific/Kiritimati", "Pacific/Pago_Pago")
+    here = clocks.today("US/Eastern")
+    zone = next(zone for zone in zones if clocks.today(zone) != here)
+    today, yesterday = await practice.patient("Ada"), await practice.patient("Bea")
+    for patient, days in ((today, 0), (yesterday, -1)):
+        await practice.change(patient, timezone=zone)
+        due = clocks.shifted(here, days).isoformat()
+        about = {"patient_id": patient, "due_date": due, "worker_id": lead.worker_id}
+        await practice.chart.make("worker_tasks", title="Ring them", **about)
+    late = "/panel?view=all&columns=due&all=due:least:1"
+    assert ids((await lead.get(late)).text) == [yesterday]
+    page = Document(await lead.get("/panel?view=all&columns=due"))
+    assert "today" in page.row("Ada Hopper")
+    assert "1 day late" in page.row("Bea Hopper")
+    counted = await numbers(lead)
+    assert [n for (chart, _), n in counted.items() if chart == "Overdue"] == [1, 0, 0, 0]

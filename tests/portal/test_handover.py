@@ -99,6 +99,39 @@ async def test_a_caseload_is_shared_evenly_with_what_is_open_and_comes_back_at_o
     await third.aclose()
 
 
+async def test_what_is_about_anothers_patient_goes_to_who_sees_them_or_stays(
+    clinic: Clinic, people: People
+) -> None:
+    me, other = clinic.me, clinic.other
+    nurse = await people(me.environment_id, "community_health_worker", first_name="Nora")
+    mine = await clinic.patient("Mine", me)
+    by_name = {"worker_id": other.worker_id}
+    await clinic.make("worker_tasks", title="Ring", patient_id=mine["id"], **by_name)
+    flow = await clinic.flow(mine, step("Open", days(1), **by_name))
+    workers = "SELECT id::text, worker_id::text FROM worker_tasks WHERE environment_id = $1"
+    for takers, whose in (([nurse], other), ([nurse, me], me)):
+        await me.send_form("/handover/do", *form(clinic, *takers))
+        assert set(dict(pairs(await rows(clinic, workers))).values()) == {whose.worker_id}
+        assert await assignees(clinic, flow) == [whose.worker_id]
+    await nurse.aclose()
+
+
+async def test_patients_are_offered_to_nobody_whose_roles_do_not_let_them_care(
+    clinic: Clinic, people: People
+) -> None:
+    billing = await people(clinic.me.environment_id, "billing", first_name="Bill")
+    patient = await clinic.patient("Mine", clinic.me)
+    for path, field in ((f"/inbox/hand-over?patient={patient['id']}", "coach"), ("/panel", "do")):
+        offered = Document(await clinic.me.get(path)).field(field).options
+        assert any(clinic.other.worker_id in value for value in offered)
+        assert not any(billing.worker_id in value for value in offered)
+    refused = await clinic.me.send_form(
+        "/inbox/hand-over", patient=patient["id"], coach=billing.worker_id
+    )
+    assert refused.status_code == 400
+    await billing.aclose()
+
+
 async def test_what_is_missing_is_said_at_its_field_and_who_sees_their_own_hands_over_their_own(
     clinic: Clinic, people: People
 ) -> None:

@@ -91,6 +91,34 @@ async def test_each_number_is_counted_and_leads_to_those_behind_it(
         assert sorted(ids((await lead.get(to)).text)) == sorted(behind), line
 
 
+async def test_nobody_is_overdue_whose_phase_has_no_reminders(
+    practice: Practice, lead: Person, database: Database
+) -> None:
+    await practice.chart.publish(
+        SUPERVISED.replace("{name: active}]", "{name: active}, {name: gone, reminders: false}]")
+    )
+    there = await practice.patient("Al")
+    gone = await practice.patient("Bo", phase="gone")
+    for patient in (there, gone):
+        await practice.flow(patient, days=-1)
+    assert (await numbers(lead))["Overdue", "1 to 2 days late"] == 1
+    row = Document(await lead.get("/supervisor")).row("1 to 2 days late")
+    to = row.link("1 to 2 days late: show them").attribute("href")
+    assert ids((await lead.get(to)).text) == [there]
+    async with database.connection() as connection:
+        await connection.execute("SET session_replication_role = replica")
+        for table, column in (("patients", "created_at"), ("changes", "changed_at")):
+            await connection.execute(
+                f"UPDATE {table} SET {column} = now() - interval '2 days'"
+                " WHERE environment_id = $1",
+                practice.chart.environment,
+            )
+        await connection.execute("RESET session_replication_role")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    then = await numbers(lead, f"?day={yesterday}")
+    assert sum(number for (chart, _), number in then.items() if chart == "Overdue") == 0
+
+
 async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
     practice: Practice, lead: Person, database: Database
 ) -> None:
@@ -124,6 +152,9 @@ async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
     )
     page = Document(await lead.get(f"/supervisor?day={yesterday}"))
     assert page.testid("banner").mentions("as the change log has them")
+    # Who they were that day, the panel does not have: it would show others.
+    assert not page.mentions("show them")
+    assert Document(await lead.get("/supervisor")).mentions("show them")
     # The day that is named as an example is one that it takes.
     assert field_text(yesterday, "date") in page.field("day").help
     early = await lead.get("/supervisor?day=2001-01-01")

@@ -61,17 +61,20 @@ SELECT 'next', extract(epoch FROM {_NEXT_AT})::float8, e.appointment_type, NULL:
 FROM calendar_events e WHERE e.environment_id = $1 AND e.user_id = p.id AND e.outcome IS NULL
   AND (e.start_time >= now() OR e.day >= (now() AT TIME ZONE {_ZONE})::date)
 """
-# A due day is counted in days since 1970, as it is where the patient lives. Steps of care flows are
-# due, and what workers have to do about the patient.
+# A due day is counted in days since 1970. Steps of care flows are due where the patient lives, and
+# what a worker has to do about the patient where that worker does, whose zone is the word then.
+_ZONE_THERE: Final = "coalesce($3::jsonb ->> coalesce(w.timezone, p.timezone), 'UTC')"
 _DUE: Final = f"""
-SELECT 'due', (min(d.day) - date '1970-01-01')::float8, NULL::text, NULL::float8, min(d.at),
-  NULL::timestamptz FROM (
-  SELECT ({OPEN_SINCE} AT TIME ZONE {_ZONE})::date AS day, {OPEN_SINCE} AS at FROM care_flows
-  WHERE environment_id = $1 AND user_id = p.id AND {OPEN_SINCE} IS NOT NULL
-  UNION ALL SELECT coalesce(due_date, (due_time AT TIME ZONE {_ZONE})::date),
-    coalesce(due_time, greatest(due_date, '0001-01-02')::timestamp AT TIME ZONE {_ZONE})
-  FROM worker_tasks WHERE environment_id = $1 AND patient_id = p.id AND {IS_OPEN}
-) AS d WHERE d.day IS NOT NULL HAVING count(*) > 0
+SELECT 'due', (d.day - date '1970-01-01')::float8, d.zone, NULL::float8, d.at, NULL::timestamptz
+FROM (
+  SELECT ({OPEN_SINCE} AT TIME ZONE {_ZONE})::date AS day, {OPEN_SINCE} AS at, NULL::text AS zone
+  FROM care_flows WHERE environment_id = $1 AND user_id = p.id AND {OPEN_SINCE} IS NOT NULL
+  UNION ALL SELECT coalesce(t.due_date, (t.due_time AT TIME ZONE {_ZONE_THERE})::date),
+    coalesce(t.due_time, greatest(t.due_date, '0001-01-02')::timestamp AT TIME ZONE {_ZONE_THERE}),
+    w.timezone
+  FROM worker_tasks t LEFT JOIN workers w ON w.environment_id = $1 AND w.id = t.worker_id
+  WHERE t.environment_id = $1 AND t.patient_id = p.id AND {IS_OPEN}
+) AS d WHERE d.day IS NOT NULL
 """
 _FLOW: Final = """
 SELECT 'flow', (count(s.value ->> 'completed_at')::float8 / count(*)),
@@ -112,7 +115,7 @@ _PARTS: Final = " UNION ALL ".join(
     for part in (
         _CONTACT + " ORDER BY c.at DESC LIMIT 1",
         _AHEAD + f" ORDER BY {_NEXT_AT}, e.id LIMIT 1",
-        _DUE,
+        _DUE + " ORDER BY d.day, d.at LIMIT 1",
         _FLOW,
         _NO_SHOW,
         _WAITING,

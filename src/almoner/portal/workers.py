@@ -44,7 +44,11 @@ class Worker:
     def sees(self, program: Program, coach_id: str | None) -> bool:
         """Whether their roles show them patients of this coach, who may be none."""
         rights = program.rights(self.roles)
-        return "give_care" in rights.may and (rights.all_patients or coach_id == self.id)
+        return self.may_care(program) and (rights.all_patients or coach_id == self.id)
+
+    def may_care(self, program: Program) -> bool:
+        """Whether patients can be theirs: whoever may not care for any would never meet them."""
+        return "give_care" in program.rights(self.roles).may
 
     @property
     def choice(self) -> tuple[str, str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.responses import Response
 
 from almoner.database import Connection
 from almoner.errors import problem
-from almoner.pages.filters import zone_in_words
+from almoner.pages.filters import day_in_words, zone_in_words
 from almoner.pages.notation import minute_for_all
 from almoner.pages.visit import Visit
 from almoner.portal.calendar import queries, rules, week_form
@@ -35,6 +35,12 @@ SELECT a.id::text, a.from_time, a.to_time, a.reason, (
     AND coalesce(e.outcome, '') NOT IN ('cancelled', 'no-show')) AS inside
 FROM absences a WHERE a.environment_id = $1 AND a.worker_id = $2 AND a.to_time > $4
     ORDER BY a.from_time, a.id
+"""
+# The absence of each of these workers that comes next or is under way.
+_AWAY: Final = """
+SELECT DISTINCT ON (worker_id) worker_id::text, from_time, to_time FROM absences
+WHERE environment_id = $1 AND worker_id = ANY ($2::uuid[]) AND to_time > now()
+ORDER BY worker_id, from_time, id
 """
 _LOCK: Final = "SELECT 1 FROM calendars WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE"
 
@@ -187,10 +193,27 @@ async def answer(
 async def covers(
     visit: Visit, connection: Connection, worker: CalendarWorker
 ) -> list[tuple[str, str]]:
-    """Who may cover a worker, as options: nobody, or who is shown all patients and gives care."""
-    others = await to_choose(connection, visit.environment_id)
-    able = [other for other in others if other.sees(visit.program, None) and other.id != worker.id]
-    return [("", "Nobody"), *(other.choice for other in able)]
+    """Who may cover a worker, as options: nobody, or anybody else to whom the work of others can
+    come. Of who is away, now or later, it says when.
+    """
+    able = [
+        other
+        for other in await to_choose(connection, visit.environment_id)
+        if other.id != worker.id and other.sees(visit.program, None)
+    ]
+    rows = await connection.fetch(_AWAY, visit.environment_id, [other.id for other in able])
+    today = clocks.today(worker.timezone)
+    away = {
+        row["worker_id"]: " to ".join(
+            day_in_words(clocks.day_of(at, worker.timezone), today)
+            for at in (row["from_time"], row["to_time"] - timedelta(microseconds=1))
+        )
+        for row in rows
+    }
+    names = (
+        f"{other.name}, away {away[other.id]}" if other.id in away else other.name for other in able
+    )
+    return [("", "Nobody"), *zip((other.id for other in able), names, strict=True)]
 
 
 def _written(spans: Spans) -> str:

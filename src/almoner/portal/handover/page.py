@@ -130,7 +130,7 @@ async def _workers(
     workers = await to_choose(connection, visit.environment_id, [named])
     may_all = visit.rights.all_patients or "administer" in visit.rights.may
     givers = [w for w in workers if may_all or w.id == visit.worker.worker_id]
-    takers = [w for w in workers if "give_care" in visit.program.rights(w.roles).may]
+    takers = [worker for worker in workers if worker.may_care(visit.program)]
     return givers, takers
 
 

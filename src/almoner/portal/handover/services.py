@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any, Final
 
 from almoner.data_api.store import Store
@@ -16,6 +17,7 @@ from almoner.portal.workers import Worker
 from almoner.resources import BY_NAME
 from almoner.resources.worker_tasks import worker_tasks
 from almoner.vocabulary import clocks
+from almoner.vocabulary.definitions import Program
 
 _CHANGED: Final = (("patients", "coach_id"), ("worker_tasks", "worker_id"))
 
@@ -58,33 +60,35 @@ class TooMuchError(Exception):
 
 async def shares(visit: Visit, connection: Connection, asked: Handover) -> list[Share]:
     """Who would get what. Patients are dealt in turn, so that everybody gets as many; what is open
-    of one goes to whom the patient goes. ``connection`` is in a transaction. Raises TooMuchError.
+    of one goes to whom the patient goes; of another's patient to who sees them, and where that is
+    nobody it stays. ``connection`` is in a transaction. Raises TooMuchError.
     """
     load = await caseload(visit, connection, asked.giver.id, tasks=asked.tasks, steps=asked.steps)
     if load.is_too_much:
         raise TooMuchError
-    return _dealt(asked, load)
+    return _dealt(visit.program, asked, load)
 
 
-def _dealt(asked: Handover, load: Caseload) -> list[Share]:
+def _dealt(program: Program, asked: Handover, load: Caseload) -> list[Share]:
     dealt = [Share(worker=worker) for worker in asked.takers]
-    turn, of_patient = 0, dict[str, Share]()
-
-    def next_share() -> Share:
-        nonlocal turn
-        turn += 1
-        return dealt[(turn - 1) % len(dealt)]
-
-    for patient_id in load.patients:
-        of_patient[patient_id] = next_share()
-        of_patient[patient_id].patients.append(patient_id)
+    # About another's patient a task or a step is only with who sees all of them.
+    seeing = cycle(s for s in dealt if program.rights(s.worker.roles).all_patients)
+    turns = cycle(dealt)
+    of_patient = {patient_id: next(turns) for patient_id in load.patients}
+    for patient_id, share in of_patient.items():
+        share.patients.append(patient_id)
     for task in load.tasks:
-        (of_patient.get(task.patient_id or "") or next_share()).tasks.append(task.id)
+        to = of_patient.get(task.patient_id or "")
+        to = to or next(seeing if task.patient_id else turns, None)
+        if to is not None:
+            to.tasks.append(task.id)
     for flow in load.flows:
-        share = of_patient.get(flow.patient_id) or next_share()
-        body, number = handed(flow, asked.giver.id, share.worker.id)
-        share.flows.append((flow, body))
-        share.steps += number
+        to = of_patient.get(flow.patient_id) or next(seeing, None)
+        if to is None:
+            continue
+        body, number = handed(flow, asked.giver.id, to.worker.id)
+        to.flows.append((flow, body))
+        to.steps += number
     return dealt
 
 

@@ -1,6 +1,7 @@
 """Who covers whom: while a worker is away, what is theirs to do is in the inbox of their cover too.
 
-Nothing is moved: the moment that the absence ends or is removed, it is theirs alone again."""
+Nothing is moved: the moment that the absence ends or is removed, it is theirs alone again. Where a
+cover is away too, it goes on to theirs."""
 
 from __future__ import annotations
 
@@ -13,9 +14,15 @@ from almoner.pages.visit import Visit
 from almoner.vocabulary.names import full_name_sql
 
 _COVERED: Final = f"""
+WITH RECURSIVE away AS (
+  SELECT worker_id, cover_id, to_time FROM absences WHERE environment_id = $1 AND cover_id = $2
+    AND from_time <= $3 AND to_time > $3
+  UNION SELECT a.worker_id, a.cover_id, a.to_time FROM away c JOIN absences a
+    ON a.environment_id = $1 AND a.cover_id = c.worker_id AND a.from_time <= $3 AND a.to_time > $3
+)
 SELECT a.worker_id::text, {full_name_sql("w")} AS name, max(a.to_time) AS until
-FROM absences a JOIN workers w ON w.environment_id = $1 AND w.id = a.worker_id
-WHERE a.environment_id = $1 AND a.cover_id = $2 AND a.from_time <= $3 AND a.to_time > $3
+FROM away a JOIN workers w ON w.environment_id = $1 AND w.id = a.worker_id
+WHERE a.worker_id <> $2
 GROUP BY a.worker_id, w.id, w.environment_id, w.first_name, w.last_name ORDER BY name
 """
 

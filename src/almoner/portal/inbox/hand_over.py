@@ -194,7 +194,7 @@ async def _form(
 ) -> HandOverForm:
     workers = await to_choose(connection, visit.environment_id)
     me = visit.worker.worker_id
-    others = [worker.choice for worker in workers if worker.id != me]
+    others = [w.choice for w in workers if w.id != me and w.may_care(visit.program)]
     fields = row_form.hidden_fields(visit, text)
     return HandOverForm(
         patients=patients,

@@ -111,7 +111,8 @@ async def offered(visit: Visit, connection: Connection, coaches: Sequence[Worker
     flows = outline.care_flows if outline is not None else ()
     phases = [(name, program.title("phases", name)) for name in program.phases]
     tasks = [(name, program.title("task_types", name)) for name in program.task_types]
-    named = [*(coach.choice for coach in coaches), (NOBODY, "nobody")]
+    able = [coach.choice for coach in coaches if coach.may_care(program)]
+    named = [*able, (NOBODY, "nobody")]
     return ActsOffered(
         [
             ("Write to them", [_act("message", "", "Message…", "", "")]),

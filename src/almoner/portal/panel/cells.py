@@ -57,7 +57,7 @@ def _of_figure(
     if column.sort == "ahead":
         return _ahead(visit, patient, figure)
     if column.sort == "late":
-        return _late(int(number), patient, now)
+        return _late(int(number), word or patient.timezone, now)
     if column.sort == "share":
         return PanelCell(f"{word} done")
     if column.part == "word":
@@ -76,9 +76,9 @@ def _ahead(visit: Visit, patient: PanelPatient, figure: Mapping[str, Any]) -> Pa
     return PanelCell(filters.both(figure["at"], visit.worker.timezone, patient.timezone), kind)
 
 
-def _late(day: int, patient: PanelPatient, now: datetime) -> PanelCell:
-    """How late, by the day that it is where the patient lives."""
-    late = clocks.day_of(now, patient.timezone).toordinal() - _FIRST_DAY - day
+def _late(day: int, timezone: str, now: datetime) -> PanelCell:
+    """How late, by the day that it is in the zone."""
+    late = clocks.day_of(now, timezone).toordinal() - _FIRST_DAY - day
     if late > 0:
         return PanelCell(f"{filters.counted(late, 'day')} late", tone="bad")
     if late == 0:

@@ -16,6 +16,7 @@ from almoner.portal.consent_answers import agrees_sql, answer_of_patient_sql
 from almoner.portal.profile.published_designs import designs
 from almoner.portal.workers import Worker
 from almoner.resources._contact_channels import CONTACT_CHANNELS
+from almoner.resources._entered_in_error import HOLDS
 from almoner.resources.patients import NAME_ORDER, patients
 from almoner.vocabulary.choices import Choice
 from almoner.vocabulary.consent_words import Answer
@@ -63,9 +64,10 @@ TESTS: Final[Mapping[Sort, Mapping[str, str]]] = {
     },
 }
 WITHOUT_VALUE: Final = ("any", "none")
-_NEWEST_ANSWER: Final = """
-(SELECT r.model ->> '{field}' FROM assessment_responses r WHERE r.environment_id = $1
-AND r.user_id = p.id AND r.spec_id = '{assessment}' ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
+_NEWEST_ANSWER: Final = f"""
+(SELECT r.model ->> '{{field}}' FROM assessment_responses r WHERE r.environment_id = $1
+AND r.user_id = p.id AND r.spec_id = '{{assessment}}' AND r.{HOLDS}
+ORDER BY r.created_at DESC, r.id DESC LIMIT 1)
 """
 
 

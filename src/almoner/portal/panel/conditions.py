@@ -203,10 +203,9 @@ class Conditions:
         return f"{'>=' if asked.test == 'within' else '<'} {self.parameter(since, 'float8')}"
 
     def _late(self, asked: PanelFilter, patient: str) -> str:
-        """Whether a due day is so late on the day that it is where the patient lives."""
-        zone = (
-            f"coalesce({self.parameter(self._about.zones, 'jsonb')} ->> {patient}.timezone, 'UTC')"
-        )
+        """Whether a due day is so late on the day that it is where it is due (figures.rows)."""
+        zones = self.parameter(self._about.zones, "jsonb")
+        zone = f"coalesce({zones} ->> coalesce(f.word, {patient}.timezone), 'UTC')"
         today = f"((now() AT TIME ZONE {zone})::date - date '1970-01-01')"
         number = self.parameter(number_of(asked.value) or 0.0, "float8")
         if asked.test == "most":

@@ -61,6 +61,7 @@ def charts(
 ) -> list[BarChart]:
     """All charts of these numbers."""
     program, days = visit.program, SPAN.days
+    reminded = [("all", f"phase:not:{phase}") for phase in sorted(program.silent_phases)]
     return [
         _chart(
             "caseload",
@@ -74,9 +75,10 @@ def charts(
         _chart(
             "late",
             "Overdue",
-            "Patients by how long the oldest open step or team task is late.",
+            "Patients by how long the oldest open step or team task is late; phases without"
+            " reminders are left out.",
             [
-                (_age(place), number, _late_filters(place), "")
+                (_age(place), number, [*_late_filters(place), *reminded], "")
                 for place, number in enumerate(numbers.late)
             ],
         ),

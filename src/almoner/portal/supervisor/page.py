@@ -144,9 +144,10 @@ async def _counted(
         only=only_of(visit),
         end=end,
         specs=specs_with_bands,
+        silent=tuple(sorted(visit.program.silent_phases)),
         is_past=of_day is not None,
     )
-    key = ("supervisor", of.environment_id, of.only, of.specs, of_day and of.end)
+    key = ("supervisor", of.environment_id, of.only, of.specs, of.silent, of_day and of.end)
     cache = visit.parts.query_cache
     return assessments, await cache.of(key, lambda connection: queries.numbers(connection, of))
 

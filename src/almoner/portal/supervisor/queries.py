@@ -85,19 +85,24 @@ since AS MATERIALIZED (
   UNION SELECT patient_id FROM worker_tasks WHERE environment_id = $1 AND updated_at >= $3)
 """
 _LATE_THEN: Final = f"""{_THEN}, {_CHANGED_SINCE}
-SELECT t.timezone, f.number::int AS day, count(*) AS number FROM patient_figures f
-JOIN those t ON t.id = f.patient_id
-WHERE f.environment_id = $1 AND f.figure = '{DUE}' AND f.number <= $6
-  AND NOT EXISTS (SELECT FROM since s WHERE s.id = f.patient_id) GROUP BY t.timezone, f.number
+SELECT coalesce(f.word, t.timezone) AS zone, f.number::int AS day, count(*) AS number
+FROM patient_figures f JOIN those t ON t.id = f.patient_id
+WHERE f.environment_id = $1 AND f.figure = '{DUE}' AND f.number <= $7
+  AND t.phase <> ALL ($6::text[])
+  AND NOT EXISTS (SELECT FROM since s WHERE s.id = f.patient_id) GROUP BY zone, f.number
 """
 _FLOWS: Final = f"""{_THEN}, {_CHANGED_SINCE}
 SELECT t.id::text, t.timezone, f.care_flow::text AS body FROM since s JOIN those t ON t.id = s.id
 JOIN care_flows f ON f.environment_id = $1 AND f.user_id = s.id WHERE f.created_at < $3
+  AND t.phase <> ALL ($6::text[])
 """
-# What workers had to do about somebody, on the day where the patient lives.
+# What workers had to do about somebody, on the day where they live.
 _TASKS: Final = f"""{_THEN}, {_CHANGED_SINCE}
-SELECT t.id::text, t.timezone, w.due_date, w.due_time FROM since s JOIN those t ON t.id = s.id
-JOIN worker_tasks w ON w.environment_id = $1 AND w.patient_id = s.id WHERE w.created_at < $3
+SELECT t.id::text, coalesce(k.timezone, t.timezone) AS timezone, w.due_date, w.due_time
+FROM since s JOIN those t ON t.id = s.id
+JOIN worker_tasks w ON w.environment_id = $1 AND w.patient_id = s.id
+LEFT JOIN workers k ON k.environment_id = $1 AND k.id = w.worker_id
+WHERE w.created_at < $3 AND t.phase <> ALL ($6::text[])
   AND coalesce(w.completed_at >= $3, true)
   AND (w.due_time < $3 OR w.due_date <= ($3 AT TIME ZONE 'UTC')::date)
 """
@@ -127,8 +132,8 @@ FROM patient_figures f JOIN patients p ON p.environment_id = $1 AND p.id = f.pat
 WHERE f.environment_id = $1 AND {OF_WORKER} AND {is_current("p.id")}
 """
 _LATE_NOW: Final = f"""
-SELECT p.timezone, f.number::int AS day, count(*) AS number {_NOW} AND f.figure = '{DUE}'
-  AND f.number <= $3 GROUP BY p.timezone, f.number
+SELECT coalesce(f.word, p.timezone) AS zone, f.number::int AS day, count(*) AS number {_NOW}
+  AND f.figure = '{DUE}' AND f.number <= $4 AND p.phase <> ALL ($3::text[]) GROUP BY zone, f.number
 """
 _WAITING_NOW: Final = f"""
 SELECT (SELECT count(*) FROM unnest($3::float8[]) AS since WHERE f.number < since) AS place,
@@ -169,13 +174,14 @@ _SINCE: Final = "SELECT min(changed_at) FROM changes WHERE environment_id = $1"
 class CountedOf:
     """What is counted: in which environment, ``only`` the patients of one coach or None for all,
     up to ``end`` (UTC), which is the end of a past day or now. ``specs`` are the assessments with
-    bands, by id, as the program has them now.
+    bands, by id, as the program has them now. Of patients in ``silent`` phases nothing is late.
     """
 
     environment_id: int
     only: str | None
     end: datetime
     specs: tuple[str, ...]
+    silent: tuple[str, ...]
     is_past: bool
 
 
@@ -250,7 +256,8 @@ _FLOW: Final = msgspec.json.Decoder(_FlowSteps)
 async def _late_now(connection: Connection, of: CountedOf) -> Sequence[tuple[int, int]]:
     """How late, and how many patients that is true of."""
     latest = _since_1970(of.end.date()) + 1
-    rows = await connection.fetch(_LATE_NOW, of.environment_id, of.only, float(latest))
+    about = (of.environment_id, of.only, list(of.silent))
+    rows = await connection.fetch(_LATE_NOW, *about, float(latest))
     return _by_days(rows, of.end)
 
 
@@ -265,8 +272,9 @@ async def _late(
     connection: Connection, of: CountedOf, basis: tuple[Any, ...]
 ) -> Sequence[tuple[int, int]]:
     """Patients by how long the oldest open step or worker's task about them was late, by the day
-    where they live.
+    where they live, or that worker.
     """
+    basis = (*basis, list(of.silent))
     oldest: dict[str, int] = {}
     async with connection.transaction():
         async for row in connection.cursor(_FLOWS, *basis, prefetch=_AT_ONCE):
@@ -286,10 +294,9 @@ async def _late(
 
 
 def _by_days(rows: Iterable[Mapping[str, Any]], end: datetime) -> list[tuple[int, int]]:
-    """How late by the day where somebody lives, and how many that is true of."""
+    """How late by the day of its zone, and how many that is true of."""
     return [
-        (_since_1970(clocks.day_of(end, row["timezone"])) - row["day"], row["number"])
-        for row in rows
+        (_since_1970(clocks.day_of(end, row["zone"])) - row["day"], row["number"]) for row in rows
     ]
 
 
