@@ -41,6 +41,7 @@ class Bodies:
 
     def __init__(self, mapping: Mapping, fields: Fields, look_up: LookUp) -> None:
         self._constants = mapping.constants
+        self._identified_by = mapping.identified_by
         self._columns = [
             _column(column, target, mapping.dates, fields, look_up)
             for column, target in mapping.columns.items()
@@ -55,6 +56,9 @@ class Bodies:
             return {}, [RowError(source.line, "", source.broken)]
         errors: list[RowError] = []
         body = dict(self._constants)
+        if self._identified_by and isinstance(source.values.get(self._identified_by), dict | list):
+            reason = "an id is a text or a number"
+            errors.append(RowError(source.line, self._identified_by, reason))
         for column in self._columns:
             cell = source.values.get(column.name)
             if cell is None or cell == "":

@@ -104,7 +104,9 @@ async def test_rows_are_found_down_the_tree_and_what_the_feed_is_to_tell_is_no_d
     lines |= {f"patients {ids[-1]} is missing", "3 rows differ."}
     assert set(output.out.splitlines()) == lines
     assert late in copy.ids("patients")
-    assert "was mended" in (await command(api, *checked, "--repair", status=1)).out
+    assert (
+        "rows differ, and were mended." in (await command(api, *checked, "--repair", status=1)).out
+    )
     assert (await command(api, *checked)).out == "The copy is whole.\n"
 
 

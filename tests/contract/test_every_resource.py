@@ -698,6 +698,9 @@ async def test_an_update_holds_only_for_the_row_that_was_read(
         for body in (row, {f.name: row[f.name] for f in resource.fields if f.update_required}):
             answer = await shared.api.put(path, json=body, headers={"If-Match": tag})
             assert errors(answer, 412) == [("precondition_failed", None)]
+            # What is no tag of ours says so, and not that somebody has changed the row.
+            is_none = answer.json()["errors"][0]["detail"].startswith("If-Match holds no ETag")
+            assert is_none == ("0" not in tag), tag
     assert only_row(await shared.api.get(path)) == only_row(after)
     only_row(await shared.api.put(path, json=row, headers={"If-Match": "*"}))
 

@@ -481,7 +481,10 @@ async def test_what_only_a_create_takes_is_refused_by_an_update(shared: Place) -
         ("external_ids", []),
         ("emial", "g@example.org"),
     ):
-        refused(await put(shared.api, "patients", row, **{name: value}), f".{name}")
+        answer = await put(shared.api, "patients", row, **{name: value})
+        refused(answer, f".{name}")
+        detail = answer.json()["errors"][0]["detail"]
+        assert ("is a Create's alone" in detail) == (name != "emial")
 
 
 async def test_a_coach_is_a_worker_and_can_be_taken_off(shared: Place) -> None:

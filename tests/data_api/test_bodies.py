@@ -57,3 +57,20 @@ def test_a_key_that_is_given_twice_is_refused_by_its_name(body: str, key: str) -
 
 def test_one_key_in_several_objects_is_taken() -> None:
     assert decode.json_object(b'{"a": {"a": [{"a": 1}, {"a": 2}]}, "b": {"a": 1}}')["b"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"a": NaN}', "has no NaN"),
+        ('{"a": [-Infinity]}', "has no -Infinity"),
+        ('{"a": ' + "[" * 3000 + "]" * 3000 + "}", "nested deeper"),
+        ('{"a": 1,}', "commas"),
+    ],
+)
+def test_what_is_no_json_says_what_it_is(body: str, words: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        decode.json_object(body.encode())
+    [problem] = refused.value.problems
+    assert (refused.value.status, problem.extra["path"]) == (400, ".")
+    assert words in problem.detail

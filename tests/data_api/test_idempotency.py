@@ -19,7 +19,7 @@ from almoner.resources import BY_NAME, RESOURCES
 from almoner.workshop import kiwi_health
 from tests.cases import every_case
 from tests.conftest import Api, Callers, new_environment
-from tests.contract.rows import Place, errors, only_row
+from tests.contract.rows import Place, another, errors, only_row
 from tests.programs import published
 
 PATIENT = {
@@ -82,6 +82,10 @@ async def test_every_write_is_done_once_and_answered_as_before(
                             again = await caller.send(request(caller))
                             assert first.status_code == 200, first.text
                             assert repeated(first) == repeated(again)
+                            replayed = [
+                                a.headers.get("idempotent-replayed") for a in (first, again)
+                            ]
+                            assert replayed == [None, "true"]
                             assert await changes(connection, program) == before
 
 
@@ -101,6 +105,7 @@ async def _request(
         if verb is Verb.UPDATE:
             needed = {f.name for f in resource.fields if f.update_required}
             body = {name: row[name] for name in row if not is_short or name in needed}
+            body |= another(resource, row)
     if is_short and body is not None:
         later = {f.name for f in resource.fields if f.not_enveloped}
         body = {name: value for name, value in body.items() if name not in later}

@@ -130,6 +130,9 @@ async def test_the_header_is_nothing_to_those_who_have_no_sandbox(
     for outcome in ("done", "passed"):
         answer = await sandbox.get("/v1/patients", headers={"Almoner-Sandbox": "times=1"})
         assert (answer.status_code, answer.headers["almoner-sandbox"]) == (200, outcome)
+    for status in (401, 429, 500, 503):
+        answer = await sandbox.get("/v1/patients", headers={"Almoner-Sandbox": f"status={status}"})
+        assert (answer.status_code, answer.headers["almoner-sandbox"]) == (status, "done")
 
 
 async def test_what_a_header_does_not_say_is_refused_with_what_can_be_said(sandbox: Api) -> None:

@@ -73,11 +73,12 @@ class BatchRow:
 @dataclass(frozen=True)
 class BatchAnswer:
     """The body of an answer, and the packed ids of the patients whose rows are in it without having
-    been written by it.
+    been written by it. ``replayed`` is that of ``Written``.
     """
 
     body: bytes
     patients: bytes
+    replayed: bool = False
 
 
 async def by_halves(

@@ -40,7 +40,7 @@ def parse(resource: Resource, body: Row, shape: Shape, minimal: bool = False) ->
     named = [name for name in offered if name in body]
     if len(named) != 1:
         expected = " or ".join(offered)
-        problems.append(parse_problem("object", ".", f"one list is expected, {expected}"))
+        problems.append(parse_problem("object", ".", f"one list of rows is expected, {expected}"))
     if type(body.get("atomic", True)) is not bool:
         problems.append(parse_problem("boolean", ".atomic", "true or false is expected"))
     on_existing = body.get("on_existing", REFUSE)

@@ -89,12 +89,14 @@ def _unreadable(raw: bytes) -> ApiError:
             f"The body is not UTF-8: byte {error.start + 1} does not belong. Encode it as UTF-8."
         )
         return problem("parse_exception", detail, path=".")
-    except (ValueError, RecursionError):
-        return problem(
-            "parse_exception",
-            "The body is not JSON. Check its quotes, commas and braces.",
-            path=".",
-        )
+    except RecursionError:
+        detail = f"The body is nested deeper than {json_values.DEEPEST} levels."
+        return problem("parse_exception", detail, path=".")
+    except ValueError as error:
+        detail = "The body is not JSON. Check its quotes, commas and braces."
+        if isinstance(error, _NoNumberError):
+            detail = f"The body is not JSON, which has no {error}. Send a number, or null."
+        return problem("parse_exception", detail, path=".")
     beyond = [
         parse_problem("number", path, json_values.BEYOND)
         for path in islice(_beyond(value, ""), MOST_PROBLEMS)
@@ -106,8 +108,12 @@ def _unreadable(raw: bytes) -> ApiError:
     )
 
 
+class _NoNumberError(ValueError):
+    """NaN or an infinity, which some programs write into JSON."""
+
+
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise _NoNumberError(name)
 
 
 def _number(text: str) -> float | Decimal:
@@ -154,7 +160,7 @@ def values(
         field = names.get(key)
         if field is None or not (creating or is_sent_back(field, shape)):
             known = known or {n: f for n, f in names.items() if creating or is_sent_back(f, shape)}
-            add_unknown(problems, key, "", known)
+            _refuse(problems, key, field, known)
         elif not (field.create if creating else field.update) and not (
             whole and _is_of_the_model(field)
         ):
@@ -223,6 +229,16 @@ def _differs(field: Field, known: Any, value: Any) -> bool:
     """Whether a value is another than the one known by another name, however it is spelled."""
     other = None if value is None else field.kind.decode(value, "", [])
     return bool(known != other)
+
+
+def _refuse(problems: Problems, key: str, field: Field | None, known: Mapping[str, Field]) -> None:
+    """Adds the problem of a name that nobody knows, or of a ``field`` of Create's alone."""
+    if field is None:
+        add_unknown(problems, key, "", known)
+        return
+    detail = f"The field at .{key} is a Create's alone. {field.about}"
+    detail += " Change the row that it makes, in its own collection."
+    problems.append(Problem("parse_exception", detail, {"path": f".{key}"}, rule="unknown_field"))
 
 
 def _double_field(field: Field, key: str) -> Problem:

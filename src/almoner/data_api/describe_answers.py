@@ -42,6 +42,11 @@ _HEADERS: dict[str, tuple[str, Schema, Any]] = {
         TEXT,
         "calendar_id, modality",
     ),
+    "Idempotent-Replayed": (
+        "`true` where the answer was given before, under the same `Idempotency-Key`. Else absent.",
+        TEXT,
+        "true",
+    ),
     "Link": (
         'The next page, as `<...>; rel="next"`. Absent on the last page.',
         TEXT,

@@ -65,6 +65,7 @@ def batch(described: Described, resource: Resource) -> Operation:
                 schemas.ref(f"{name}Written"),
                 answered,
                 "Preference-Applied",
+                "Idempotent-Replayed",
             ),
             **refusals(400, 401, 403, 404, 422),
         },

@@ -280,6 +280,7 @@ def create(described: Described, resource: Resource) -> Operation:
         described.wrapped(examples.created(resource, described.shape)),
         "ETag",
         "X-Ignored-Fields",
+        "Idempotent-Replayed",
     )
     links = _links_by_id(resource, described.id_of_row) | _links_to_related(described, resource)
     return _operation(Verb.CREATE, resource, f"Create {a(resource.singular)}", text) | {
@@ -301,6 +302,7 @@ def update(described: Described, resource: Resource) -> Operation:
         described.wrapped(examples.updated(resource, described.shape)),
         "ETag",
         "X-Ignored-Fields",
+        "Idempotent-Replayed",
     )
     return _operation(Verb.UPDATE, resource, f"Update {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH, IDEMPOTENCY_KEY],
@@ -318,7 +320,10 @@ def update(described: Described, resource: Resource) -> Operation:
 def delete(described: Described, resource: Resource) -> Operation:
     text = f"Removes {a(resource.singular)} for good. The answer is what it was."
     answer = success(
-        text, described.row(resource), described.wrapped(examples.row(resource, described.shape))
+        text,
+        described.row(resource),
+        described.wrapped(examples.row(resource, described.shape)),
+        "Idempotent-Replayed",
     )
     return _operation(Verb.DELETE, resource, f"Delete {a(resource.singular)}", text) | {
         "parameters": [_IF_MATCH, IDEMPOTENCY_KEY],

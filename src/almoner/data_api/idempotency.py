@@ -15,6 +15,8 @@ from almoner.database import Connection
 from almoner.errors import problem
 
 HEADER: Final = b"idempotency-key"
+# In an answer that was given before.
+REPLAYED: Final = (b"idempotent-replayed", b"true")
 # A string of RFC 8941 (section 3.3.3), which has its quotes; without them it is understood too.
 _STRING: Final = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"|([!#-\[\]-~]{1,255})')
 _REUSED: Final = (

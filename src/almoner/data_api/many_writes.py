@@ -93,7 +93,11 @@ class ManyWrites(RowWrites):
         assert by.once is not None
         async with self._database.connection() as connection:
             record = await by.once.record(connection, by.environment_id)
-        return None if record is None else BatchAnswer(record["body"], record["patient"])
+        return (
+            None
+            if record is None
+            else BatchAnswer(record["body"], record["patient"], replayed=True)
+        )
 
     async def _write_many(
         self,

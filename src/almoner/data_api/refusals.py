@@ -4,7 +4,7 @@ only after a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -169,7 +169,9 @@ def not_found(resource: Resource) -> ApiError:
     return problem("not_found", f"There is no {resource.singular} with this id.")
 
 
-def changed_since() -> ApiError:
-    """The 412 of an If-Match that no longer holds."""
+def changed_since(tags: Collection[object] | None = None) -> ApiError:
+    """The 412 of an If-Match that does not hold. ``tags`` are those of ours that it lists."""
     detail = "The row has changed since the ETag in If-Match was read. Get it again first."
+    if tags is not None and not tags:
+        detail = "If-Match holds no ETag of a row. Send that of a Get as it came, quotes included."
     return ApiError(Problem("precondition_failed", detail, rule="if_match"))

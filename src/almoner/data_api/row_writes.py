@@ -140,7 +140,7 @@ class RowWrites:
         async with self._database.transaction() as connection:
             locked = await locked_row(connection, by, resource, row_id)
             if if_match is not None and locked["updated_at"] not in if_match:
-                raise changed_since()
+                raise changed_since(if_match)
             arguments = (by.environment_id, row_id, *by.stamp, *by.key)
             return written(await connection.fetchrow(statement, *arguments), row_id)
 
@@ -165,7 +165,7 @@ class RowWrites:
     async def _answered(self, by: Actor, once: IdempotencyKey) -> Written | None:
         async with self._database.connection() as connection:
             record = await once.record(connection, by.environment_id)
-        return record and replace(written(record, record["row_id"]), logged=False)
+        return record and replace(written(record, record["row_id"]), logged=False, replayed=True)
 
     async def _check(
         self, by: Actor, resource: Resource, row: Row, named: frozenset[str] | None, prior: Problems
@@ -347,7 +347,7 @@ class RowWrites:
             if problems:
                 raise UnfitRow(problems)
             if update.if_match is not None and whole["updated_at"] not in update.if_match:
-                raise changed_since()
+                raise changed_since(update.if_match)
             await self._refusals.any_reference(connection, by.environment_id, resource, merged)
             await rules.ask(connection, by.environment_id, resource, row, merged)
             names = statements.ordered(
@@ -396,5 +396,5 @@ class RowWrites:
         if record is None:
             raise not_found(resource)
         if if_match is not None and record["updated_at"] not in if_match:
-            raise changed_since()
+            raise changed_since(if_match)
         return written(record, row_id, logged=False)

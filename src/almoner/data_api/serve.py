@@ -179,6 +179,7 @@ class DataApi:
         if written.patients:
             self._audit.note(access, request.request_id, "find", resource.name, written.patients)
         headers = [preferences.MINIMAL_APPLIED] if minimal else []
+        headers += [idempotency.REPLAYED] if written.replayed else []
         return ApiAnswer(200, written.body, headers, f"{resource.name}.batch")
 
     async def _on_collection(
@@ -306,6 +307,7 @@ class DataApi:
         readable = sees(access, resource.name)
         body = written.body if readable else b'{"id":"' + written.id.encode() + b'"}'
         headers = [] if verb == "delete" else [(b"etag", conditions.etag(written.updated_at))]
+        headers += [idempotency.REPLAYED] if written.replayed else []
         if written.ignored:
             # Who may not see the row is not told either whether it has what they sent.
             names = (

@@ -30,7 +30,8 @@ class Written:
 
     ``before`` is what its ``updated_at`` was, None for a new row. ``logged``: whether the change
     log tells of it. Where nothing was changed it does not, and the row was read alone. ``ignored``
-    is what was said of fields that were not set."""
+    is what was said of fields that were not set. ``replayed``: it was answered before, under the
+    same key."""
 
     body: bytes
     updated_at: datetime
@@ -39,6 +40,7 @@ class Written:
     before: datetime | None
     logged: bool = True
     ignored: Row | None = None
+    replayed: bool = False
 
 
 class Programs(Protocol):

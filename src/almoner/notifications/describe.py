@@ -131,7 +131,8 @@ def _paths(enveloped: bool) -> dict[str, Any]:
             "post": _operation(
                 "createSubscription",
                 "Create a subscription",
-                "Announces what is committed from now on.",
+                "Announces what is committed from now on. An `Idempotency-Key` is passed over here:"
+                " a name is taken once, so that a subscription that is sent again is refused.",
                 "write",
             )
             | _body("SubscriptionCreate", _BODY_EXAMPLE)

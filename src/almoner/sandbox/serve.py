@@ -78,7 +78,9 @@ class Sandbox:
         if wishes.delay:
             await request.wait(asyncio.Event(), wishes.delay)
         if wishes.status is not None or answer is None:
-            raise _refusal(request, wishes)
+            refusal = _refusal(request, wishes)
+            refusal.headers = {**refusal.headers, HEADER.decode(): "done"}
+            raise refusal
         return replace(_marked(answer, b"done"), is_cut=wishes.cut)
 
     async def _is_meant(self, access: Access, wishes: Wishes, header: bytes) -> bool:

@@ -46,7 +46,7 @@ class Name(Text):
     """A name of a person or thing: a string that has something to be seen."""
 
     name = "name"
-    hint = "a string with at least one visible character is expected"
+    hint = "a string is expected, with at least one visible character and no NUL"
     sample = "Grace"
 
     def parse(self, value: Any) -> str:

@@ -120,7 +120,7 @@ class Text(Kind):
 
     name = "string"
     bounded: ClassVar[bool] = False
-    hint = "a string without NUL characters is expected"
+    hint = "a string is expected, without NUL characters"
     sample = "Welcome to the program"
 
     def parse(self, value: Any) -> str:

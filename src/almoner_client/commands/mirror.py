@@ -70,7 +70,7 @@ def run(asked: argparse.Namespace) -> int:
     # Rows are in no cycles: to look for some in each seven hundred would take a tenth of the time.
     gc.set_threshold(_OBJECTS)
     with client(asked) as caller, opened(asked.to) as destination:
-        names = asked.collections.split(",") if asked.collections else ()
+        names = [name.strip() for name in (asked.collections or "").split(",") if name.strip()]
         mirror = Mirror(caller, destination, names, _say)
         bring_up_to_date(mirror)
         _say(f"The copy has caught up, at {mirror.after}.")
@@ -100,8 +100,9 @@ def run_verify(asked: argparse.Namespace) -> int:
     else:
         for difference in differing:
             print(f"{difference.collection} {difference.id} is {difference.what}")
-        done = ", and was mended" if asked.repair and differing else ""
-        print(f"{len(differing)} rows differ{done}." if differing else "The copy is whole.")
+        count, were = len(differing), "row differs" if len(differing) == 1 else "rows differ"
+        done = f", and {'was' if count == 1 else 'were'} mended" if asked.repair else ""
+        print(f"{count} {were}{done}." if differing else "The copy is whole.")
     return 1 if differing else 0
 
 

@@ -26,7 +26,11 @@ def command(commands: Commands, name: str, about: str, examples: str) -> argpars
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """How the server is reached, besides what the process's environment says."""
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust")
-    parser.add_argument("--scope", default="all", help="what to ask a token for (default: all)")
+    parser.add_argument(
+        "--scope",
+        default="all",
+        help="what to ask a token for, where the client was granted less than all",
+    )
     parser.add_argument("--proxy", metavar="URL", help="the proxy to go by")
     parser.add_argument(
         "--audience", metavar="URL", help="the server's own token URL, where a gateway is before it"

@@ -38,6 +38,10 @@ def check_reachable(credentials: Credentials) -> None:
             http.get(credentials.server)
     except httpx.ConnectError as error:
         raise ConnectionFailed(f"{credentials.server} cannot be reached: {error}") from None
+    except httpx.TimeoutException:
+        raise ConnectionFailed(
+            f"{credentials.server} does not answer within {_SECONDS} s."
+        ) from None
     except httpx.HTTPError:
         # It is there; what is wrong with it the checks say.
         pass
