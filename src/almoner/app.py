@@ -30,6 +30,7 @@ from almoner.access.sessions import Sessions
 from almoner.access.sign_in import SignIn
 from almoner.access.token_endpoint import TokenEndpoint
 from almoner.access.tokens import Tokens
+from almoner.chains import lag as chain_lag
 from almoner.changes.completeness import Completeness
 from almoner.changes.serve import ChangeFeed
 from almoner.changes.standby import standby_at
@@ -371,7 +372,9 @@ def _pages(
             database,
             metrics,
             lambda: audit.dropped,
-            lambda: standing.exposition(database, lag.gauges, work.gauges, process_lag.gauges),
+            lambda: standing.exposition(
+                database, lag.gauges, work.gauges, process_lag.gauges, chain_lag.gauges
+            ),
             settings.metrics_token,
         ),
         *reference.routes(RESOURCES, settings.url, additions(settings)),

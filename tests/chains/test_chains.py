@@ -16,12 +16,14 @@ from almoner.access import worker_events
 from almoner.access.key_file import KeySource
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import AT_THE_TERMINAL
-from almoner.chains import seal
+from almoner.chains import lag, seal
+from almoner.chains.logs import BY_NAME as BY_LOG
 from almoner.chains.verify import Verified, verify
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.erasure import erasure_requests
+from almoner.operations.standing import exposition
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from tests.conftest import new_environment
@@ -149,6 +151,33 @@ async def test_a_row_that_is_another_is_named(
     assert (fault.log, fault.kind, fault.batch, fault.row) == ("changes", kind, 1, row)
 
 
+async def test_a_row_that_whoever_serves_puts_in_before_the_first_is_named(
+    trail: Actor, connection: Any, serving: Database
+) -> None:
+    environment = trail.environment_id
+    async with serving.connection() as server:
+        for number in (0, -7):
+            await server.execute(
+                "INSERT INTO audit_reads (environment_id, id, read_at, actor, through, request_id,"
+                " verb, resource, patients) VALUES ($1, $2, now(), 'a', 'api', 'r', 'find',"
+                " 'patients', '')",
+                *(environment, number),
+            )
+        for key in ((0, 0, 0), (0, -1, 7)):
+            await server.execute(
+                "INSERT INTO changes (environment_id, epoch, xid, seq, kind, resource, row_id,"
+                " changed_at, actor, through, request_id) SELECT environment_id, $2, $3, $4, kind,"
+                " resource, row_id, changed_at, actor, through, request_id FROM changes"
+                " WHERE environment_id = $1 ORDER BY seq LIMIT 1",
+                *(environment, *key),
+            )
+    faults = (await looked_at(connection, environment)).faults
+    assert {(fault.log, fault.kind, *(fault.row or ())) for fault in faults} == {
+        *(("audit_reads", "inserted", number) for number in (-7, 0)),
+        *(("changes", "inserted", *key) for key in ((0, -1, 7), (0, 0, 0))),
+    }
+
+
 @pytest.mark.parametrize("number", [1, 2])
 async def test_a_batch_that_is_gone_with_its_rows_is_named_also_the_last(
     trail: Actor, connection: Any, number: int
@@ -197,6 +226,32 @@ async def test_who_rewrites_the_end_of_a_chain_is_noticed_by_what_was_kept_apart
     assert called(settings, "audit", "verify", "-e", name)["is_intact"]
     silent = called(settings, "audit", "verify", "-e", name, "--against", str(path), code=1)
     assert silent == ""
+
+
+async def test_how_long_a_log_waits_to_be_sealed_is_told_until_it_is(
+    store: Store, trail: Actor, connection: Any, database: Database
+) -> None:
+    environment = trail.environment_id
+    assert await waiting(database, environment) == dict.fromkeys(BY_LOG, 0)
+    await connection.execute(
+        "INSERT INTO audit_reads (environment_id, read_at, actor, through, request_id, verb,"
+        " resource, patients) VALUES ($1, now() - interval '1 hour', 'a', 'api', 'r', 'find',"
+        " 'patients', '')",
+        environment,
+    )
+    await patients(store, trail, 1)
+    seconds = await waiting(database, environment)
+    assert seconds["audit_reads"] >= 3600 > seconds["changes"] > 0
+    assert seconds["worker_events"] == 0
+    await sealed(connection, environment)
+    assert await waiting(database, environment) == dict.fromkeys(BY_LOG, 0)
+
+
+async def waiting(database: Database, environment: int) -> dict[str, float]:
+    lines = (await exposition(database, lag.gauges)).decode().splitlines()
+    start = f'almoner_unsealed_seconds{{environment="{environment}",log="'
+    rows = (line.removeprefix(start).split('"} ') for line in lines if line.startswith(start))
+    return {log: float(seconds) for log, seconds in rows}
 
 
 async def test_batches_and_heads_cannot_be_changed_unnoticed(trail: Actor, connection: Any) -> None:

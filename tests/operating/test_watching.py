@@ -128,6 +128,13 @@ CASES: Final = (
         "40x60",
         {"environment": "1"},
     ),
+    gauge(
+        "AlmonerLogsUnsealed",
+        "almoner_unsealed_seconds",
+        "700x60",
+        "90x60",
+        {"environment": "1", "log": "changes"},
+    ),
     gauge("AlmonerWorkFailed", "almoner_work_failed", "3x70 4x60", "3x130", QUEUE, at=90),
     gauge("AlmonerReadsLost", "almoner_audit_reads_dropped", "5x60", "0x60", JOB),
     Case(

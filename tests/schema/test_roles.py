@@ -56,9 +56,49 @@ async def test_tables_are_neither_made_nor_emptied_nor_changed_and_numbers_not_s
         "DELETE FROM erasures",
         "SELECT setval('changes_seq', 1)",
         "SELECT setval('almoner_stepped', 1000)",
+        "CREATE TEMPORARY TABLE walks ()",
+        "DELETE FROM chain_heads",
+        "SELECT setval('almoner_clock', 9000000000000000)",
+        "SELECT setval('almoner_complete', 9000000000000000)",
+        "SELECT setval('audit_reads_id_seq', 1)",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await serving.execute(statement)
+
+
+async def test_the_clock_goes_on_by_its_functions_and_promises_nothing_to_come(
+    serving: Any,
+) -> None:
+    moment = await serving.fetchval("SELECT almoner_tick()")
+    assert await serving.fetchval("SELECT almoner_promise($1)", moment) >= moment
+    later = await serving.fetchval("SELECT almoner_promise('2255-03-04T00:00:00Z')")
+    assert moment <= later <= await serving.fetchval("SELECT almoner_now()")
+
+
+async def test_what_was_decided_and_where_a_chain_ends_is_not_written_anew(
+    serving: Any, connection: Any, program: int
+) -> None:
+    """Neither by whoever serves nor by the owner, whom the trigger holds to it as well."""
+    await connection.execute(
+        "INSERT INTO erasures (environment_id, id, patient_id, record_ids, reason, state, asked_by)"
+        " VALUES ($1, gen_random_uuid(), gen_random_uuid(), '{}', 'x', 'erased', 'y')",
+        program,
+    )
+    await connection.execute(
+        "INSERT INTO chain_heads (environment_id, log, hash) VALUES ($1, 'changes', 'x')", program
+    )
+    for statement in (
+        "UPDATE erasures SET state = 'waiting' WHERE environment_id = $1",
+        "UPDATE erasures SET reason = 'z' WHERE environment_id = $1",
+        "UPDATE chain_heads SET hash = 'z' WHERE environment_id = $1",
+        "UPDATE chain_heads SET number = 1 WHERE environment_id = $1",
+    ):
+        for role in (serving, connection):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await role.execute(statement, program)
+    await serving.execute(
+        "UPDATE erasures SET cleared_at = now() WHERE environment_id = $1", program
+    )
 
 
 @pytest.mark.slow
@@ -84,7 +124,9 @@ async def test_the_owner_migrates_and_the_other_role_serves(postgres: str, tmp_p
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
     def of_server() -> dict[str, Any]:
-        findings = json.loads(almoner("doctor", "--json").stdout)
+        answer = almoner("doctor", "--json")
+        assert answer.stdout, answer.stderr
+        findings = json.loads(answer.stdout)
         rows = findings if isinstance(findings, list) else findings["findings"]
         return next(row for row in rows if "serving role" in row.values())
 
@@ -93,8 +135,18 @@ async def test_the_owner_migrates_and_the_other_role_serves(postgres: str, tmp_p
     result = almoner("environment", "create", "production")
     assert result.returncode == 0, result.stderr
     assert "neither rewrite" in str(of_server())
-    await superuser.execute(f"GRANT DELETE ON changes TO {server}")
-    assert "may rewrite 1 log" in str(of_server())
+    await superuser.execute(
+        f"GRANT DELETE ON changes, erasures TO {server};"
+        f" GRANT UPDATE ON SEQUENCE almoner_clock TO {server};"
+        f" GRANT TEMPORARY ON DATABASE {name} TO {server}; ALTER ROLE {server} BYPASSRLS"
+    )
+    fault = str(of_server())
+    for right in (
+        *("may rewrite 1 log", "may delete of 1 proof", "may set 1 sequence"),
+        *("may make temporary tables", "BYPASSRLS"),
+    ):
+        assert right in fault
+    await superuser.execute(f"ALTER ROLE {server} NOBYPASSRLS")
     assert almoner("migrate").returncode == 0
     assert "neither rewrite" in str(of_server())
     owned = await superuser.fetchval(

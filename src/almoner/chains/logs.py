@@ -26,9 +26,12 @@ _CHAINED_AS: Final = "SELECT coalesce(chained_as, id) FROM environments WHERE id
 
 @dataclass(frozen=True)
 class ChainedLog:
-    """A log by its table, with the columns that order its rows behind the environment."""
+    """A log by its table, with the column that says when a row was written, and those that order
+    its rows behind the environment.
+    """
 
     name: str
+    written: str
     key: tuple[str, ...] = ("id",)
 
     @property
@@ -72,11 +75,11 @@ class ChainedLog:
 
 # The change log, who read, what became of access, and consents; and what erasures made of them.
 LOGS: Final = (
-    ChainedLog("changes", ("epoch", "xid", "seq")),
-    ChainedLog("audit_reads"),
-    ChainedLog("worker_events"),
-    ChainedLog("consent_records"),
-    ChainedLog("chain_amendments"),
+    ChainedLog("changes", "changed_at", ("epoch", "xid", "seq")),
+    ChainedLog("audit_reads", "read_at"),
+    ChainedLog("worker_events", "happened_at"),
+    ChainedLog("consent_records", "recorded_at"),
+    ChainedLog("chain_amendments", "amended_at"),
 )
 BY_NAME: Final = {log.name: log for log in LOGS}
 

@@ -27,6 +27,8 @@ LEFT JOIN erasures e ON e.environment_id = a.environment_id AND e.id = a.erasure
 LEFT JOIN retention_removals r ON r.environment_id = a.environment_id AND r.id = a.erasure_id
 WHERE a.environment_id = $1 ORDER BY a.id
 """
+# So many rows that were put in before the first are named of a log.
+_MOST_BEFORE: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +122,7 @@ class _Chain:
     async def walk(self, head: tuple[int, bytes], earlier: str | None) -> None:
         """Looks at each batch, then at where the chain ends."""
         hashes = {self._hash.hex()}
+        await self._look_before()
         async for batch in self._stored():
             for number in range(self._number + 1, batch.number):
                 self._fault("batch missing", number)
@@ -145,6 +148,18 @@ class _Chain:
                 "head": self._hash.hex(),
             }
         )
+
+    async def _look_before(self) -> None:
+        """No row is counted from zero or less: what stands there no batch has."""
+        log = self._log
+        rows = await self._connection.fetch(
+            f"SELECT ARRAY[{', '.join(log.key)}]::bigint[] AS key FROM {log.name}"
+            f" WHERE environment_id = $1 AND {log.keys} <= {log.bound(2)}"
+            f" ORDER BY {', '.join(log.key)} LIMIT {_MOST_BEFORE}",
+            *(self._environment_id, *log.first),
+        )
+        for row in rows:
+            self._fault("inserted", 1, row=row["key"])
 
     async def _stored(self) -> Any:
         after = 0

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
+from almoner.chains import lag as chain_lag
 from almoner.commands.finding import WARNING, Finding
 from almoner.commands.session import called
 from almoner.database import Connection
@@ -63,6 +64,16 @@ ALARMS: Final = (
         " its log, say what keeps it.",
     ),
     Alarm(
+        looked_at="chains",
+        title="Sealing of the logs",
+        gauge="almoner_unsealed_seconds",
+        most=600,
+        calm="What is logged is sealed within 10 minutes.",
+        words="what was logged {value:.0f} s ago is not sealed yet",
+        mend="Does a worker run (almoner worker)? Its log says what keeps it. Until then nobody"
+        " would notice that a log was rewritten.",
+    ),
+    Alarm(
         looked_at="transaction ids",
         title="Transaction ids",
         gauge="almoner_database_transaction_age",
@@ -87,7 +98,13 @@ ALARMS: Final = (
 
 async def findings(connection: Connection) -> AsyncIterator[Finding]:
     """One of each alarm."""
-    reads = (lag.gauges, work.gauges, process_lag.gauges, database_gauges.gauges)
+    reads = (
+        lag.gauges,
+        work.gauges,
+        process_lag.gauges,
+        chain_lag.gauges,
+        database_gauges.gauges,
+    )
     families = {family.name: family for read in reads for family in await read(connection)}
     for alarm in ALARMS:
         values = [sample.value for sample in families[alarm.gauge].samples]

@@ -32,6 +32,7 @@ from almoner.commands.session import (
 )
 from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.embedded.record import open_private
 from almoner.erasure import clear, erasure_requests, export, person
 from almoner.errors import ApiError
 from almoner.vocabulary import clocks
@@ -208,8 +209,7 @@ async def export_patient(
             to / f"{records[0]}.html": export.as_html(gathered),
         }
         for path, content in files.items():
-            path.write_bytes(content)
-            path.chmod(0o600)
+            _write_private(path, content)
         reader = Actor(chosen.id, AT_THE_TERMINAL.actor, "cli", AT_THE_TERMINAL.request_id)
         audit.note(
             reader,
@@ -222,6 +222,13 @@ async def export_patient(
         await audit.aclose()
     paths = [str(path) for path in files]
     return Answer({"patient_id": records[0], "files": paths}, "\n".join(["Wrote:", *paths]))
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    # A file that is there may be open to others.
+    path.unlink(missing_ok=True)
+    with open(path, "xb", opener=open_private) as file:
+        file.write(content)
 
 
 @app.command()

@@ -38,7 +38,8 @@ BEGIN
 END $$;
 --#
 -- Raises the floor of the clock to now and returns it: from here on, no transaction that takes its id later stamps at or before it.
-CREATE FUNCTION almoner_tick() RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+-- With the rights of the owner, since who serves could set the sequence to any year, which no rollback takes back.
+CREATE FUNCTION almoner_tick() RETURNS timestamptz LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 DECLARE moment timestamptz;
 BEGIN
   PERFORM pg_advisory_xact_lock(4702650316);
@@ -47,11 +48,13 @@ BEGIN
   RETURN moment;
 END $$;
 --#
--- Records that everything up to this time is complete, and returns the latest such time that is known.
-CREATE FUNCTION almoner_promise(moment timestamptz) RETURNS timestamptz LANGUAGE plpgsql VOLATILE AS $$
+-- Records that everything up to this time is complete, and returns the latest such time that is known. With the rights of the
+-- owner, as the clock, and so for no time that is still to come.
+CREATE FUNCTION almoner_promise(moment timestamptz) RETURNS timestamptz LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 DECLARE promised bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(4702650317);
+  moment := least(moment, almoner_now());
   promised := coalesce(pg_sequence_last_value('almoner_complete'::regclass), 1);
   IF moment > timestamptz 'epoch' + promised * interval '1 microsecond' THEN
     promised := setval('almoner_complete', (extract(epoch FROM moment) * 1000000)::bigint);
@@ -137,6 +140,26 @@ BEGIN
   RAISE EXCEPTION 'Rows of % are never changed or removed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
 --#
+-- An erasure that was decided is the proof of it: of its row nothing is changed any more but when it was cleared up after.
+CREATE FUNCTION almoner_erasure_stands() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.state <> 'waiting' AND to_jsonb(NEW) - 'cleared_at' <> to_jsonb(OLD) - 'cleared_at' THEN
+    RAISE EXCEPTION 'An erasure that was decided is never changed' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+--#
+-- A chain ends in the batch behind the one that it ended in, and in no other.
+CREATE FUNCTION almoner_chain_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF (NEW.environment_id, NEW.log, NEW.number) <> (OLD.environment_id, OLD.log, OLD.number + 1) OR NOT EXISTS (
+    SELECT FROM chain_batches b WHERE b.environment_id = NEW.environment_id AND b.log = NEW.log AND b.number = NEW.number
+      AND b.hash = NEW.hash AND b.previous = OLD.hash) THEN
+    RAISE EXCEPTION 'A chain goes on by its next batch alone' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN NEW;
+END $$;
+--#
 -- Refuses a write to a row of an environment that moves or has moved away; the triggers that call it are there only then
 -- (cells/fence.py).
 CREATE FUNCTION almoner_refuse_moving() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -217,6 +240,8 @@ END $$;
 -- A function with its owner's rights finds tables where they are, and never those that a caller has put before them.
 DO $$
 BEGIN
+  EXECUTE format('ALTER FUNCTION almoner_tick SET search_path = %I, pg_temp', current_schema());
+  EXECUTE format('ALTER FUNCTION almoner_promise SET search_path = %I, pg_temp', current_schema());
   EXECUTE format('ALTER FUNCTION almoner_forget SET search_path = %I, pg_temp', current_schema());
   EXECUTE format('ALTER FUNCTION almoner_add_month SET search_path = %I, pg_temp', current_schema());
 END $$;

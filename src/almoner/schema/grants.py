@@ -1,5 +1,6 @@
 """What the role that serves may do in a database that another role owns and migrates: read and
-write rows, put rows into the logs that are never rewritten and read them, and nothing else."""
+write rows, put rows into the logs that are never rewritten and read them, and nothing else: it sets
+no sequence and makes no table, not even for itself."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import asyncpg
 from almoner.database.dialing import Dialler
 from almoner.database.revisions import SECONDS
 from almoner.schema.columns import PARTS_SCHEMA
-from almoner.schema.system_tables import APPEND_ONLY
+from almoner.schema.system_tables import APPEND_ONLY, PROOFS
 from almoner.work.library import SCHEMA
 
 _ROLE: Final = "SELECT current_user::text"
@@ -21,13 +22,9 @@ WHERE n.nspname IN (current_schema(), $1, $2) AND c.relkind IN ('r', 'p', 'S') O
 """
 
 # What is done with the owner's rights.
-_BY_THE_OWNER: Final = "almoner_forget, almoner_add_month"
+_BY_THE_OWNER: Final = "almoner_forget, almoner_add_month, almoner_tick, almoner_promise"
 # The table in which Alembic writes down the revision.
 _REVISIONS: Final = "alembic_version"
-# That somebody was erased, when and by whom: decided, and never taken away.
-_PROOFS: Final = "erasures"
-# What servers set forward: the time that is stamped, and up to which all is complete.
-_SET: Final = frozenset({"almoner_clock", "almoner_complete"})
 # PostgreSQL 17 lets others than the owner vacuum.
 _MAINTAIN: Final = 17
 
@@ -58,7 +55,9 @@ async def grant(owner_dsn: str, role: str) -> None:
 async def _grant(connection: asyncpg.Connection, role: str) -> None:
     schema = '"' + await connection.fetchval("SELECT current_schema()") + '"'
     maintain = ", MAINTAIN" if connection.get_server_version().major >= _MAINTAIN else ""
+    database = '"' + await connection.fetchval("SELECT current_database()") + '"'
     statements = [
+        f"REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role}",
         f"REVOKE ALL ON SCHEMA {schema}, {SCHEMA}, {PARTS_SCHEMA} FROM {role}",
         f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA {schema}, {SCHEMA} TO {role}",
@@ -68,9 +67,11 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
     for relation in await connection.fetch(_RELATIONS, SCHEMA, PARTS_SCHEMA):
         name = f'"{relation["schema"]}"."{relation["name"]}"'
         if relation["kind"] == "S":
-            rights = "USAGE, SELECT, UPDATE" if relation["name"] in _SET else "USAGE, SELECT"
-            statements.append(f"REVOKE ALL ON SEQUENCE {name} FROM {role}")
-            statements.append(f"GRANT {rights} ON SEQUENCE {name} TO {role}")
+            # Who may set one makes ids that are taken, or a time that no write comes after.
+            statements += [
+                f"REVOKE ALL ON SEQUENCE {name} FROM {role}",
+                f"GRANT USAGE, SELECT ON SEQUENCE {name} TO {role}",
+            ]
             continue
         statements.append(f"REVOKE ALL ON {name} FROM {role}")
         if relation["schema"] == PARTS_SCHEMA:
@@ -80,7 +81,7 @@ async def _grant(connection: asyncpg.Connection, role: str) -> None:
         rights = "SELECT, INSERT, UPDATE, DELETE"
         if relation["name"] in APPEND_ONLY:
             rights = "SELECT, INSERT"
-        elif relation["name"] == _PROOFS:
+        elif relation["name"] in PROOFS:
             rights = "SELECT, INSERT, UPDATE"
         elif relation["name"] == _REVISIONS:
             rights = "SELECT"

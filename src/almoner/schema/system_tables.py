@@ -65,6 +65,11 @@ APPEND_ONLY: Final = (
     "chain_amendments",
     "retention_removals",
 )
+# What goes on in one way only, by the trigger that sees to that; nobody who serves deletes of it.
+PROOFS: Final = {
+    "erasures": "almoner_erasure_stands",
+    "chain_heads": "almoner_chain_goes_on",
+}
 
 
 def house_tables(metadata: MetaData) -> None:

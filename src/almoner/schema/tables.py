@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from almoner.data_api.declare import Resource, unique_name
 from almoner.data_api.indexed import Search
 from almoner.schema.columns import MOMENT, PARTS_SCHEMA
-from almoner.schema.system_tables import APPEND_ONLY, house_tables
+from almoner.schema.system_tables import APPEND_ONLY, PROOFS, house_tables
 from almoner.vocabulary.fields import MISSING, NOW, Field
 from almoner.vocabulary.kinds import Texts
 
@@ -83,7 +83,12 @@ def triggers(resources: Iterable[Resource]) -> list[str]:
         "FOR EACH STATEMENT EXECUTE FUNCTION almoner_append_only()"
         for table in APPEND_ONLY
     ]
-    return [*stamps, *immutable, *locks]
+    proofs = [
+        f"CREATE TRIGGER {function} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION"
+        f" {function}()"
+        for table, function in PROOFS.items()
+    ]
+    return [*stamps, *immutable, *locks, *proofs]
 
 
 def _stamping(resource: Resource) -> str:
