@@ -144,7 +144,7 @@ class Copy(Readable):
     address: str
 
     @abstractmethod
-    def done(self, table: str, column: str, value: str, row_id: str) -> None:
+    def done(self, table: str, column: str, value: str | None, row_id: str) -> None:
         """Somebody changes a text of a row by hand."""
 
     @abstractmethod
@@ -171,7 +171,7 @@ class SqliteCopy(Copy):
         finally:
             connection.close()
 
-    def done(self, table: str, column: str, value: str, row_id: str) -> None:
+    def done(self, table: str, column: str, value: str | None, row_id: str) -> None:
         self.rows(f'UPDATE "{table}" SET "{column}" = ? WHERE id = ?', (value, row_id))
 
     def deleted(self, table: str, row_id: str) -> None:
@@ -195,7 +195,7 @@ class PostgresCopy(Copy):
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(asyncio.run, read()).result(60)
 
-    def done(self, table: str, column: str, value: str, row_id: str) -> None:
+    def done(self, table: str, column: str, value: str | None, row_id: str) -> None:
         self.rows(f'UPDATE "{table}" SET "{column}" = $1 WHERE id = $2', value, row_id)
 
     def deleted(self, table: str, row_id: str) -> None:
@@ -216,7 +216,7 @@ class DuckCopy(Copy):
         with duckdb.connect(self.path) as connection:
             return of_duckdb(connection, query, parameters)
 
-    def done(self, table: str, column: str, value: str, row_id: str) -> None:
+    def done(self, table: str, column: str, value: str | None, row_id: str) -> None:
         self.rows(f'UPDATE "{table}" SET "{column}" = ? WHERE id = ?', (value, row_id))
 
     def deleted(self, table: str, row_id: str) -> None:
@@ -241,7 +241,7 @@ class ParquetCopy(Copy):
                     connection.execute(f'CREATE VIEW "{below.name}" AS SELECT * FROM {files}')
             return of_duckdb(connection, query)
 
-    def done(self, table: str, column: str, value: str, row_id: str) -> None:
+    def done(self, table: str, column: str, value: str | None, row_id: str) -> None:
         self._changed(table, lambda row: row | {column: value} if row["id"] == row_id else row)
 
     def deleted(self, table: str, row_id: str) -> None:

@@ -154,6 +154,12 @@ async def test_whatever_is_changed_or_deleted_in_a_copy_of_any_kind_is_found_and
         assert await differing(api, copy.address, repair=True) == expected, kind
         assert await differing(api, copy.address, by="json") == set(), kind
         await same(copy, api, ["patients"])
+    # Its files have no rule for ids.
+    parquet = copies["parquet"]
+    parquet.done("patients", "id", None, ids[2])
+    expected = {("patients", ids[2], "missing"), ("patients", "", "extra")}
+    assert await differing(api, parquet.address, repair=True) == expected
+    await same(parquet, api, ["patients"])
     # Its tables have no key.
     doubled = copies["duckdb"]
     assert isinstance(doubled, DuckCopy)

@@ -107,7 +107,7 @@ async def test_rows_are_found_down_the_tree_and_what_the_feed_is_to_tell_is_no_d
     assert (
         "rows differ, and were mended." in (await command(api, *checked, "--repair", status=1)).out
     )
-    assert (await command(api, *checked)).out == "The copy is whole.\n"
+    assert (await command(api, *checked)).out == "The copy of patients is whole.\n"
 
 
 @pytest.mark.slow

@@ -42,7 +42,10 @@ def add_to(commands: Commands) -> None:
         "--once", action="store_true", help="end when it has caught up, rather than follow"
     )
     parser.add_argument(
-        "--collections", metavar="NAMES", help="with commas between them (default: all)"
+        "--collections",
+        metavar="NAMES",
+        help="what to copy besides what the copy has, with commas between them, or all (default:"
+        " all in a new copy)",
     )
     parser.set_defaults(run=run)
     below = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -73,7 +76,7 @@ def run(asked: argparse.Namespace) -> int:
         names = [name.strip() for name in (asked.collections or "").split(",") if name.strip()]
         mirror = Mirror(caller, destination, names, _say)
         bring_up_to_date(mirror)
-        _say(f"The copy has caught up, at {mirror.after}.")
+        _say(f"The copy{_narrower(mirror)} has caught up, at {mirror.after}.")
         if not asked.once:
             follow(mirror)
     return 0
@@ -99,11 +102,18 @@ def run_verify(asked: argparse.Namespace) -> int:
         )
     else:
         for difference in differing:
-            print(f"{difference.collection} {difference.id} is {difference.what}")
+            row_id = difference.id or "without an id"
+            print(f"{difference.collection} {row_id} is {difference.what}")
         count, were = len(differing), "row differs" if len(differing) == 1 else "rows differ"
         done = f", and {'was' if count == 1 else 'were'} mended" if asked.repair else ""
-        print(f"{count} {were}{done}." if differing else "The copy is whole.")
+        whole = f"The copy{_narrower(mirror)} is whole."
+        print(f"{count} {were}{done}." if differing else whole)
     return 1 if differing else 0
+
+
+def _narrower(mirror: Mirror) -> str:
+    """What the copy is of, where the server has more."""
+    return "" if mirror.covers_all else f" of {', '.join(mirror.tables)}"
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,8 @@ from almoner_client.mirror.progress import Progress
 from almoner_client.mirror.rows import CopiedRow, LayoutChangedError, reader
 
 AFTER, COLLECTIONS = "after", "collections"
+# Noted of a copy that has had every collection; as a name, it stands for all of them.
+ALL: Final = "all"
 # Whose the copy is: what the feed calls its environment.
 ENVIRONMENT: Final = "environment"
 # How every row is to be compared, where there is doubt: by version or by JSON.
@@ -53,8 +55,9 @@ def check_environment(noted: str | None, environment: str) -> None:
 
 
 class Mirror:
-    """A copy of chosen collections, all of them where none are named. ``say`` is told what
-    happens, in words.
+    """A copy of what it has already and of these collections, among which ``all`` stands for every
+    one. A new one is of all where none are named. A copy of all takes up what the server offers
+    later. ``say`` is told what happens, in words.
     """
 
     def __init__(
@@ -71,7 +74,14 @@ class Mirror:
         self._asked = tuple(collections)
         self._readers: dict[str, Callable[[Iterable[msgspec.Raw]], list[CopiedRow]]] = {}
         self._all = False
+        # What the feed has told of, and the copy has no table for.
+        self._passed_over: set[str] = set()
         self._read_after = ""
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether the copy has every collection that the server offers."""
+        return self._all
 
     @property
     def after(self) -> str:
@@ -104,6 +114,8 @@ class Mirror:
         noted = {REPAIR: "json"} if widened else {}
         if latest.environment:
             noted[ENVIRONMENT] = latest.environment
+        if self._all:
+            noted[ALL] = json.dumps(True)
         self.destination.write([], {**noted, COLLECTIONS: json.dumps(names)})
         self.renew_views()
 
@@ -112,13 +124,26 @@ class Mirror:
         return next(iter(self.client.collection(name).pages({_SIZE: 1}))).enveloped
 
     def _names(self, state: Mapping[str, str], known: Mapping[str, Table]) -> list[str]:
-        unknown = [name for name in self._asked if name not in known]
+        unknown = [name for name in self._asked if name not in known and name != ALL]
         if unknown:
             raise AlmonerError(
                 f"There is no collection {', '.join(unknown)}. They are {', '.join(known)}."
             )
         before = json.loads(state.get(COLLECTIONS, "[]"))
-        return list(dict.fromkeys([*before, *self._asked])) or list(known)
+        if ALL in self._asked or not (before or self._asked):
+            return list(dict.fromkeys([*before, *known]))
+        names = list(dict.fromkeys([*before, *self._asked]))
+        later = [name for name in known if name not in names] if ALL in state else ()
+        return [*names, *(name for name in later if self._may_be_read(name))]
+
+    def _may_be_read(self, name: str) -> bool:
+        """Whether the client may read a collection that came later; the others wait for none."""
+        try:
+            next(iter(self.client.collection(name).pages({_SIZE: 1})))
+        except Forbidden as error:
+            self.say(f"{name} is not copied. {error}")
+            return False
+        return True
 
     def renew_views(self) -> None:
         """Makes the views of the program as it is now; a scope without it has none."""
@@ -214,13 +239,24 @@ class Mirror:
 
     def apply(self, page: FeedPage) -> bool:
         """Writes a page of the feed into the copy; whether more is there."""
+        if self._all:
+            named = {change.resource for change in page.data if change.resource is not None}
+            later = named - self.tables.keys() - self._passed_over
+            if later:
+                self._passed_over |= later
+                self._renew(", ".join(sorted(later)))
         try:
             self._apply(page)
         except LayoutChangedError as error:
-            self.say(f"The server has something new ({error}).")
-            self.prepare()
+            self._renew(str(error))
             self._apply(page)
         return page.meta.more
+
+    def _renew(self, what: str) -> None:
+        """Takes up what a server has that was brought up to date."""
+        self.say(f"The server has something new ({what}).")
+        self.prepare()
+        self.load()
 
     def _apply(self, page: FeedPage) -> None:
         latest: dict[str, dict[str, msgspec.Raw]] = {}

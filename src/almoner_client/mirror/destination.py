@@ -19,7 +19,9 @@ VIEWS: Final = "views"
 
 @dataclass
 class TableChanges:
-    """What is to be written into a table: rows as they are, and the ids of those that are gone."""
+    """What is to be written into a table: rows as they are, and the ids of those that are gone; a
+    blank one stands for rows that have none.
+    """
 
     table: Table
     rows: list[CopiedRow] = field(default_factory=list)
@@ -38,7 +40,9 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """What a copy has of a row. ``altered``: somebody has changed it in the copy."""
+    """What a copy has of a row. ``altered``: somebody has changed it in the copy. ``id`` is blank
+    where it has none.
+    """
 
     id: str
     updated_at: str
@@ -64,7 +68,8 @@ class Destination(ABC):
     @abstractmethod
     def prepare(self, tables: Iterable[Table]) -> bool:
         """Makes the tables that are missing, and adds the columns. True where a column was added to
-        a table that was there.
+        a table that was there. Raises AlmonerError, with nothing done, where somebody else has a
+        table of such a name.
         """
 
     @abstractmethod
@@ -88,7 +93,7 @@ class Destination(ABC):
 
     @abstractmethod
     def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
-        """The rows with these ids, by their id."""
+        """The rows with these ids, by their id; a blank one stands for rows that have none."""
 
     @abstractmethod
     def close(self) -> None:
@@ -113,7 +118,7 @@ def stored_rows(table: Table, records: Iterable[Sequence[Any]]) -> Iterator[Kept
     updated = names.index(UPDATED) if UPDATED in names else 0
     for *values, digest, noted in records:
         yield KeptRow(
-            id=str(values[0]),
+            id="" if values[0] is None else str(values[0]),
             updated_at=str(values[updated]),
             digest=digest or "",
             altered=check(names, values, digest or "") != noted,

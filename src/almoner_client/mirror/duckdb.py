@@ -136,11 +136,9 @@ class DuckDestination(SqlDestination):
                 [file.name],
             )
 
-    def _delete(self, table: Table, ids: Sequence[str]) -> None:
-        self.execute(
-            f"DELETE FROM {quoted(table.name)} WHERE id IN (SELECT unnest(?::VARCHAR[])::UUID)",
-            [list(ids)],
-        )
+    def named(self, ids: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        if ids:
+            yield "id IN (SELECT unnest(?::VARCHAR[])::UUID)", [list(ids)]
 
     def released(self) -> None:
         if self._opened is not None:

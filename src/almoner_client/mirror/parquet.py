@@ -259,7 +259,7 @@ def _rows(schema: pa.Schema, noted: Mapping[str, bytes | None]) -> pa.Table:
 
 
 def _chosen(rows: pa.Table, ids: pa.Array | None) -> pa.Table:
-    return rows if ids is None else rows.filter(pc.is_in(rows["id"], ids))
+    return rows if ids is None else rows.filter(pc.is_in(pc.fill_null(rows["id"], ""), ids))
 
 
 def _differing(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> set[str]:
@@ -267,7 +267,7 @@ def _differing(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> set[
     theirs_by_id = {row["id"]: row for row in theirs}
     doubled = len(theirs) != len(theirs_by_id)
     return {
-        str(row_id)
+        row_id or ""
         for row_id in ours_by_id.keys() | theirs_by_id.keys()
         if doubled or ours_by_id.get(row_id) != theirs_by_id.get(row_id)
     }

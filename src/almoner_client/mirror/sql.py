@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+from almoner_client.errors import AlmonerError
 from almoner_client.mirror.destination import (
     CHECK,
     DIGEST,
@@ -26,6 +27,7 @@ MAKE_STATE: Final = (
 )
 # Parameters of one statement; SQLite takes 32,766.
 _AT_ONCE: Final = 500
+_HAS_NO_ID: Final = "(id IS NULL OR CAST(id AS TEXT) = '')"
 
 
 def quoted(name: str) -> str:
@@ -40,7 +42,7 @@ class SqlDestination(Destination):
     types: ClassVar[Mapping[str, str]]
     digest_type = "TEXT"
     # What the column of ids is beside its type.
-    key = "PRIMARY KEY"
+    key = "NOT NULL PRIMARY KEY"
 
     @abstractmethod
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -79,6 +81,11 @@ class SqlDestination(Destination):
                 existing = self.columns_of(table.name)
                 if not existing:
                     self.execute(self._create(table))
+                elif DIGEST not in existing:
+                    raise AlmonerError(
+                        f"{table.name} is there already, and is no copy's. Nothing was written:"
+                        " give another address for the copy, or take that away."
+                    )
                 for column in table.columns if existing else ():
                     if column.name not in existing:
                         added = True
@@ -152,20 +159,28 @@ class SqlDestination(Destination):
         )
 
     def _delete(self, table: Table, ids: Sequence[str]) -> None:
+        for condition, parameters in self._with_ids(ids):
+            self.execute(f"DELETE FROM {quoted(table.name)} WHERE {condition}", parameters)
+
+    def _with_ids(self, ids: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Conditions that choose rows by their ids, each with its parameters."""
+        if "" in ids:
+            yield _HAS_NO_ID, ()
+        yield from self.named([row_id for row_id in ids if row_id])
+
+    def named(self, ids: Sequence[str]) -> Iterator[tuple[str, Sequence[Any]]]:
+        """The same for ids of which none is blank."""
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
-            marks = ", ".join([self.mark] * len(part))
-            self.execute(f"DELETE FROM {quoted(table.name)} WHERE id IN ({marks})", part)
+            yield f"id IN ({', '.join([self.mark] * len(part))})", part
 
     def rows(self, table: Table) -> Iterator[KeptRow]:
         return self._stored(table, self.stream(f"{self._selection(table)} ORDER BY id"))
 
     def rows_with(self, table: Table, ids: Sequence[str]) -> dict[str, KeptRow]:
         stored: dict[str, KeptRow] = {}
-        for start in range(0, len(ids), _AT_ONCE):
-            part = ids[start : start + _AT_ONCE]
-            marks = ", ".join([self.mark] * len(part))
-            records = self.execute(f"{self._selection(table)} WHERE id IN ({marks})", part)
+        for condition, parameters in self._with_ids(ids):
+            records = self.execute(f"{self._selection(table)} WHERE {condition}", parameters)
             for row in self._stored(table, records):
                 # Where a table has no key, a row may be there twice.
                 stored[row.id] = replace(row, altered=True) if row.id in stored else row

@@ -28,7 +28,7 @@ VERSION, JSON = "version", "json"
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A row of which the copy has something else than the server: it is ``missing`` in the copy,
-    ``extra`` there, or ``different``.
+    ``extra`` there, or ``different``. ``id`` is blank of those in the copy that have none.
     """
 
     collection: str
@@ -204,7 +204,8 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _is_id(text: str) -> bool:
-    return str(_uuid(text)) == text
+    packed = _uuid(text)
+    return packed is not None and str(packed) == text
 
 
 def mend(mirror: Mirror, differences: Iterable[Difference]) -> None:
