@@ -47,11 +47,21 @@ class Problem:
 class ApiError(AlmonerError):
     """The server refused a request. ``problems`` has all that is wrong with it.
 
-    ``status`` is HTTP's. ``request_id`` finds the request in the server's log."""
+    ``status`` is HTTP's. ``request_id`` finds the request in the server's log. ``retry_after`` are
+    the seconds after which the server is to be asked again, as ``Retry-After`` says; None where it
+    says none."""
 
-    def __init__(self, status: int, problems: tuple[Problem, ...], request_id: str) -> None:
+    def __init__(
+        self,
+        status: int,
+        problems: tuple[Problem, ...],
+        request_id: str,
+        retry_after: float | None = None,
+    ) -> None:
         reasons = "; ".join(problem.detail for problem in problems) or "no reason was given"
-        super().__init__(f"{status}: {reasons} (request {request_id or 'without an id'})")
+        later = "" if not retry_after else f", to be asked again in {retry_after:.0f} s"
+        super().__init__(f"{status}: {reasons}{later} (request {request_id or 'without an id'})")
+        self.retry_after = retry_after
         self.status = status
         self.problems = problems
         self.request_id = request_id
@@ -96,11 +106,11 @@ class PreconditionFailed(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """429, as often as was tried."""
+    """429, as often as was tried, or for longer than was to be waited."""
 
 
 class ServerError(ApiError):
-    """5xx, as often as was tried."""
+    """5xx, as often as was tried, or for longer than was to be waited."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -129,7 +139,9 @@ def problem_of(value: Mapping[str, Any], status: int) -> Problem:
     )
 
 
-def api_error(status: int, body: bytes, request_id: str) -> ApiError:
+def api_error(
+    status: int, body: bytes, request_id: str, retry_after: float | None = None
+) -> ApiError:
     """The exception of an answer whose status is not 200."""
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
     try:
@@ -138,4 +150,4 @@ def api_error(status: int, body: bytes, request_id: str) -> ApiError:
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         excerpt = body[:200].decode("utf-8", "replace")
         problems = (Problem(status, "", "", excerpt),) if excerpt else ()
-    return kind(status, problems, request_id)
+    return kind(status, problems, request_id, retry_after)

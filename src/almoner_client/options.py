@@ -26,8 +26,10 @@ class Options:
     """How requests are sent.
 
     ``timeout`` is in seconds, for each of connecting, sending and each part of an answer. A request
-    is tried ``retries`` times more, and waited for at most ``longest_wait`` seconds before each, by
-    ``Retry-After`` where the server names it. ``connections`` is the size of the pool. ``ca`` is a
+    is tried ``retries`` times more, and waited for at most ``longest_wait`` seconds before each;
+    where the server names a time by ``Retry-After``, so long. A request that the server names more
+    than ``longest_retry_after`` seconds for is not tried again: the error says how many they are.
+    ``connections`` is the size of the pool. ``ca`` is a
     file with the certificates to trust instead of the machine's; ``proxy`` a URL, by default that
     of the process's environment (``HTTPS_PROXY``). ``audience`` is the token endpoint's public URL
     where that is not below ``url``, as behind a gateway. ``headers`` go with each request but that
@@ -36,6 +38,7 @@ class Options:
     timeout: float = 60.0
     retries: int = 6
     longest_wait: float = 30.0
+    longest_retry_after: float = 120.0
     connections: int = 20
     ca: str | None = None
     proxy: str | None = None
@@ -59,17 +62,17 @@ def accepted_encoding(url: str) -> str:
 
 def wait_before(
     attempt: int,
-    retry_after: str | None,
+    retry_after: float | None,
     longest: float,
     draw: Callable[[], float] = random.random,
 ) -> float:
     """Seconds to wait before the next attempt; ``attempt`` counts those that failed, from 1.
 
-    Where the server names a time, a little more than that, so that those who were sent away
-    together do not come back together; else a random part of 0.5, 1, 2 ... ("full jitter")."""
-    named = seconds_of(retry_after)
-    if named is not None:
-        return min(named * (1 + draw() / 10), longest)
+    Where the server names seconds, a little more than those, so that those who were sent away
+    together do not come back together; else a random part of 0.5, 1, 2 ... ("full jitter"), and
+    ``longest`` at most."""
+    if retry_after is not None:
+        return retry_after * (1 + draw() / 10)
     return float(min(_FIRST_WAIT * 2.0**attempt, longest) * (0.25 + 0.75 * draw()))
 
 

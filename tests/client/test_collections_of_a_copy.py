@@ -9,7 +9,6 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -81,10 +80,10 @@ async def test_a_copy_of_all_takes_up_a_collection_that_came_later(
 
     def follow() -> None:
         # The server is brought up to date while the copy follows.
-        said: list[str] = []
-        with begun(api, copy.address, (), said) as mirror:
+        lines: list[str] = []
+        with begun(api, copy.address, (), lines) as mirror:
             bring_up_to_date(mirror)
-            assert not any("something new" in line for line in said)
+            assert not any("something new" in line for line in lines)
             before_there_was(copy, LATER)
             del mirror.tables[LATER]
             asyncio.run_coroutine_threadsafe(place.make(LATER), here).result()
@@ -103,8 +102,8 @@ async def test_a_copy_of_all_goes_on_where_a_later_collection_may_not_be_read(
         await updated(api, copy.address)
         before_there_was(copy, LATER)
         grace = await patient(api)
-        said = await mirrored(narrow, copy, scope, bring_up_to_date)
-        assert f"{LATER} is not copied." in said
+        lines = await mirrored(narrow, copy, scope, bring_up_to_date)
+        assert f"{LATER} is not copied." in lines
         assert copy.ids("patients") == {grace}
         # Once it may be read it is.
         assert f"Loading {LATER}." in await updated(api, copy.address)
@@ -143,9 +142,11 @@ async def test_rows_of_a_copy_that_have_no_id_are_found_and_taken_away(
     with pytest.raises(sqlite3.IntegrityError):
         copy.rows("INSERT INTO patients (id) VALUES (NULL)")
     # Copies of earlier versions take it.
-    ((made,),) = (r.values() for r in copy.rows("SELECT sql FROM sqlite_master WHERE name = 'patients'"))
+    ((statement,),) = (
+        r.values() for r in copy.rows("SELECT sql FROM sqlite_master WHERE name = 'patients'")
+    )
     copy.rows("ALTER TABLE patients RENAME TO former")
-    copy.rows(made.replace(" NOT NULL", ""))
+    copy.rows(statement.replace(" NOT NULL", ""))
     copy.rows("INSERT INTO patients SELECT * FROM former")
     copy.rows("DROP TABLE former")
     for row_id in (None, None, "", "None"):

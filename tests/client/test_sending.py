@@ -20,6 +20,7 @@ from almoner_client import (
     InvalidRequest,
     NotAnAnswer,
     Options,
+    ServerError,
     TooManyRequests,
     Unauthorized,
 )
@@ -95,6 +96,19 @@ def test_trying_again_has_an_end_and_says_what_is_wrong() -> None:
         assert len(script.requests) == 4
 
 
+def test_who_is_to_come_back_much_later_is_told_so_and_does_not_ask_before() -> None:
+    for status, kind in ((429, TooManyRequests), (503, ServerError)):
+        later = (status, NOTHING, {"Retry-After": "600"})
+        with scripted([later]) as script, client(script) as caller:
+            with pytest.raises(kind, match="to be asked again in 600 s") as caught:
+                caller.patients.get(PATIENT_ID)
+            assert (caught.value.retry_after, len(script.requests)) == (600, 1)
+    with scripted([(429, NOTHING, {"Retry-After": "0"}), (200, ROW)]) as script:
+        with client(script, Options(longest_retry_after=0)) as caller:
+            assert caller.patient_tasks.get(PATIENT_ID).id == PATIENT_ID
+        assert len(script.requests) == 2
+
+
 def test_a_refusal_is_not_sent_again_and_has_every_path() -> None:
     problems = [
         {"status": 400, "code": "parse_exception", "detail": f"no {n}", "extra": {"path": f".{n}"}}
@@ -155,8 +169,8 @@ def test_what_is_no_answer_of_the_api_is_said_to_be_none() -> None:
 def test_waits_grow_differ_and_follow_the_server() -> None:
     assert [wait_before(n, None, 30, lambda: 1.0) for n in (1, 2, 3, 9)] == [1, 2, 4, 30]
     assert wait_before(3, None, 30, lambda: 0.0) == 1
-    assert wait_before(1, "7", 30, lambda: 0.0) == 7
-    assert wait_before(1, "700", 30, lambda: 0.0) == 30
+    assert wait_before(1, 7, 3, lambda: 0.0) == 7
+    assert wait_before(1, 7, 3, lambda: 1.0) == pytest.approx(7.7)
     assert (seconds_of("soon"), seconds_of(None)) == (None, None)
     later = seconds_of(format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True))
     assert later is not None

@@ -15,7 +15,14 @@ import msgspec
 from almoner_client import assertions
 from almoner_client.answers import sent
 from almoner_client.errors import ApiError, ConnectionFailed, NotAnAnswer, TokenRefused, api_error
-from almoner_client.options import RETRIED, Credentials, Options, accepted_encoding, wait_before
+from almoner_client.options import (
+    RETRIED,
+    Credentials,
+    Options,
+    accepted_encoding,
+    seconds_of,
+    wait_before,
+)
 
 _READ: Final = httpx.ByteStream(b"")
 _ASSERTED_SECONDS: Final = 300
@@ -138,12 +145,19 @@ class AsyncTransport:
                 await self._forget(token)
                 continue
             failures += 1
-            if answer.status_code not in RETRIED or failures > self._options.retries:
+            if not self._is_tried_again(failures, answer):
                 raise _refusal(answer)
-            await self._wait(failures, answer)
+            await self._wait(failures, _retry_after(answer))
 
-    async def _wait(self, failures: int, answer: httpx.Response | None) -> None:
-        retry_after = None if answer is None else answer.headers.get("retry-after")
+    def _is_tried_again(self, failures: int, answer: httpx.Response) -> bool:
+        named = _retry_after(answer) or 0.0
+        return (
+            answer.status_code in RETRIED
+            and failures <= self._options.retries
+            and named <= self._options.longest_retry_after
+        )
+
+    async def _wait(self, failures: int, retry_after: float | None) -> None:
         await asyncio.sleep(wait_before(failures, retry_after, self._options.longest_wait))
 
     async def _current_token(self) -> str:
@@ -186,9 +200,9 @@ class AsyncTransport:
                 await self._wait(failures, None)
                 continue
             failures += 1
-            if answer.status_code not in RETRIED or failures > self._options.retries:
+            if not self._is_tried_again(failures, answer):
                 return _token_of(answer)
-            await self._wait(failures, answer)
+            await self._wait(failures, _retry_after(answer))
 
 
 def _token_of(answer: httpx.Response) -> tuple[str, float]:
@@ -196,6 +210,8 @@ def _token_of(answer: httpx.Response) -> tuple[str, float]:
         values = answer.json()
         if answer.status_code == 200:
             return values["access_token"], float(values.get("expires_in", 3600))
+        if answer.status_code in RETRIED:
+            raise _refusal(answer)
         code, description = values["error"], values.get("error_description", "")
     except (ValueError, KeyError, TypeError):
         if answer.status_code == 200:
@@ -204,8 +220,13 @@ def _token_of(answer: httpx.Response) -> tuple[str, float]:
     raise TokenRefused(code, description)
 
 
+def _retry_after(answer: httpx.Response) -> float | None:
+    return seconds_of(answer.headers.get("retry-after"))
+
+
 def _refusal(answer: httpx.Response) -> ApiError:
-    return api_error(answer.status_code, answer.content, answer.headers.get("x-request-id", ""))
+    request_id = answer.headers.get("x-request-id", "")
+    return api_error(answer.status_code, answer.content, request_id, _retry_after(answer))
 
 
 def _failure(url: str, error: httpx.TransportError) -> ConnectionFailed:

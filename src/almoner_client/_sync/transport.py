@@ -16,7 +16,14 @@ import msgspec
 from almoner_client import assertions
 from almoner_client.answers import sent
 from almoner_client.errors import ApiError, ConnectionFailed, NotAnAnswer, TokenRefused, api_error
-from almoner_client.options import RETRIED, Credentials, Options, accepted_encoding, wait_before
+from almoner_client.options import (
+    RETRIED,
+    Credentials,
+    Options,
+    accepted_encoding,
+    seconds_of,
+    wait_before,
+)
 
 _READ: Final = httpx.ByteStream(b"")
 _ASSERTED_SECONDS: Final = 300
@@ -139,12 +146,19 @@ class Transport:
                 self._forget(token)
                 continue
             failures += 1
-            if answer.status_code not in RETRIED or failures > self._options.retries:
+            if not self._is_tried_again(failures, answer):
                 raise _refusal(answer)
-            self._wait(failures, answer)
+            self._wait(failures, _retry_after(answer))
 
-    def _wait(self, failures: int, answer: httpx.Response | None) -> None:
-        retry_after = None if answer is None else answer.headers.get("retry-after")
+    def _is_tried_again(self, failures: int, answer: httpx.Response) -> bool:
+        named = _retry_after(answer) or 0.0
+        return (
+            answer.status_code in RETRIED
+            and failures <= self._options.retries
+            and named <= self._options.longest_retry_after
+        )
+
+    def _wait(self, failures: int, retry_after: float | None) -> None:
         time.sleep(wait_before(failures, retry_after, self._options.longest_wait))
 
     def _current_token(self) -> str:
@@ -187,9 +201,9 @@ class Transport:
                 self._wait(failures, None)
                 continue
             failures += 1
-            if answer.status_code not in RETRIED or failures > self._options.retries:
+            if not self._is_tried_again(failures, answer):
                 return _token_of(answer)
-            self._wait(failures, answer)
+            self._wait(failures, _retry_after(answer))
 
 
 def _token_of(answer: httpx.Response) -> tuple[str, float]:
@@ -197,6 +211,8 @@ def _token_of(answer: httpx.Response) -> tuple[str, float]:
         values = answer.json()
         if answer.status_code == 200:
             return values["access_token"], float(values.get("expires_in", 3600))
+        if answer.status_code in RETRIED:
+            raise _refusal(answer)
         code, description = values["error"], values.get("error_description", "")
     except (ValueError, KeyError, TypeError):
         if answer.status_code == 200:
@@ -205,8 +221,13 @@ def _token_of(answer: httpx.Response) -> tuple[str, float]:
     raise TokenRefused(code, description)
 
 
+def _retry_after(answer: httpx.Response) -> float | None:
+    return seconds_of(answer.headers.get("retry-after"))
+
+
 def _refusal(answer: httpx.Response) -> ApiError:
-    return api_error(answer.status_code, answer.content, answer.headers.get("x-request-id", ""))
+    request_id = answer.headers.get("x-request-id", "")
+    return api_error(answer.status_code, answer.content, request_id, _retry_after(answer))
 
 
 def _failure(url: str, error: httpx.TransportError) -> ConnectionFailed:

@@ -40,7 +40,7 @@ def follow(mirror: Mirror) -> None:
                 mirror.destination.settled()
         except (ConnectionFailed, ServerError, TooManyRequests) as error:
             mirror.say(f"{error}. Trying again.")
-            time.sleep(_AWAY_SECONDS)
+            time.sleep(max(_AWAY_SECONDS, getattr(error, "retry_after", None) or 0.0))
 
 
 def _repair_what_is_in_doubt(mirror: Mirror) -> None:
