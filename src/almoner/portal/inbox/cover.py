@@ -13,12 +13,17 @@ from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.vocabulary.names import full_name_sql
 
+# A cover of so many at once is none; in its order the index is read, however few covers there are.
+_MOST: Final = 500
 _COVERED: Final = f"""
 WITH RECURSIVE away AS (
   SELECT worker_id, cover_id, to_time FROM absences WHERE environment_id = $1 AND cover_id = $2
     AND from_time <= $3 AND to_time > $3
-  UNION SELECT a.worker_id, a.cover_id, a.to_time FROM away c JOIN absences a
-    ON a.environment_id = $1 AND a.cover_id = c.worker_id AND a.from_time <= $3 AND a.to_time > $3
+  UNION SELECT a.* FROM away c CROSS JOIN LATERAL (
+    SELECT o.worker_id, o.cover_id, o.to_time FROM absences o WHERE o.environment_id = $1
+      AND o.cover_id = c.worker_id AND o.from_time <= $3 AND o.to_time > $3
+    ORDER BY o.to_time LIMIT {_MOST}
+  ) AS a
 )
 SELECT a.worker_id::text, {full_name_sql("w")} AS name, max(a.to_time) AS until
 FROM away a JOIN workers w ON w.environment_id = $1 AND w.id = a.worker_id
