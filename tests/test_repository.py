@@ -64,7 +64,8 @@ READ_ENVIRONMENT = {
 
 # Words of a private dialect: each hides what a thing is (a row, a body, problems, a position ...).
 DIALECT = re.compile(
-    r"(^|_)(found|given|held|kept|made|one|said|seen|shown|sight|stated|told|typed|wanted)(_|$)"
+    r"(^|[_-])(found|given|held|kept|made|one|said|seen|shown|sight|stated|told|typed|wanted)"
+    r"([_-]|$)"
 )
 NAMED_ELSEWHERE = {
     "not_found",  # HTTP, 404
@@ -446,6 +447,42 @@ def test_the_glossary_has_each_word_once() -> None:
     assert not twice, f"{', '.join(twice)}: one row says all that a word means here."
 
 
+# What a template names: the variables of its loops, sets, macros and imports.
+TEMPLATE_NAME = re.compile(
+    r"{%-? *(?:for ([\w, ]+?) in |set ([\w, ]+?) *(?:=|%)|macro (\w+)\(([^)]*)\))"
+    r"|\bimport (?:\"[^\"]+\" as )?([\w, ]+?) *(?:with context *)?%}"
+)
+# What a script names: its variables, functions and their parameters.
+SCRIPT_NAME = re.compile(r"\b(?:const|let|function) +([\[{]?[\w, ]+)|\b(\w+) *=>|\(([\w, ]+)\) *=>")
+STYLE_NAME = re.compile(r"\.([a-z][\w-]*)")
+NO_CODE = re.compile(r"/\*.*?\*/|\"[^\"\n]*\"", re.DOTALL)
+NAMES = {".html": TEMPLATE_NAME, ".js": SCRIPT_NAME, ".css": STYLE_NAME}
+
+
+def test_names_of_files_templates_scripts_and_styles_are_words_of_the_field() -> None:
+    wrong = []
+    for path in sorted(SERVER.rglob("*")):
+        if path.suffix not in NAMES and path.suffix != ".py":
+            continue
+        file = str(path.relative_to(SERVER))
+        names = [path.stem]
+        # What others have written, as htmx, is named by them.
+        if path.suffix in NAMES and "vendor" not in path.parts:
+            text = path.read_text()
+            code = text if path.suffix == ".html" else NO_CODE.sub("", text)
+            words = (part for match in NAMES[path.suffix].findall(code) for part in match)
+            names += re.findall(r"[\w-]+", re.sub(r"=[^,]*", "", " ".join(words)))
+        wrong += [f"{file}: {name}" for name in dict.fromkeys(names) if DIALECT.search(snake(name))]
+    assert not wrong, (
+        f"Words of DIALECT, which fit anything: {'; '.join(wrong)}. Name it by what it is"
+        " (STYLE.md, Names; docs/glossary.md has the words)."
+    )
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 def test_nothing_is_left_for_later_and_no_test_is_left_out() -> None:
     # Put together, so that this file does not name what it looks for.
     later = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -582,6 +619,16 @@ def test_each_class_of_a_distribution_has_a_name_of_its_own() -> None:
     assert not twice, (
         f"{'; '.join(twice)}: more than one class of that name. Say in it what each is of."
     )
+
+
+def test_no_two_classes_of_a_room_differ_by_an_underscore_alone() -> None:
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in sorted(SERVER.rglob("*.py")):
+        for name in source_file(path).classes:
+            at = f"{path.relative_to(SERVER)}: {name}"
+            places.setdefault((room(path), name.lstrip("_")), []).append(at)
+    twice = [" and ".join(at) for at in places.values() if len(at) > 1]
+    assert not twice, f"{'; '.join(twice)}: say in each what it is of."
 
 
 def test_no_call_of_ours_has_more_than_five_values_without_a_name() -> None:

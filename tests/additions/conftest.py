@@ -4,11 +4,13 @@ collection about a patient that is one file.
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from almoner import embedded, resources
@@ -92,6 +94,21 @@ def site(empty: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     changed["allergies.py"] = ALLERGIES
     with served(empty, tmp_path_factory.mktemp("site"), changed, patients=6) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def elsewhere(site: Site) -> Iterator[httpx.Client]:
+    """A program of another environment of the same site, with a token."""
+    site.command("environment", "create", "elsewhere")
+    of = ("--environment", "elsewhere")
+    program = site.command("workshop", "show", "--environment", "demo")
+    (site.folder / "elsewhere.yaml").write_text(program)
+    site.command("workshop", "publish", "elsewhere.yaml", *of)
+    client = json.loads(site.command("client", "create", "--name", "Other", *of, "--json"))
+    token = site.command("token", "create", "--client", client["client_id"], *of, "--print")
+    headers = {"Authorization": f"Bearer {token.strip()}"}
+    with httpx.Client(base_url=site.api.base_url, timeout=60, headers=headers) as api:
+        yield api
 
 
 def with_fields(collection: str, fields: str) -> str:

@@ -4,11 +4,13 @@ of them.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
 import pytest
 
 from almoner.data_api.declare import Verb
@@ -115,6 +117,28 @@ def test_a_field_of_each_collection_is_on_its_page_in_its_form_and_in_what_the_t
                 timeline = site.page(place("{of}?show=changes", row))
                 expected = rf"Site note:?(?: changed)? {SAYS} →(?: to)? else of {name}"
                 assert re.search(expected, timeline), timeline[:1500]
+
+
+def test_what_another_environment_notes_stands_nowhere_here(
+    site: Site, elsewhere: httpx.Client
+) -> None:
+    row = {"first_name": "Ada", "last_name": "King", "timezone": "US/Eastern", "phase": "intake"}
+    row |= {"birthday": "1950-01-01", NOTE: "of elsewhere"}
+    created = elsewhere.post("/v1/patients", json=row)
+    assert created.status_code == 200, created.text
+    theirs = elsewhere.get("/v1/patients").json()[0]["data"]
+    assert [row[NOTE] for row in theirs] == ["of elsewhere"]
+    notes = {row[NOTE] for row in site.find("patients")}
+    assert SAYS in notes
+    assert "of elsewhere" not in notes
+    for path in (f"/v1/patients/{theirs[0]['id']}", f"/patients/{theirs[0]['id']}/contact"):
+        client = site.api if path.startswith("/v1") else site.coach
+        assert client.get(path).status_code == 404, path
+    form = {"collections": "patients", "format": "csv"}
+    lines = site.send("/admin/export", "/admin/export", **form).text.splitlines()
+    exported = {row[NOTE] for row in csv.DictReader(lines)}
+    assert SAYS in exported
+    assert "of elsewhere" not in exported
 
 
 def test_a_care_flow_is_begun_and_changed_with_it_and_two_who_change_it_see_both(

@@ -144,7 +144,7 @@ def test_a_merge_moves_it_an_export_has_it_and_the_audit_trail_names_it(site: Si
     survivor, other = (site.api.post("/v1/patients", json=body).json()["id"] for _ in range(2))
     noted(site, other, "Sulfites")
     here = f"/patients/{survivor}/merge"
-    assert "1 Allergies" in site.page(f"{here}/{other}")
+    assert "1 Allergy" in site.page(f"{here}/{other}")
     merged = site.send(f"{here}/{other}", here)
     assert merged.status_code == 303, as_read(merged.text)[:600]
     assert [row["substance"] for row in site.find("allergies", user_id=survivor)] == ["Sulfites"]

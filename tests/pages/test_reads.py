@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
-from almoner.pages.shown_patients import Reads, packed
+from almoner.pages.answer_audit import Reads, packed
 
 GRACE, ADA = "0b82886c-3c98-4ddb-bc1e-56a811fd4380", "dddddddd-eeee-4fff-8000-abcdefabcdef"
 

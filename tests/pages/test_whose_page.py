@@ -176,7 +176,7 @@ async def test_no_id_is_on_a_page_twice(documents: dict[str, str]) -> None:
 # Whatever can have the focus, from the end of the page to its beginning and back: what of it the bar
 # above, or what stands at the foot of a telephone, lies over.
 _COVERED = """() => {
-  const over = [...document.querySelectorAll("[data-patient-bar], .at-foot, .kept-in-view")], found = [];
+  const over = [...document.querySelectorAll("[data-patient-bar], .at-foot, .sticky-foot")], found = [];
   const fields = [...document.querySelectorAll("main :is(a[href], button, input, select, textarea, summary)")]
     .filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest(".visually-hidden"));
   scrollTo(0, document.documentElement.scrollHeight);
@@ -224,7 +224,7 @@ async def test_what_is_done_most_is_at_the_foot_of_every_page_of_a_patient_on_a_
         assert box is not None
         assert (box["y"] + box["height"], box["width"]) == (900, 375), path
         # What a form keeps in view stands above it.
-        for buttons in await page.locator(".kept-in-view").all():
+        for buttons in await page.locator(".sticky-foot").all():
             above = await buttons.bounding_box()
             assert above is not None
             assert above["y"] + above["height"] <= box["y"] + 1, path

@@ -63,7 +63,7 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     assert "Document the new plan" in await first.inner_text()
     assert await first.evaluate("row => getComputedStyle(row).outlineStyle") == "solid"
     await page.keyboard.press("e")
-    toast = page.locator("#inbox-work .told")
+    toast = page.locator("#inbox-work .is-done")
     await toast.filter(has_text="Done: Document the new plan").wait_for()
     assert "Done: Document the new plan" in await page.locator("#told").inner_text()
     assert "Grace Hopper" in await page.locator(".inbox-rows > li").first.inner_text()

@@ -8,8 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from almoner.data_api.declare import ID, PATIENT, Resource, Verb
+from almoner.errors import ApiError, Problem, problem
+from almoner.pages.forms.problems import by_field
 from almoner.pages.visit import Form
 from almoner.portal.inputs import form_fields, inputs
 from almoner.portal.workers import Worker
@@ -101,6 +104,21 @@ def test_choices_are_read_in_words_and_only_what_may_be_blank_has_a_blank() -> N
     assert (needed.view(None).blank, needed.view(None).chosen) == ("Choose", ())
     (coach,) = inputs([Field("coach_id", Ref("workers"))], VISIT, PEOPLE)
     assert (coach.view(None).label, coach.view(None).options) == ("Coach", ((ADA, "Ada King"),))
+
+
+def test_a_choice_that_nobody_made_yet_begins_with_its_default() -> None:
+    (level,) = inputs([Field("level", Choice(("high", "low")), default="low")], VISIT)
+    assert level.view(None).chosen == ("low",)
+    assert level.view("high").chosen == ("high",)
+
+
+def test_what_a_value_refers_to_and_is_not_there_is_refused_at_its_field() -> None:
+    detail = "There is no worker with the id at .noted_by_id."
+    missing = Problem("resource_not_found", detail, {"path": ".noted_by_id"})
+    at_field = "This is not there any more. Choose another one."
+    assert by_field(ApiError([missing])) == {"noted_by_id": at_field}
+    with pytest.raises(ApiError):
+        by_field(problem("not_found", "There is no allergy with this id."))
 
 
 def test_a_form_has_the_fields_of_its_sections_and_nothing_that_is_not_typed() -> None:

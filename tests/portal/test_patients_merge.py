@@ -107,6 +107,7 @@ async def test_the_preview_tells_what_differs_what_moves_and_what_must_be_decide
     assert Document(page).get("radio", "EHR-1")
     assert Document(page).get("radio", "EHR-2")
     assert Document(page).row("3 Messages")
+    assert Document(page).row("1 Conversation")
     likely = (await coach.get(f"/patients/{survivor}/merge")).text
     assert Document(likely).links(to=f"/patients/{survivor}/merge/{other}")
     results = await coach.send_form(f"/patients/{survivor}/merge/find", other="gracie", htmx=True)

@@ -28,7 +28,7 @@ SELECT read_at FROM audit_reads WHERE environment_id = $1 AND verb = 'refuse' AN
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
+class _RefusedCaller:
     """Somebody who is not known."""
 
     environment_id: int
@@ -66,7 +66,7 @@ class RefusedCalls:
             key = (environment_id, f"{resource}/{name}")
             if now - self._noted.get(key, float("-inf")) >= _BETWEEN:
                 self._noted[key] = now
-                caller = _Caller(environment_id)
+                caller = _RefusedCaller(environment_id)
                 through = _THROUGH.format(name)
                 self._audit.note(
                     caller, request_id, "refuse", resource, patients=b"", through=through

@@ -34,7 +34,7 @@ def columns(
     return [*arrays, list(created or [None] * len(rows))]
 
 
-class Batch:
+class LoadedBatch:
     """Collects rows for ``Store.load``."""
 
     def __init__(self, resource: Resource, program: Program, whole: bool) -> None:

@@ -32,7 +32,7 @@ from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.idempotency_sql import STORE
 from almoner.data_api.row_writes import RowWrites
 from almoner.data_api.writes import Actor, Record, Update, Written, new_id, stored_row, written
-from almoner.database import Connection, HeldConnection
+from almoner.database import Connection, SoleConnection
 from almoner.errors import ApiError, Problem
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Shape
@@ -392,7 +392,7 @@ class ManyWrites(RowWrites):
     def _alone(self, connection: Connection) -> RowWrites:
         """Writes single rows over this connection; one that is refused undoes itself alone."""
         programs = self._programs.within(connection)
-        return RowWrites(HeldConnection(connection), programs, tuple(self._resources.values()))
+        return RowWrites(SoleConnection(connection), programs, tuple(self._resources.values()))
 
 
 def _new(record: Record, row_id: str) -> Written:

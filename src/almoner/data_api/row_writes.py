@@ -27,7 +27,7 @@ from almoner.data_api.writes import (
     new_id,
     written,
 )
-from almoner.database import Connection, Database, HeldConnection
+from almoner.database import Connection, Database, SoleConnection
 from almoner.errors import ApiError
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import Shape
@@ -42,7 +42,7 @@ class RowWrites:
     """Creates, updates and deletes rows of the collections that it knows."""
 
     def __init__(
-        self, database: Database | HeldConnection, programs: Programs, resources: Sequence[Resource]
+        self, database: Database | SoleConnection, programs: Programs, resources: Sequence[Resource]
     ) -> None:
         self._database = database
         self._programs = programs

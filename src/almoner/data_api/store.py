@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 import asyncpg
 
 from almoner.data_api import decode, set_statements, statements
-from almoner.data_api.batch import Batch
+from almoner.data_api.batch import LoadedBatch
 from almoner.data_api.declare import Resource, Row, Verb
 from almoner.data_api.many_writes import ManyWrites
 from almoner.data_api.writes import Actor, Update, Written, new_id
-from almoner.database import Connection, HeldConnection
+from almoner.database import Connection, SoleConnection
 from almoner.vocabulary.fields import Shape
 from almoner.vocabulary.kinds import Problems
 
@@ -30,7 +30,7 @@ class Store(ManyWrites):
         In a transaction, what it writes stands or falls with everything else that is done in it.
         """
         return Store(
-            HeldConnection(connection),
+            SoleConnection(connection),
             self._programs.within(connection),
             tuple(self._resources.values()),
         )
@@ -104,7 +104,7 @@ class Store(ManyWrites):
         A row may bring its ``id`` and its ``created_at`` (a datetime with an offset). Raises
         ApiError with the problems of the rows that have any; ``[7]`` in a path is the row's number
         in ``rows``."""
-        batch = Batch(resource, await self._programs.of(by.environment_id), by.whole)
+        batch = LoadedBatch(resource, await self._programs.of(by.environment_id), by.whole)
         for row in rows:
             batch.add(row, row.get("id") or new_id())
         batch.verify()

@@ -2,10 +2,17 @@
 the API answers it.
 """
 
-from almoner.database.held_connection import HeldConnection
 from almoner.database.outages import unavailable
 from almoner.database.pool import Database, guard_wait
 from almoner.database.read_together import read_together
+from almoner.database.sole_connection import SoleConnection
 from almoner.database.sql_connection import Connection
 
-__all__ = ["Connection", "Database", "HeldConnection", "guard_wait", "read_together", "unavailable"]
+__all__ = [
+    "Connection",
+    "Database",
+    "SoleConnection",
+    "guard_wait",
+    "read_together",
+    "unavailable",
+]

@@ -25,14 +25,14 @@ STYLES: Final[Mapping[str, str]] = {
 SCRIPTS: Final[Mapping[str, str]] = {
     "almoner": (
         "core day_picker combobox keys key_list menus banners print copy list_places search confirm"
-        " newest small_forms focus typed_meanwhile connection sent_once sign_out guard redraw rooms"
-        " sent_by_script inserts"
+        " newest small_forms focus input_during_requests connection sent_once sign_out guard redraw"
+        " rooms sent_by_script inserts"
     ),
     "portal": (
-        "live patient_bar clocks jumps kept_forms ticks picks read_bytes side_sheets mentions"
+        "live patient_bar clocks jumps autosave ticks picks read_bytes side_sheets mentions"
     ),
     "workshop": "sort filters suggested_names read_files lines",
-    "calendar": "calendar scroll places held ask answer pointer keyboard",
+    "calendar": "calendar scroll places dragged ask answer pointer keyboard",
 }
 
 

@@ -19,11 +19,11 @@ from almoner.access.worker_events import By
 from almoner.data_api.writes import Actor
 from almoner.database import Connection, guard_wait
 from almoner.errors import problem
+from almoner.pages.answer_audit import FilePart, Reads
 from almoner.pages.moment_fields import canonical
 from almoner.pages.page_parts import PageParts
 from almoner.pages.security import HEADERS, masked, packed
 from almoner.pages.sent_forms import TOKEN, SentForm
-from almoner.pages.shown_patients import FilePart, Reads
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.names import unisolated
 

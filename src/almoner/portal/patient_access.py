@@ -2,7 +2,7 @@
 
 A record that is read by its id is noted as read here, and makes the page one about this patient
 (``patient_bar.py``); everybody else whom a page shows is found in the page as it is sent
-(``pages/shown_patients.py``)."""
+(``pages/answer_audit.py``)."""
 
 from __future__ import annotations
 

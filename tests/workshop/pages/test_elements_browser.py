@@ -85,13 +85,13 @@ async def test_a_form_with_an_error_has_its_bar_at_its_end(
 ) -> None:
     page = await screens(designer)
     await page.goto("/workshop/appointment_types/home_visit")
-    await expect(page.locator(".kept-in-view")).to_have_css("position", "sticky")
+    await expect(page.locator(".sticky-foot")).to_have_css("position", "sticky")
     await page.fill("#minutes", "soon")
     await page.get_by_role("button", name="Save draft").click()
     await expect(page.locator("#minutes-error")).to_have_text(
         "A whole number is expected, such as 14."
     )
-    await expect(page.locator(".kept-in-view")).to_have_css("position", "static")
+    await expect(page.locator(".sticky-foot")).to_have_css("position", "static")
 
 
 @pytest.mark.slow

@@ -62,10 +62,12 @@ class Input:
             problems.append(missing_field(f".{self.name}"))
 
     def view(self, value: Any, error: str = "", at: str = "") -> FieldView:
-        """Its control with this JSON value in it. ``at`` stands before the name in the id of the
-        control.
+        """Its control with this JSON value in it; a choice that has none begins with its default.
+        ``at`` stands before the name in the id of the control.
         """
         field = self.field
+        if value is None and isinstance(field.kind, Choice) and isinstance(field.default, str):
+            value = field.default
         help_ = (
             field.help
             if field.help is not None

@@ -20,13 +20,21 @@ def by_field(error: ApiError) -> dict[str, str]:
 
     Raises the error again where it is about no form: nothing is there, or the server is at fault.
     """
-    if error.status != 400 and not (error.status == 403 and "path" in error.problems[0].extra):
+    if not is_of_form(error):
         raise error
     errors: dict[str, str] = {}
     for refused in error.problems:
         match = _FIELD.match(refused.extra.get("path", ""))
         errors.setdefault(match[1] if match else "", refusal(refused))
     return errors
+
+
+def is_of_form(error: ApiError) -> bool:
+    """Whether what was typed is at fault: a value, or what it refers to is not there or may not be
+    named. Else the page itself is not there, or the server is at fault.
+    """
+    at_field = "path" in error.problems[0].extra
+    return error.status == 400 or (error.status in (403, 404) and at_field)
 
 
 @contextmanager

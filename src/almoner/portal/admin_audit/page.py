@@ -15,8 +15,8 @@ from almoner.access.actors import through
 from almoner.access.audit_search import AuditEntry, AuditPage
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages.answer_audit import FilePart, packed
 from almoner.pages.route import PageRoute
-from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access
 from almoner.portal.admin_audit.filters import (

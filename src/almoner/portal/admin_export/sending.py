@@ -22,7 +22,7 @@ from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.data_api.find import FOREVER, last_key, somebody
 from almoner.database import Connection
-from almoner.pages.shown_patients import FilePart
+from almoner.pages.answer_audit import FilePart
 from almoner.pages.visit import Visit
 from almoner.portal.admin_export.formats import Format, Making
 from almoner.vocabulary.fields import Shape

@@ -19,8 +19,8 @@ from almoner.errors import ApiError, problem
 from almoner.imports import checking, rows, sources
 from almoner.imports.rows import CHECK, UNDO, WRITE, ImportPart, ImportRow
 from almoner.imports.sources import IMPORTED
+from almoner.pages.answer_audit import FilePart
 from almoner.pages.route import PageRoute
-from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Form, Visit
 from almoner.portal.admin.withheld import withheld
 from almoner.portal.admin_import import constants, view

@@ -18,11 +18,11 @@ from almoner.database import Connection
 from almoner.erasure import erasure_requests, export, person
 from almoner.erasure.erasure_requests import Erasure, Hold
 from almoner.errors import problem
+from almoner.pages.answer_audit import FilePart
 from almoner.pages.filters import counted, moment
 from almoner.pages.forms.inputs import Input, control
 from almoner.pages.objects.views import Chip, ObjectRow, Offer, RowGroup, dotted
 from almoner.pages.route import PageRoute
-from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
 from almoner.portal.admin.object_pages import AdminPages
 from almoner.portal.admin.withheld import withheld

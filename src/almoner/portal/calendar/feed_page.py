@@ -18,9 +18,9 @@ from almoner.data_api import conditions
 from almoner.data_api.writes import Actor
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.pages.answer_audit import FilePart, packed
 from almoner.pages.filters import initials
 from almoner.pages.security import HEADERS
-from almoner.pages.shown_patients import FilePart, packed
 from almoner.pages.sign_in.sign_in_cookies import caller
 from almoner.pages.visit import Visit
 from almoner.portal import patient_access

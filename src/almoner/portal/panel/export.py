@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from almoner.pages.shown_patients import FilePart, packed
+from almoner.pages.answer_audit import FilePart, packed
 from almoner.pages.visit import Visit
 from almoner.portal.panel import listing
 from almoner.portal.panel.columns import PanelColumn

@@ -81,7 +81,7 @@ async def search(visit: Visit, connection: Connection, patient: Patient) -> Resp
         matches=matches,
         merged=await links(connection, visit.environment_id, patient.id),
     )
-    return visit.show("portal/patients/merge.html", "portal/patients/merge_found.html", page)
+    return visit.show("portal/patients/merge.html", "portal/patients/merge_candidates.html", page)
 
 
 async def preview(visit: Visit, connection: Connection, patient: Patient) -> Response:

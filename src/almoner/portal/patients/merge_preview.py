@@ -30,6 +30,9 @@ SURVIVOR: Final = "kept"
 OTHER: Final = "other"
 # What coaches call the rows of a collection.
 TITLES: Final = {resource.name: resource.things for resource in RESOURCES}
+_SINGULAR: Final = {
+    resource.name: f"{resource.thing[:1].upper()}{resource.thing[1:]}" for resource in RESOURCES
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +108,15 @@ async def preview(
         for record in (survivor, other)
     ]
     counts = await connection.fetch(COUNTS, visit.environment_id, other.id)
-    moves = [(TITLES[row["name"]], row["number"]) for row in counts if row["number"]]
+    moves = [
+        (counted_title(row["name"], row["number"]), row["number"])
+        for row in counts
+        if row["number"]
+    ]
     drafts = await connection.fetch(DRAFTS, visit.environment_id, survivor.id, other.id)
     moving = sum(not row["both"] for row in drafts)
+    title = "Unfinished assessment" if moving == 1 else "Unfinished assessments"
+    drafts_moving = [(title, moving)] if moving else []
     asides = [
         Aside(spec_title(visit, row["spec_id"]), row["worker"], row["saved_at"])
         for row in drafts
@@ -119,13 +128,18 @@ async def preview(
     clashes = await merging.clashes(connection, visit.environment_id, *ids)
     return MergePreview(
         values=await values_of(visit, connection, survivor, mine, theirs),
-        moves=[*moves, *([("Unfinished assessments", moving)] if moving else [])],
+        moves=[*moves, *drafts_moving],
         clashes=[_row_clash(visit, clash) for clash in clashes],
         asides=asides,
         refusals=[text for contact in same for text in _refusals(contact)],
         doubts=doubts,
         unlike=len(doubts) > 1,
     )
+
+
+def counted_title(name: str, number: int) -> str:
+    """What people call this number of rows of a collection; its name where it is none of ours."""
+    return (_SINGULAR if number == 1 else TITLES).get(name, name)
 
 
 def _refusals(same: SameContact) -> Iterator[str]:

@@ -223,7 +223,9 @@ async def _values(
 
 def _counted(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
     return [
-        (merge_preview.TITLES.get(name, name), number) for name, number in numbers.items() if number
+        (merge_preview.counted_title(name, number), number)
+        for name, number in numbers.items()
+        if number
     ]
 
 

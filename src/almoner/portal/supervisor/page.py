@@ -12,8 +12,8 @@ from typing import Final
 from starlette.responses import Response
 
 from almoner.figures.follower import catch_up
+from almoner.pages.answer_audit import FilePart
 from almoner.pages.route import PageRoute
-from almoner.pages.shown_patients import FilePart
 from almoner.pages.visit import Visit
 from almoner.portal.patient_access import only_of
 from almoner.portal.profile.published_designs import designs

@@ -12,6 +12,7 @@ from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages import parsing
 from almoner.pages.forms.controls import FieldView
+from almoner.pages.forms.problems import is_of_form
 from almoner.pages.notation import time_of_day
 from almoner.pages.visit import Form, Visit
 from almoner.portal import moment_words
@@ -164,7 +165,7 @@ def refusals(error: ApiError) -> dict[str, str]:
     """What is wrong with a task that was to be written: at what a site has added, else above the
     form. Raises the error again where it is about no form.
     """
-    if error.status != 400:
+    if not is_of_form(error):
         raise error
     own, others = OWN.errors(error.problems)
     return own | ({"": others[0].detail} if others else {})

@@ -26,19 +26,19 @@ const dress = (select) => {
   const options = () => [...list.children];
   const frame = (next) => {
     at = next;
-    for (const [number, one] of options().entries()) one.setAttribute("aria-selected", String(number === at));
-    const one = options()[at];
-    if (one) { box.setAttribute("aria-activedescendant", one.id); one.scrollIntoView({ block: "nearest" }); } else box.removeAttribute("aria-activedescendant");
+    for (const [number, option] of options().entries()) option.setAttribute("aria-selected", String(number === at));
+    const option = options()[at];
+    if (option) { box.setAttribute("aria-activedescendant", option.id); option.scrollIntoView({ block: "nearest" }); } else box.removeAttribute("aria-activedescendant");
   };
   const fill = (words) => {
-    const fits = [...select.options].filter((one) => !one.disabled && words.every((word) => plain(`${one.text} ${one.parentElement.label ?? ""}`).includes(word)));
-    list.replaceChildren(...fits.slice(0, SHOWN).map((one, number) => {
-      const item = Object.assign(document.createElement("li"), { textContent: one.text, id: `${list.id}-${number}` });
+    const fits = [...select.options].filter((option) => !option.disabled && words.every((word) => plain(`${option.text} ${option.parentElement.label ?? ""}`).includes(word)));
+    list.replaceChildren(...fits.slice(0, SHOWN).map((option, number) => {
+      const item = Object.assign(document.createElement("li"), { textContent: option.text, id: `${list.id}-${number}` });
       item.setAttribute("role", "option");
-      item.dataset.index = one.index;
+      item.dataset.index = option.index;
       return item;
     }));
-    frame(words.length ? (fits.length ? 0 : -1) : fits.slice(0, SHOWN).findIndex((one) => one.selected));
+    frame(words.length ? (fits.length ? 0 : -1) : fits.slice(0, SHOWN).findIndex((option) => option.selected));
   };
   const open = (words = []) => {
     if (!list.matches(":popover-open")) list.showPopover();

@@ -9,9 +9,9 @@ const goesOn = async (tells) => {
   try {
     /* Where nobody has signed in there is only the connection to ask about. */
     const answer = await fetch(worker ? `/session?worker=${worker}` : "/healthz", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10_000) });
-    const told = await answer.text();
-    if (worker && answer.ok) goesOnAs(JSON.parse(told).csrf);
-    else if (worker) refused(told, tells);
+    const text = await answer.text();
+    if (worker && answer.ok) goesOnAs(JSON.parse(text).csrf);
+    else if (worker) refused(text, tells);
     offline(false);
     return !worker || answer.ok;
   } catch { offline(true); return false; }
@@ -22,8 +22,8 @@ const goesOnAs = (csrf) => {
   for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = csrf;
 };
 /* What stands between here and the server may answer with a page of its own, which has no business in this one. */
-const refused = (told, tells) => {
-  const page = Object.assign(document.createElement("template"), { innerHTML: told }).content;
+const refused = (text, tells) => {
+  const page = Object.assign(document.createElement("template"), { innerHTML: text }).content;
   if (!page.firstElementChild?.matches(".banner:only-child")) throw new TypeError("This is no answer of the server.");
   if (tells) notice.replaceChildren(page);
 };

@@ -29,15 +29,15 @@ const monthTable = (at, today) => {
   return table;
 };
 const openDays = (button, field) => {
-  const now = new Date(), today = dayOf(now.getFullYear(), now.getMonth(), now.getDate()), typed = new Date(`${field.value} UTC`);
+  const now = new Date(), today = dayOf(now.getFullYear(), now.getMonth(), now.getDate()), entered = new Date(`${field.value} UTC`);
   const box = part("div", "", { className: "days", popover: "auto" });
   box.setAttribute("role", "dialog");
   box.setAttribute("aria-label", "Choose a day");
-  let at = Number.isNaN(typed.valueOf()) ? today : dayOf(typed.getUTCFullYear(), typed.getUTCMonth(), typed.getUTCDate());
+  let at = Number.isNaN(entered.valueOf()) ? today : dayOf(entered.getUTCFullYear(), entered.getUTCMonth(), entered.getUTCDate());
   const draw = (day, focus = '[tabindex="0"]') => {
     at = day;
     const head = part("div", "", { className: "days-head" });
-    const turn = (months, sign, label) => { const one = part("button", sign, { type: "button", className: "quiet small button" }); one.setAttribute("aria-label", label); one.dataset.turn = months; return one; };
+    const turn = (months, sign, label) => { const button = part("button", sign, { type: "button", className: "quiet small button" }); button.setAttribute("aria-label", label); button.dataset.turn = months; return button; };
     head.append(turn(-1, "‹", "Month before"), part("strong", inEnglish(at, { month: "long", year: "numeric" })), turn(1, "›", "Month after"));
     box.replaceChildren(head, monthTable(at, today));
     box.querySelector(focus)?.focus();

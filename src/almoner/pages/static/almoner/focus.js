@@ -6,10 +6,10 @@ document.addEventListener("htmx:before:swap", () => {
   focused = active && active !== document.body ? { id: active.id, name: active.getAttribute("name"), start: active.selectionStart } : null;
 });
 document.addEventListener("htmx:after:swap", () => {
-  const wanted = document.querySelector("[data-focus]");
-  if (wanted) {
-    const named = wanted.dataset.focus ? document.getElementById(wanted.dataset.focus) : wanted;
-    wanted.removeAttribute("data-focus");
+  const marked = document.querySelector("[data-focus]");
+  if (marked) {
+    const named = marked.dataset.focus ? document.getElementById(marked.dataset.focus) : marked;
+    marked.removeAttribute("data-focus");
     const control = named?.matches("fieldset, li, div, section") ? named.querySelector("input:not([type=hidden]), select, textarea") || named.querySelector("button") : named;
     control?.focus();
     return;

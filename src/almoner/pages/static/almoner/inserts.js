@@ -1,9 +1,9 @@
 /* data-inserts: words beside a text; those that are pressed are put in where the cursor stands, or are all of it (data-whole). */
-const shown = () => {
+const reveal = () => {
   for (const each of document.querySelectorAll("[data-inserts][hidden]")) each.hidden = false;
 };
-shown();
-document.addEventListener("htmx:after:swap", shown);
+reveal();
+document.addEventListener("htmx:after:swap", reveal);
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-inserts] button");
   const text = button?.form?.elements[button.parentElement.dataset.inserts];

@@ -8,7 +8,7 @@ const NAMES = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: 
 const showKeys = () => {
   const keys = new Map();
   const here = framed(document.activeElement), cover = here?.querySelector("a.cover");
-  for (const one of working(here)) if (!keys.has(one.dataset.key)) keys.set(one.dataset.key, words(one));
+  for (const element of working(here)) if (!keys.has(element.dataset.key)) keys.set(element.dataset.key, words(element));
   if (cover) keys.set("Enter", `Open ${words(cover)}`);
   if (document.querySelector("[data-search]")) keys.set("/", "Find a patient");
   if (document.querySelector("[data-arrows] [data-stop]")) keys.set("↑ ↓", "Up and down in the list");
@@ -16,10 +16,10 @@ const showKeys = () => {
   keys.set("?", "This list");
   keys.set("Esc", "Close what is open");
   document.querySelector("#keys dl").replaceChildren(...[...keys].flatMap(([key, does]) => {
-    const term = document.createElement("dt"), told = document.createElement("dd");
+    const term = document.createElement("dt"), definition = document.createElement("dd");
     term.append(Object.assign(document.createElement("kbd"), { textContent: NAMES[key] ?? key }));
-    told.textContent = does;
-    return [term, told];
+    definition.textContent = does;
+    return [term, definition];
   }));
   document.getElementById("keys").showModal();
 };

@@ -14,7 +14,7 @@ const primary = (form) => form?.querySelector(".primary.button:not([type=button]
 /* The item that is framed, and what a letter works on: first what is in it, then what is in no other. */
 const framed = (element) => element.closest?.("[data-keys]") || document.querySelector('[data-keys="now"]');
 const working = (here) => [...document.querySelectorAll("[data-keys-first] [data-key]"), ...(here?.querySelectorAll("[data-key]") ?? []), ...document.querySelectorAll("[data-key]")]
-  .filter((one) => one.getClientRects().length && [null, here].includes(one.closest("[data-keys]")));
+  .filter((element) => element.getClientRects().length && [null, here].includes(element.closest("[data-keys]")));
 const searches = () => {
   const search = document.querySelector("dialog[open]") ? null : document.querySelector("[data-search]");
   search?.focus();
@@ -57,6 +57,6 @@ document.addEventListener("keydown", (event) => {
   }
   const cover = event.key === "Enter" && (event.target === here || event.target.matches?.("body, main")) && here?.querySelector("a.cover");
   if (cover) { event.preventDefault(); cover.click(); return; }
-  const action = working(here).find((one) => one.dataset.key === event.key);
+  const action = working(here).find((element) => element.dataset.key === event.key);
   if (action && !event.shiftKey) { event.preventDefault(); action.click(); }
 });

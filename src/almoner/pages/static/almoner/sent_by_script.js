@@ -9,7 +9,7 @@
    An answer that is no page of ours, or none at all, leaves the form as it is. */
 const SENT_FOR = 120_000;
 const asks = new WeakSet();
-let shownFor = location.hash, isAnswer = false;
+let hashBefore = location.hash, isAnswer = false;
 const fields = (form, submitter) => [...new FormData(form, submitter)].map(([name, value]) => [name, value instanceof File ? value.name : value]);
 const sendsFrom = async (form, submitter) => {
   const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
@@ -37,7 +37,7 @@ const itself = (form, submitter) => {
   going.get(form).timer = setTimeout(gone, GOES_FOR, form);
 };
 const follow = (to) => {
-  const [here, there] = [location, to].map((one) => one.origin + one.pathname + one.search);
+  const [here, there] = [location, to].map((url) => url.origin + url.pathname + url.search);
   if (!to.hash || here !== there) { location.assign(to); return; }
   /* To a place of this very page, which has changed. */
   history.pushState(null, "", to);
@@ -47,27 +47,27 @@ const follow = (to) => {
 /* ``unsaved`` is the address of the form whose values are not saved yet: it goes on being guarded. */
 const replaceBy = (page, unsaved) => {
   document.title = page.title;
-  for (const one of page.querySelectorAll("script[src], link[rel=stylesheet]")) {
-    const url = one.getAttribute("src") ?? one.getAttribute("href");
+  for (const element of page.querySelectorAll("script[src], link[rel=stylesheet]")) {
+    const url = element.getAttribute("src") ?? element.getAttribute("href");
     if (document.querySelector(`[src="${CSS.escape(url)}"], [href="${CSS.escape(url)}"]`)) continue;
-    const added = document.createElement(one.localName);
-    for (const { name, value } of one.attributes) added.setAttribute(name, value);
+    const added = document.createElement(element.localName);
+    for (const { name, value } of element.attributes) added.setAttribute(name, value);
     document.head.append(added);
   }
-  const between = (of) => { const found = []; for (let one = of.querySelector(".notices").nextElementSibling; one && one.localName !== "dialog"; one = one.nextElementSibling) found.push(one); return found; };
+  const between = (of) => { const elements = []; for (let element = of.querySelector(".notices").nextElementSibling; element && element.localName !== "dialog"; element = element.nextElementSibling) elements.push(element); return elements; };
   const [were, are] = [between(document), between(page)];
   were[0].before(...are);
-  for (const one of were) one.remove();
+  for (const element of were) element.remove();
   const rooms = document.querySelector(".rooms");
   rooms?.replaceWith(page.querySelector(".rooms") ?? rooms);
   const token = page.querySelector('meta[name="csrf-token"]')?.content;
   if (token && meta("csrf-token")) goesOnAs(token);
   notice.replaceChildren();
-  for (const one of [...are, document.querySelector(".rooms")]) if (one) htmx.process(one);
+  for (const element of [...are, document.querySelector(".rooms")]) if (element) htmx.process(element);
   for (const form of document.querySelectorAll("form[data-guard]")) if (unsaved !== null && form.getAttribute("action") === unsaved) form.dataset.changed = "yes";
   const main = document.getElementById("main");
-  const wanted = main.querySelector("[autofocus], [data-focus]") ?? main.querySelector("[aria-invalid=true]") ?? main.querySelector("[role=alert], .error");
-  const control = wanted?.dataset.focus ? document.getElementById(wanted.dataset.focus) : wanted;
+  const marked = main.querySelector("[autofocus], [data-focus]") ?? main.querySelector("[aria-invalid=true]") ?? main.querySelector("[role=alert], .error");
+  const control = marked?.dataset.focus ? document.getElementById(marked.dataset.focus) : marked;
   if (control && control.tabIndex < 0 && !control.hasAttribute("tabindex")) control.setAttribute("tabindex", "-1");
   if (!unsaved) scrollTo(0, 0);
   (control ?? main).focus();
@@ -83,6 +83,6 @@ addEventListener("submit", (event) => {
 });
 /* Back from an answer to what was there before: asked for anew, since it is not kept. A place within the page is none of that. */
 addEventListener("popstate", () => {
-  if (shownFor !== location.hash) { shownFor = location.hash; return; }
+  if (hashBefore !== location.hash) { hashBefore = location.hash; return; }
   if (isAnswer) location.reload();
 });

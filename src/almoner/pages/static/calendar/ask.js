@@ -11,7 +11,7 @@ const ask = () => {
   else if ("hours" in into.dataset) values.time = clock(first);
   if (now.length !== now.own.length) Object.assign(values, { until_date: later(values.date, Math.floor((first + now.length) / DAY)), until: clock((first + now.length) % DAY) });
   if (isOfAnother()) values.worker = into.dataset.worker;
-  for (const one of form.querySelectorAll("input:not([name=csrf])")) one.remove();
+  for (const field of form.querySelectorAll("input:not([name=csrf])")) field.remove();
   for (const [name, value] of Object.entries(values)) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   now.ghost.classList.add("waiting");
   now.asked = true;

@@ -6,7 +6,7 @@ const minuteAt = (body, y) => {
 const reach = (body) => { const first = Number(hours().dataset.from) * 60; return [first, first + body.querySelectorAll(".cal-hour").length * 60]; };
 const like = (target) => [...calendar.querySelectorAll("whole" in target.dataset ? "[data-whole]" : ".cal-body[data-date], td[data-date]")];
 const narrow = matchMedia("(max-width: 700px)");
-const targetAt = (x, y) => document.elementsFromPoint(x, y).map((one) => one.closest("[data-date]:not([data-carry])")).find((one) => one && calendar.contains(one));
+const targetAt = (x, y) => document.elementsFromPoint(x, y).map((element) => element.closest("[data-date]:not([data-carry])")).find((element) => element && calendar.contains(element));
 const put = (ghost, first, last) => {
   const fives = Math.max(1, Math.round((last - first) / 5));
   Object.assign(ghost.dataset, { h: Math.floor(first / 60), m: Math.floor(first % 60 / 5), lh: Math.floor(fives / 12), lm: fives % 12 });

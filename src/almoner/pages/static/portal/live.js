@@ -6,8 +6,8 @@
    data-live-from="/x"   where the page is told of changes; data-live-away is shown while it cannot be */
 const { tell } = almoner;
 const own = new Set();
-const mayChange = (region, resources) => region.dataset.live === "*" || resources.includes("*") || region.dataset.live.split(" ").some((one) => resources.includes(one));
-const isTyped = (control) => {
+const mayChange = (region, resources) => region.dataset.live === "*" || resources.includes("*") || region.dataset.live.split(" ").some((resource) => resources.includes(resource));
+const isChanged = (control) => {
   if (control.type === "hidden") return false;
   if (control.type === "checkbox" || control.type === "radio") return control.checked !== control.defaultChecked;
   if (control.options) {
@@ -16,7 +16,7 @@ const isTyped = (control) => {
   }
   return control.value !== control.defaultValue;
 };
-const isInUse = (region) => region.contains(document.activeElement) || region.matches("[data-held]") || region.querySelector("[data-held]") || [...region.querySelectorAll("input, select, textarea")].some(isTyped);
+const isInUse = (region) => region.contains(document.activeElement) || region.matches("[data-held]") || region.querySelector("[data-held]") || [...region.querySelectorAll("input, select, textarea")].some(isChanged);
 /* An event that does not rise: a region within another one draws itself again alone. */
 const drawAgain = (region) => region.dispatchEvent(new Event("refresh"));
 const offer = (region, by) => {
@@ -59,7 +59,7 @@ const listen = () => {
   source.addEventListener("changed", (event) => {
     reached = event.lastEventId;
     const { resources, by, requests } = JSON.parse(event.data);
-    if (!requests.every((one) => own.has(one))) refresh(resources, by);
+    if (!requests.every((request) => own.has(request))) refresh(resources, by);
   });
   source.addEventListener("error", () => {
     if (source?.readyState !== EventSource.CLOSED) return;

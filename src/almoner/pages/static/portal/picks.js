@@ -5,21 +5,21 @@ const pick = () => {
   if (!picks) return;
   const name = picks.dataset.picks, place = `picks:${name}:${picks.dataset.picksOf}`;
   const boxes = [...picks.querySelectorAll(`[type=checkbox][name="${CSS.escape(name)}"]`)];
-  const kept = new Set("picked" in picks.dataset ? [] : JSON.parse(sessionStorage.getItem(place) ?? "[]"));
+  const ids = new Set("picked" in picks.dataset ? [] : JSON.parse(sessionStorage.getItem(place) ?? "[]"));
   const away = () => [...picks.querySelectorAll(`[type=hidden][name="${CSS.escape(name)}"]`)];
-  for (const one of away()) { kept.add(one.value); one.remove(); }
-  for (const box of boxes) if (box.checked) kept.add(box.value); else box.checked = kept.has(box.value);
-  const told = picks.querySelector("[data-picks-told]"), clear = picks.querySelector("[data-picks-clear]");
+  for (const field of away()) { ids.add(field.value); field.remove(); }
+  for (const box of boxes) if (box.checked) ids.add(box.value); else box.checked = ids.has(box.value);
+  const summary = picks.querySelector("[data-picks-told]"), clear = picks.querySelector("[data-picks-clear]");
   const show = () => {
-    for (const box of boxes) if (box.checked) kept.add(box.value); else kept.delete(box.value);
-    const here = boxes.filter((box) => box.checked).length, others = kept.size - here;
-    told.textContent = kept.size ? `${kept.size} selected${others ? `, ${others} of them on other pages` : ""}` : "";
-    clear.hidden = !kept.size;
-    sessionStorage.setItem(place, JSON.stringify([...kept]));
+    for (const box of boxes) if (box.checked) ids.add(box.value); else ids.delete(box.value);
+    const here = boxes.filter((box) => box.checked).length, others = ids.size - here;
+    summary.textContent = ids.size ? `${ids.size} selected${others ? `, ${others} of them on other pages` : ""}` : "";
+    clear.hidden = !ids.size;
+    sessionStorage.setItem(place, JSON.stringify([...ids]));
   };
-  picks.addEventListener("change", () => setTimeout(() => { show(); tell(told.textContent || "Nobody is selected."); }));
-  clear.addEventListener("click", () => { for (const box of boxes) box.checked = false; kept.clear(); show(); boxes[0]?.focus(); });
-  picks.addEventListener("formdata", (event) => { for (const id of kept) if (!boxes.some((box) => box.value === id)) event.formData.append(name, id); });
+  picks.addEventListener("change", () => setTimeout(() => { show(); tell(summary.textContent || "Nobody is selected."); }));
+  clear.addEventListener("click", () => { for (const box of boxes) box.checked = false; ids.clear(); show(); boxes[0]?.focus(); });
+  picks.addEventListener("formdata", (event) => { for (const id of ids) if (!boxes.some((box) => box.value === id)) event.formData.append(name, id); });
   show();
 };
 pick();

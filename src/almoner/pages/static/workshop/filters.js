@@ -9,8 +9,8 @@ const filter = () => {
       const text = (item.querySelector(".grow") ?? item).textContent.toLowerCase();
       item.hidden = !words.every((word) => text.includes(word));
     }
-    const shown = items.filter((item) => !item.hidden).length;
-    field.querySelector("[data-filtered]").textContent = words.length ? `${shown} of ${items.length}` : "";
+    const visible = items.filter((item) => !item.hidden).length;
+    field.querySelector("[data-filtered]").textContent = words.length ? `${visible} of ${items.length}` : "";
   }
 };
 document.addEventListener("input", (event) => { if (event.target.closest("[data-filters]")) filter(); });

@@ -6,7 +6,7 @@ const controls = (root) => [...root.querySelectorAll("input[id]:not([type=hidden
 const state = (control) => (["checkbox", "radio"].includes(control.type) ? control.checked : control.value);
 const about = ({ form }) => form && `${form.getAttribute("action")} ${form.dataset.part ?? ""}`;
 const asked = new WeakMap();
-let typedSince = [];
+let entered = [];
 document.addEventListener("htmx:before:request", (event) => {
   const { ctx } = event.detail;
   if (ctx.sourceElement.matches("a") || !(ctx.target instanceof Element)) return;
@@ -14,13 +14,13 @@ document.addEventListener("htmx:before:request", (event) => {
 });
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail, then = asked.get(ctx);
-  typedSince = !then || !(ctx.target instanceof Element) ? [] : controls(ctx.target).flatMap((control) => {
+  entered = !then || !(ctx.target instanceof Element) ? [] : controls(ctx.target).flatMap((control) => {
     const { id } = control, { before, thing } = then.get(id) ?? {}, value = state(control);
     return thing === undefined || thing !== about(control) || before === value ? [] : [{ id, thing, value }];
   });
 });
 document.addEventListener("htmx:after:swap", () => {
-  for (const { id, thing, value } of typedSince.splice(0)) {
+  for (const { id, thing, value } of entered.splice(0)) {
     const control = document.getElementById(id);
     if (!control || about(control) !== thing || state(control) === value) continue;
     if (typeof value === "boolean") control.checked = value; else control.value = value;

@@ -5,7 +5,7 @@ const redraw = () => calendar.dispatchEvent(new Event("refresh"));
 const letGo = () => {
   now?.ghost.remove();
   now?.element?.classList.remove("cal-lifted");
-  for (const one of calendar.querySelectorAll(".cal-over")) one.classList.remove("cal-over");
+  for (const element of calendar.querySelectorAll(".cal-over")) element.classList.remove("cal-over");
   document.documentElement.classList.remove("cal-moving");
   calendar.removeAttribute("data-held");
   now = null;
@@ -36,7 +36,7 @@ const raise = () => {
 /* Shows where it would be: among the hours as long as it is, in a cell or the strip of whole days as a line. */
 const show = () => {
   const { into, ghost } = now;
-  for (const one of calendar.querySelectorAll(".cal-over")) one.classList.remove("cal-over");
+  for (const element of calendar.querySelectorAll(".cal-over")) element.classList.remove("cal-over");
   into.classList.add("cal-over");
   if ("hours" in into.dataset) {
     const [first, last] = reach(into), length = now.length || 30;

@@ -1,4 +1,4 @@
-"""A connection that somebody holds, used where a database is."""
+"""A sole connection, used where a database is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from types import TracebackType
 from almoner.database.sql_connection import Connection
 
 
-class HeldConnection:
-    """A connection that somebody holds, used where a database is: each block is a transaction,
+class SoleConnection:
+    """A sole connection, used where a database is: each block is a transaction,
     within another one a savepoint.
 
     What a block writes is undone alone where the block raises, so that the connection can be used
