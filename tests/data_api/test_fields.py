@@ -181,6 +181,9 @@ async def test_whatever_is_sent_is_refused_or_taken_by_postgresql(
         if plain(kind):
             query = f"SELECT ($1::{kind.column}[])[2] IS NULL"
             assert await connection.fetchval(query, [kind.bind(decoded)] * 2) is (decoded is None)
+    if isinstance(kind, NewRows):
+        # They are shown as they stand in their own collection.
+        return
     text = await rendered(database, kind, decoded)
     # What the API shows is taken again, as programs that send back the whole object do, and means
     # the same.

@@ -69,10 +69,11 @@ class Demo:
                 for r in RESOURCES
             }
 
-    async def values(self, select: str) -> list[str | None]:
+    async def values(self, select: str, **equal: str) -> list[str | None]:
+        also = "".join(f" AND {name} = ${place}" for place, name in enumerate(equal, 2))
         async with self.database.connection() as connection:
             records = await connection.fetch(
-                f"{select} WHERE environment_id = $1", self.environment_id
+                f"{select} WHERE environment_id = $1{also}", self.environment_id, *equal.values()
             )
         return [record[0] for record in records]
 
@@ -89,7 +90,7 @@ async def test_the_store_accepts_every_row_and_every_collection_has_some(demo: D
     assert counts["patients"] == 300
     assert min(counts.values()) > 0
     assert demo.progress == [(0, 300), (200, 300), (300, 300)]
-    announced = Counter(await demo.values("SELECT resource FROM changes"))
+    announced = Counter(await demo.values("SELECT resource FROM changes", kind="create"))
     assert announced == counts
 
 

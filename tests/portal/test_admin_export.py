@@ -153,7 +153,7 @@ async def test_ndjson_is_what_the_api_shows(
     assert answer.headers["cache-control"] == "no-store"
     rows = [json.loads(line) for line in answer.content.splitlines()]
     assert rows == await rows_by_api(callers, admin.environment_id, "patients")
-    assert [row["id"] for row in rows] == filled
+    assert {row["id"] for row in rows} == set(filled)
 
 
 async def test_csv_is_what_the_api_shows_and_no_formula(
@@ -163,7 +163,9 @@ async def test_csv_is_what_the_api_shows_and_no_formula(
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     expected = await rows_by_api(callers, admin.environment_id, "patients")
     assert list(rows[0]) == list(expected[0])
-    for row, by_api, odd in zip(rows, expected, ODD, strict=True):
+    odd_of = dict(zip(filled, ODD, strict=True))
+    for row, by_api in zip(rows, expected, strict=True):
+        odd = odd_of[row["id"]]
         assert row["street"] == (
             f"'{odd}" if odd[:1] in ("=", "+", "-", "@", "\t") and odd else odd
         )
@@ -171,7 +173,7 @@ async def test_csv_is_what_the_api_shows_and_no_formula(
             if isinstance(value, str) and name != "street":
                 assert row[name] == value
     # Nothing and an empty text differ.
-    assert re.search(r',"",', text.splitlines()[-1])
+    assert re.search(r',"",', text)
     flows = list(
         csv.DictReader(
             io.StringIO(

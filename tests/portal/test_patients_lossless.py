@@ -244,7 +244,7 @@ async def test_of_two_drafts_both_are_kept_and_their_author_chooses(
     survivor, other = await records.patient(1), await records.patient(2)
     preview = (await coach.get(f"/patients/{survivor}/merge/{other}")).text
     assert Document(preview).heading("Begun on both records")
-    assert Document(preview).row("1 Unfinished assessments")
+    assert Document(preview).row("1 Unfinished assessment")
     await merge(coach, survivor, other, wins="kept")
     page = f"/patients/{survivor}/merged/{other}"
     assert "typed on 2" in Document(await coach.get(page)).definition(
