@@ -299,6 +299,8 @@ LATER: dict[str, Row] = {
         **dict.fromkeys(
             ("primary_language", "gender", "height", "weight", "smokes", "provider_id_number")
         ),
+        "phone_numbers": [],
+        "email_addresses": [],
     },
 }
 

@@ -249,11 +249,10 @@ async def test_a_job_of_many_items_is_paged_and_shows_the_failed_ones_first(
     job = await clinic.job(items=120)
     html = (await integrator.get(f"{PATH}/jobs/{job}")).text
     assert html.count("clinic_pull.process_item</a>") == html.count("unknown_code") == 20
-    more = re.search(r'<a href="([^"]+)">All 120 tasks of clinic_pull.process</a>', html)
-    assert more is not None
+    more = Document(html).link("All 120 tasks of clinic_pull.process")
     assert Document(html).row("40 of them went wrong")
     refs: list[str] = []
-    address = more[1]
+    address = more.attribute("href")
     while address:
         page = (await integrator.get(address)).text
         references = re.findall(r"<code>(item-\d+)</code>", page)
