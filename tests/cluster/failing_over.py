@@ -129,7 +129,7 @@ async def serving(dsn: str, home: Path, port: int) -> AsyncIterator[str]:
             await asyncio.wait_for(server.wait(), 120)
             log.seek(0)
             lines = log.read().decode().splitlines()
-            assert [line for line in lines if "fault" in line] == []
+            assert [line for line in lines if '"event": "a fault' in line] == []
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ const choose = (text, option) => {
 const term = (text) => text.value.slice(0, text.selectionStart).match(begun)?.[1];
 const suggest = async (text) => {
   const asked = term(text);
-  if (!asked) return closeNames(text);
+  // A name that was just put in is whole: the list would open again with it alone, and take the next Enter.
+  if (!asked || asked === text.dataset.mentioned) return closeNames(text);
   const query = new URLSearchParams({ q: asked, note_type: text.form.elements.note_type?.value ?? "" });
   const response = await fetch(`${text.dataset.mentions}?${query}`, { headers: { "HX-Request": "true" } });
   if (!response.ok || term(text) !== asked || document.activeElement !== text) return;
@@ -24,7 +25,8 @@ const suggest = async (text) => {
 };
 const putIn = (text, name) => {
   const at = text.selectionStart, from = at - term(text).length;
-  text.setRangeText(`${name} `, from, at, "end");
+  text.dataset.mentioned = `${name} `;
+  text.setRangeText(text.dataset.mentioned, from, at, "end");
   closeNames(text);
   text.dispatchEvent(new Event("input", { bubbles: true }));
 };
