@@ -27,6 +27,9 @@ from tests.plain_http import PlainHttp
 # access/test_passwords.py looks at.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
+# Where they work.
+ZONE = "US/Eastern"
+
 
 def cheap_passwords() -> Passwords:
     return Passwords(CHEAP)
@@ -83,7 +86,7 @@ class People:
             "email": email,
             "first_name": first_name,
             "last_name": last_name,
-            "timezone": "US/Eastern",
+            "timezone": ZONE,
         }
         written = await self.store.create(
             Actor(environment, "test", "cli", "test", whole=True), workers, body

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from almoner.pages.moment_fields import field_text
 from almoner.resources import BY_NAME
 from almoner.vocabulary.times import iso
 from tests.browsers import Screens, wrong_with
-from tests.people import People, Person
+from tests.people import ZONE, People, Person
 from tests.portal.chart import PROGRAM, Chart
 from tests.portal.panels import Practice, ids
 from tests.web.document import Document
@@ -43,6 +44,11 @@ async def lead(people: People, chart: Chart) -> AsyncIterator[Person]:
 @pytest.fixture
 def practice(chart: Chart, lead: Person) -> Practice:
     return Practice(chart, lead)
+
+
+def day_before_today() -> str:
+    """Yesterday where the people of tests work."""
+    return (datetime.now(ZoneInfo(ZONE)) - timedelta(days=1)).date().isoformat()
 
 
 async def numbers(person: Person, query: str = "") -> dict[tuple[str, str], int]:
@@ -114,7 +120,7 @@ async def test_nobody_is_overdue_whose_phase_has_no_reminders(
                 practice.chart.environment,
             )
         await connection.execute("RESET session_replication_role")
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    yesterday = day_before_today()
     then = await numbers(lead, f"?day={yesterday}")
     assert sum(number for (chart, _), number in then.items() if chart == "Overdue") == 0
 
@@ -141,7 +147,7 @@ async def test_a_past_day_has_the_phases_and_coaches_of_that_day(
         await connection.execute("RESET session_replication_role")
     await practice.change(patient, phase="active", coach_id=None)
     await practice.patient("New since")
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    yesterday = day_before_today()
     then, now = await numbers(lead, f"?day={yesterday}"), await numbers(lead)
     assert (then["Caseload", "Ann Lee"], then["Phases", "intake"]) == (1, 1)
     assert then["Overdue", "8 to 28 days late"] == 1
@@ -201,7 +207,7 @@ async def test_what_was_due_and_in_which_band_is_that_of_the_day_whatever_has_ch
     await change(by, BY_NAME["worker_tasks"], task, {"completed_at": now}, None)
     await practice.flow(worse, days=-1)
     await practice.pain(worse, 9)
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    yesterday = day_before_today()
     then, today = await numbers(lead, f"?day={yesterday}"), await numbers(lead)
     lines = ["8 to 28 days late", "3 to 7 days late", "1 to 2 days late"]
     assert [then["Overdue", line] for line in lines] == [2, 1, 0]
