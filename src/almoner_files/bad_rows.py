@@ -7,18 +7,17 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from almoner_files import csv_text
 from almoner_files.delimited import ERRORS, LINE, SourceRow
-
-_JSON: Final = (".ndjson", ".jsonl")
+from almoner_files.files import OF_OBJECTS
 
 
 def ending_of(source: str) -> str:
     """The ending of the file of bad rows: of CSV where the rows came from a sheet."""
     ending = Path(source).suffix.lower()
-    return ending if ending in (".tsv", *_JSON) else ".csv"
+    return ending if ending in (".tsv", *OF_OBJECTS) else ".csv"
 
 
 class BadRowsText:
@@ -27,7 +26,7 @@ class BadRowsText:
     """
 
     def __init__(self, ending: str) -> None:
-        self._as_json = ending in _JSON
+        self._as_json = ending in OF_OBJECTS
         self._delimiter = "\t" if ending == ".tsv" else ","
         self._columns: list[str] = []
 

@@ -188,14 +188,14 @@ def other_notations(
     """Notations that fit every day of these rows as well as the mapping's does and make other days
     of them, each with a day that it reads otherwise: 03/02/1970 may be in March or in February.
     """
-    days = _days(mapping.columns, samples, fields)
-    if not all(is_day(day, mapping.dates) for day in days):
+    read = {day: day_of(day, mapping.dates) for day in _days(mapping.columns, samples, fields)}
+    if None in read.values():
         return []
     others = []
     for notation in NOTATIONS:
-        readings = [(day, day_of(day, notation)) for day in days]
-        unlike = [day for day, reading in readings if reading != day_of(day, mapping.dates)]
-        if unlike and all(reading for _, reading in readings):
+        readings = {day: day_of(day, notation) for day in read}
+        unlike = [day for day, reading in readings.items() if reading != read[day]]
+        if unlike and None not in readings.values():
             others.append((notation, unlike[0]))
     return others
 
