@@ -17,12 +17,21 @@ from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.resources import BY_NAME
 from tests.conftest import Api, Callers
-from tests.contract.rows import NOBODY, Place, Row, errors, only_row, refused
+from tests.contract.rows import (
+    NOBODY,
+    SOMEBODY,
+    Place,
+    Row,
+    end_of_feed,
+    errors,
+    only_row,
+    refused,
+    written_since,
+)
 
 FACTS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "later_edition.json").read_text(encoding="utf-8")
 )
-NAME = {"first_name": "Grace", "last_name": "Hopper", "phase": "intake", "timezone": "US/Pacific"}
 
 
 @pytest.fixture
@@ -103,7 +112,7 @@ async def test_the_facts_hold_in_the_enveloped_shape(here: Place, later: Api) ->
 async def test_a_patient_comes_with_rows_of_other_collections_or_not_at_all(
     here: Place, later: Api
 ) -> None:
-    body = NAME | {
+    body = SOMEBODY | {
         "email": "grace@example.org",
         "phone_numbers": [
             {"phone_number": "+14155550123", "phone_number_type": "cell", "opted_in_to_sms": True},
@@ -156,7 +165,7 @@ async def test_a_patient_comes_with_rows_of_other_collections_or_not_at_all(
     assert len(only_row(await later.get("/v1/patients"))["data"]) == 1
     refused(
         await here.api.post(
-            "/v1/patients", json=NAME | {"birthday": "1906-12-09", "phone_numbers": []}
+            "/v1/patients", json=SOMEBODY | {"birthday": "1906-12-09", "phone_numbers": []}
         ),
         ".phone_numbers",
     )
@@ -207,7 +216,7 @@ async def test_a_patient_can_be_sent_back_with_the_rows_that_it_was_created_with
         "phone_numbers": [{"phone_number": "+14155550123", "phone_number_type": "cell"}],
         "email_addresses": [{"email": "grace@example.org"}],
     }
-    patient = only_row(await later.post("/v1/patients", json=NAME | along))["data"]
+    patient = only_row(await later.post("/v1/patients", json=SOMEBODY | along))["data"]
     path = f"/v1/patients/{patient['id']}"
     answer = await later.put(path, json=patient | {"city": "Yale"})
     assert only_row(answer)["data"]["city"] == "Yale"
@@ -223,8 +232,8 @@ async def test_a_patient_has_its_numbers_and_addresses_inside_wherever_it_is_sho
 ) -> None:
     """Clarification 7: accepted, stored and returned."""
     noise = await here.make("phone_numbers")
-    latest = only_row(await here.api.get("/v1/changes", params={"after": "latest"}))
-    body = NAME | {
+    before_all = await end_of_feed(here.api)
+    body = SOMEBODY | {
         "phone": "(415) 555-0124",
         "phone_numbers": [{"phone_number": "+14155550123", "phone_number_type": "cell"}],
         "email_addresses": [{"email": "grace@example.org"}],
@@ -242,14 +251,14 @@ async def test_a_patient_has_its_numbers_and_addresses_inside_wherever_it_is_sho
     assert inside == {n["id"]: n for n in numbers}
     assert {n["phone_number"] for n in numbers} == {"+14155550123", "+14155550124"}
     assert patient["email_addresses"] == addresses
-    batch = await later.post("/v1/patients/batch", json={"create": [body, NAME]})
+    batch = await later.post("/v1/patients/batch", json={"create": [body, SOMEBODY]})
     several = [entry["row"] for entry in only_row(batch)["data"]]
     assert [len(row["phone_numbers"]) for row in several] == [2, 0]
     assert several == [
         only_row(await later.get(f"/v1/patients/{row['id']}"))["data"] for row in several
     ]
     # Each was written once.
-    entries = await changes_since(later, latest)
+    entries, _ = await written_since(later, before_all)
     created_ids = [patient["id"], *(row["id"] for row in several)]
     of_patients = [(e["id"], e["kind"]) for e in entries if e["resource"] == "patients"]
     assert of_patients == [(row_id, "create") for row_id in created_ids]
@@ -303,7 +312,7 @@ async def test_a_patient_has_its_numbers_and_addresses_inside_wherever_it_is_sho
     # What changes nothing of a number is no change of the patient either.
     only_row(await here.api.put(f"/v1/phone_numbers/{number['id']}", json={"verified": True}))
     assert only_row(await later.get(path))["data"] == before
-    entries = await changes_since(later, latest)
+    entries, _ = await written_since(later, before_all)
     updates = [e for e in entries if e["resource"] == "patients" and e["kind"] == "update"]
     assert [e["fields"] for e in updates] == [[collection] for collection, _ in steps]
     assert {(e["id"], e["patient_id"]) for e in updates} == {(patient["id"],) * 2}
@@ -315,19 +324,6 @@ async def test_a_patient_has_its_numbers_and_addresses_inside_wherever_it_is_sho
     )
     assert json.loads(lines.text.splitlines()[0]) == before
     assert noise["user_id"] not in {e["id"] for e in updates}
-
-
-async def changes_since(api: Api, latest: Row) -> list[Row]:
-    """What the feed tells since, with rows, once nothing is under way."""
-    marker = only_row(await api.post("/v1/patients", json=NAME))["data"]["id"]
-    entries: list[Row] = []
-    after = latest["meta"]["after"]
-    while not any(entry["id"] == marker for entry in entries):
-        asked = {"after": after, "include": "rows", "wait": 30}
-        page = only_row(await api.get("/v1/changes", params=asked))
-        entries += page["data"]
-        after = page["meta"]["after"]
-    return [entry for entry in entries if entry["id"] != marker]
 
 
 async def test_no_show_has_a_spelling_in_each_shape(here: Place, later: Api) -> None:
@@ -407,10 +403,10 @@ async def test_patients_and_events_are_found_among_others(here: Place, later: Ap
     grace = only_row(
         await later.post(
             "/v1/patients",
-            json=NAME | {"birthday": "1906-12-09", "phone": "4155550123", "email": "g@x.org"},
+            json=SOMEBODY | {"birthday": "1906-12-09", "phone": "4155550123", "email": "g@x.org"},
         )
     )
-    long = only_row(await later.post("/v1/patients", json=NAME | {"last_name": "x" * 300}))
+    long = only_row(await later.post("/v1/patients", json=SOMEBODY | {"last_name": "x" * 300}))
     mapping = {
         "resource": "patients",
         "namespace": "clinic",
@@ -427,7 +423,7 @@ async def test_patients_and_events_are_found_among_others(here: Place, later: Ap
     only_row(
         await later.post(
             "/v1/patients",
-            json=NAME | {"first_name": "Gracey", "phase": "onboarding", "phone": "4155550124"},
+            json=SOMEBODY | {"first_name": "Gracey", "phase": "onboarding", "phone": "4155550124"},
         )
     )
     asked: list[Row] = [
@@ -499,7 +495,9 @@ async def test_a_type_of_conversation_is_spelled_as_each_shape_does(
 
 async def test_a_name_has_something_to_be_seen(later: Api) -> None:
     for blank in ("\u200b", "\u3164", "\u2800", "\u00ad\u2060", "\U000e0020"):
-        refused(await later.post("/v1/patients", json=NAME | {"first_name": blank}), ".first_name")
+        refused(
+            await later.post("/v1/patients", json=SOMEBODY | {"first_name": blank}), ".first_name"
+        )
 
 
 async def test_no_letter_vanishes_from_what_is_searched(database: Database) -> None:
@@ -530,11 +528,11 @@ async def test_records_that_come_with_a_patient_need_the_scope_of_records_too(
         "custom_data_type_records": [],
     }
     async with await callers(environment, "patients.write", "enveloped") as narrow:
-        refused_alone = await narrow.post("/v1/patients", json=NAME | along)
+        refused_alone = await narrow.post("/v1/patients", json=SOMEBODY | along)
         assert refused_alone.status_code == 403
         assert "custom_data_type_records.write" in refused_alone.text
-        assert (await narrow.post("/v1/patients", json=NAME | number)).status_code == 200
+        assert (await narrow.post("/v1/patients", json=SOMEBODY | number)).status_code == 200
     async with await callers(
         environment, "patients.write custom_data_type_records.write", "enveloped"
     ) as wide:
-        assert (await wide.post("/v1/patients", json=NAME | along)).status_code == 200
+        assert (await wide.post("/v1/patients", json=SOMEBODY | along)).status_code == 200
