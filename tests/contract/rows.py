@@ -190,7 +190,7 @@ async def written_since(api: Api, after: str) -> tuple[list[Row], str]:
     marker = body.get("data", body)["id"]
     entries: list[Row] = []
     while not any(entry["id"] == marker for entry in entries):
-        asked = {"after": after, "include": "rows", "wait": 30}
+        asked: Row = {"after": after, "include": "rows", "wait": 30}
         page = only_row(await api.get("/v1/changes", params=asked))
         entries += page["data"]
         after = page["meta"]["after"]
