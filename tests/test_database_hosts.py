@@ -101,11 +101,11 @@ def test_the_doctor_dials_as_the_others_do(
     dsn: str, hanging: Hanging, home: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "_SECONDS", 2.0)
-    for address in of_hosts(dsn, hanging.port):
-        environ = {"ALMONER_DATABASE_URL": address, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
-        looked = CliRunner().invoke(app, ["doctor"], env=environ)
-        assert "well   PostgreSQL" in looked.output, looked.output
-        assert f"schema: {revisions.newest()}" in looked.output
+    address, _ = of_hosts(dsn, hanging.port)
+    environ = {"ALMONER_DATABASE_URL": address, "ALMONER_HOME": str(home), "ALMONER_PORT": "1"}
+    looked = CliRunner().invoke(app, ["doctor"], env=environ)
+    assert "well   PostgreSQL" in looked.output, looked.output
+    assert f"schema: {revisions.newest()}" in looked.output
 
 
 def test_the_doctor_finds_out_that_the_settings_of_a_session_are_dropped_on_the_way(

@@ -75,6 +75,13 @@ NAMED_ELSEWHERE = {
     *("one_of", "shown_when"),  # the keys of a program's file
     "commands/finding.py: seen",  # what `almoner doctor --json` answers
     "processes/firings.py: held",  # a state of a firing
+    "portal/collections/consents.html: given",  # consent is given or not
+}
+# What fits anything as a whole name; as a part of one (``data_home``) it may be the field's word.
+VAGUE = {"data", "datum", "info"}
+VAGUE_ELSEWHERE = {
+    "operations/protocol.py: data",  # asyncio.Protocol.data_received
+    "src/almoner_client/answers.py: data",  # the member of the contract's answers
 }
 
 
@@ -437,6 +444,17 @@ def test_names_are_words_of_the_field() -> None:
     )
 
 
+def test_nothing_in_the_source_is_named_data_or_info() -> None:
+    wrong = [
+        f"{file}:{line}: {name}"
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for file in [str(path.relative_to(ROOT)).removeprefix("src/almoner/")]
+        for line, name in source_file(path).names
+        if name.strip("_") in VAGUE and f"{file}: {name}" not in VAGUE_ELSEWHERE
+    ]
+    assert not wrong, f"Name it by what it is (STYLE.md, Names): {'; '.join(wrong)}"
+
+
 def test_the_glossary_has_each_word_once() -> None:
     rows = re.findall(r"^\| (?!word \|)([^|]+) \|", (ROOT / "docs/glossary.md").read_text(), re.M)
     words = Counter(
@@ -454,6 +472,8 @@ TEMPLATE_NAME = re.compile(
 )
 # What a script names: its variables, functions and their parameters.
 SCRIPT_NAME = re.compile(r"\b(?:const|let|function) +([\[{]?[\w, ]+)|\b(\w+) *=>|\(([\w, ]+)\) *=>")
+# What pages, scripts and forms meet by: ids, data attributes and the names of fields.
+ATTRIBUTE_NAME = re.compile(r"\b(?:id|name)=\"([a-z][\w-]*)\"|\b(data-[a-z][\w-]*)")
 STYLE_NAME = re.compile(r"\.([a-z][\w-]*)")
 NO_CODE = re.compile(r"/\*.*?\*/|\"[^\"\n]*\"", re.DOTALL)
 NAMES = {".html": TEMPLATE_NAME, ".js": SCRIPT_NAME, ".css": STYLE_NAME}
@@ -472,7 +492,12 @@ def test_names_of_files_templates_scripts_and_styles_are_words_of_the_field() ->
             code = text if path.suffix == ".html" else NO_CODE.sub("", text)
             words = (part for match in NAMES[path.suffix].findall(code) for part in match)
             names += re.findall(r"[\w-]+", re.sub(r"=[^,]*", "", " ".join(words)))
-        wrong += [f"{file}: {name}" for name in dict.fromkeys(names) if DIALECT.search(snake(name))]
+            names += [part for match in ATTRIBUTE_NAME.findall(text) for part in match if part]
+        wrong += [
+            f"{file}: {name}"
+            for name in dict.fromkeys(names)
+            if DIALECT.search(snake(name)) and f"{file}: {name}" not in NAMED_ELSEWHERE
+        ]
     assert not wrong, (
         f"Words of DIALECT, which fit anything: {'; '.join(wrong)}. Name it by what it is"
         " (STYLE.md, Names; docs/glossary.md has the words)."

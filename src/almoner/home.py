@@ -23,9 +23,9 @@ def default(environ: Mapping[str, str]) -> Path:
     Specification), and so the same from whatever folder a command is called."""
     if os.path.isdir(BESIDE):  # Path.is_dir raises where the folder above is another user's
         return BESIDE
-    data, user = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
-    if Path(data).is_absolute():
-        return Path(data) / "almoner"
+    data_home, user = environ.get("XDG_DATA_HOME", ""), environ.get("HOME", "")
+    if Path(data_home).is_absolute():
+        return Path(data_home) / "almoner"
     return Path(user) / ".local" / "share" / "almoner" if Path(user).is_absolute() else BESIDE
 
 

@@ -182,7 +182,12 @@ def running(words: list[str], folder: Path, port: int) -> Iterator[subprocess.Po
         yield proxy
     finally:
         proxy.terminate()
-        proxy.wait(SECONDS)
+        try:
+            proxy.wait(2)
+        except subprocess.TimeoutExpired:
+            # Caddy waits for the live page that its caller has left, until the next line comes.
+            proxy.kill()
+            proxy.wait(SECONDS)
 
 
 def _wait(proxy: subprocess.Popen[bytes], port: int, output: Path) -> None:

@@ -39,7 +39,7 @@ async def test_recovery_codes_are_saved_and_printed_and_shown_once(
         assert await violations(page) == []
         await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
         await page.get_by_role("button", name="Copy").press("Enter")
-        await expect(page.locator("#told")).to_have_text(
+        await expect(page.locator("#live-region")).to_have_text(
             "It is selected: copy it with the keyboard."
         )
         assert (await page.evaluate("getSelection().toString()")).split() == codes

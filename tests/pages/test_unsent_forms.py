@@ -308,7 +308,7 @@ async def test_a_second_click_while_a_form_is_on_its_way_sends_it_no_second_time
     # behind whatever that click asked.
     await page.evaluate(
         """(selector) => {
-            const told = document.getElementById("told"), field = document.querySelector(selector);
+            const told = document.getElementById("live-region"), field = document.querySelector(selector);
             new MutationObserver(async () => {
                 console.log(told.textContent, field.getAttribute("aria-busy"));
                 field.click();

@@ -137,7 +137,7 @@ def _transcript(answer: httpx.Response) -> str:
 
 def _unread_marks(page: httpx.Response) -> list[tuple[str, str]]:
     """The unread messages that a page shows, as its form sends them."""
-    return [("seen", mark) for mark in re.findall(r'name="seen" value="([^"]+)"', page.text)]
+    return [("unread", mark) for mark in re.findall(r'name="unread" value="([^"]+)"', page.text)]
 
 
 async def test_a_message_in_and_one_out_are_recorded_as_the_contract_has_them(
@@ -412,8 +412,8 @@ async def test_messages_are_read_when_somebody_says_so_or_answers_and_no_others(
     marked = await coach.send_form(
         here,
         *_unread_marks(page),
-        ("seen", unseen),
-        ("seen", "x"),
+        ("unread", unseen),
+        ("unread", "x"),
         htmx=True,
         contents="Being typed",
         do="read",
@@ -590,7 +590,7 @@ async def test_the_profile_shows_the_newest_conversation_and_records_in_place(
     assert Document(answer).lacks("field", "contents")
     other = await coach.fragment(f"/patients/{patient}/conversations/{older}?in=card")
     assert "In the app" in Document(other).get("log", "Messages, times where the patient lives")
-    assert Document(other).testid("talk").has("data-held")
+    assert Document(other).testid("talk").has("data-paused")
     await coach.send_form(
         f"/patients/{patient}/conversations/{older}?in=card",
         htmx=True,
@@ -633,7 +633,7 @@ async def test_nobody_reads_or_writes_a_conversation_who_may_not(
         )
         assert fragment.status_code in (403, 404)
         for do in ("record", "read", "fill"):
-            form = {"direction": "inbound", "contents": "Theirs", "seen": message, "do": do}
+            form = {"direction": "inbound", "contents": "Theirs", "unread": message, "do": do}
             refused = await person.send_form(
                 f"/patients/{patient}/conversations/{conversation}", htmx=True, **form
             )

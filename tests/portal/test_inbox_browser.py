@@ -65,7 +65,7 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     await page.keyboard.press("e")
     toast = page.locator("#inbox-work .is-done")
     await toast.filter(has_text="Done: Document the new plan").wait_for()
-    assert "Done: Document the new plan" in await page.locator("#told").inner_text()
+    assert "Done: Document the new plan" in await page.locator("#live-region").inner_text()
     assert "Grace Hopper" in await page.locator(".inbox-rows > li").first.inner_text()
     assert await page.evaluate(
         "document.activeElement.closest('li').innerText.includes('Send fit-test results')"
@@ -74,7 +74,9 @@ async def test_tasks_are_done_with_the_keyboard_alone(morning: Clinic, screens: 
     # The badge does not wait for its minute.
     await expect(page.locator(".badge")).to_have_text("2")
     await page.keyboard.press("u")
-    await page.locator("#told").filter(has_text="Open again: Document the new plan").wait_for()
+    await (
+        page.locator("#live-region").filter(has_text="Open again: Document the new plan").wait_for()
+    )
     await expect(toast).to_have_count(0)
     await expect(page.locator(".badge")).to_have_text("3")
     assert await page.locator("#count-late").inner_text() == "2"

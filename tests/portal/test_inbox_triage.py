@@ -66,7 +66,7 @@ async def counted(page: Page, **expected: int) -> None:
 
 
 async def expect_status(page: Page, words: str) -> None:
-    await expect(page.locator("#told")).to_contain_text(words)
+    await expect(page.locator("#live-region")).to_contain_text(words)
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ async def test_several_are_done_only_as_they_were_on_the_page(clinic: Clinic) ->
     page = (await clinic.me.get("/inbox")).text
     fields = form_of(page, "/inbox/done", "Bea")
     chosen = [("patient", row) for row in values(page, "patient")]
-    marks = [("seen", mark) for mark in values(page, "seen")]
+    marks = [("drawn", mark) for mark in values(page, "drawn")]
     await clinic.other.send_form("/inbox/done", htmx=True, **fields)
     done = await clinic.me.send_form("/inbox/several/done", *chosen, *marks, htmx=True)
     assert Document(done).status("Done: 2 rows. 2 rows stayed")

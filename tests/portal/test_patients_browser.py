@@ -52,7 +52,7 @@ async def test_a_patient_is_found_with_the_keyboard_alone(
         await page.keyboard.press("/")
         await page.wait_for_function("document.activeElement.id === 'find'")
         await page.keyboard.type("akeson")
-        await page.wait_for_selector("#found .hit")
+        await page.wait_for_selector("#search-results .hit")
         await page.keyboard.press("ArrowDown")
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"**/patients/{ids[1]}")
@@ -85,7 +85,7 @@ async def test_what_a_search_finds_breaks_no_rule_of_access_and_fits(
         page = await screens(coach)
         await page.goto("/patients")
         await page.fill("#find", "hop")
-        await page.wait_for_selector("#found .hit")
+        await page.wait_for_selector("#search-results .hit")
         assert await on_every_screen(page) == []
 
 

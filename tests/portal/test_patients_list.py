@@ -503,9 +503,9 @@ async def test_ticks_outlive_paging_and_are_gone_when_they_are_done_with(
     await page.get_by_role("link", name="Next 50").focus()
     await page.keyboard.press("Enter")
     await page.get_by_label("Select Grace N51").check()
-    status = page.locator("[data-picks-told]")
+    status = page.locator("[data-picks-status]")
     await page.wait_for_function(
-        "document.querySelector('[data-picks-told]').textContent.startsWith('2 selected')"
+        "document.querySelector('[data-picks-status]').textContent.startsWith('2 selected')"
     )
     assert "1 of them on other pages" in await status.inner_text()
     await page.get_by_role("button", name="Assign", exact=True).click()

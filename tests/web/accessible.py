@@ -60,8 +60,8 @@ _ROLES: Final = {
     "ul": "list",
     # What a part of a page says into these elements of the shell, which have the roles.
     "#notice[hx-swap-oob]": "alert",
-    "#told[hx-swap-oob]": "status",
-    'hx-partial[hx-target="#told"]': "status",
+    "#live-region[hx-swap-oob]": "status",
+    'hx-partial[hx-target="#live-region"]': "status",
 }
 _FROM_CONTENT: Final = frozenset(
     [

@@ -100,7 +100,7 @@ def test_what_is_not_to_be_there_fails_where_it_is() -> None:
 
 
 def test_a_part_says_it_into_the_live_region_of_the_shell() -> None:
-    part = Document('<p>Saved</p><div id="told" hx-swap-oob="innerHTML">Added.</div>')
+    part = Document('<p>Saved</p><div id="live-region" hx-swap-oob="innerHTML">Added.</div>')
     assert part.status().words == "Added."
 
 

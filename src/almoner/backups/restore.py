@@ -94,7 +94,7 @@ class Scratch:
 
     def __init__(self, folder: BackupFolder, backup: Backup, place: Path, socket: Path) -> None:
         self._folder, self._backup, self._socket = folder, backup, socket
-        self.data = place / "data"
+        self.cluster = place / "data"
         self._log, self._wal = place / "log", place / "wal"
         self._binaries = source.programs_of(backup.postgresql)
         self._programs = PostgresPrograms(place, self._binaries)
@@ -103,13 +103,13 @@ class Scratch:
 
     def unpack(self) -> None:
         """Opens the files of the database and the log. Raises BackupError."""
-        self.data.mkdir(mode=0o700)
+        self.cluster.mkdir(mode=0o700)
         self._wal.mkdir(mode=0o700)
         pieces = self._folder.opened(f"{self._backup.name}/base.tar")
         with tarfile.open(fileobj=Readable(pieces), mode="r|") as archive:
             # Python before 3.11.4, which Debian 12 has, knows no filters.
             archive.extraction_filter = getattr(tarfile, "tar_filter", None)
-            archive.extractall(self.data)  # noqa: S202 (sealed by us)
+            archive.extractall(self.cluster)  # noqa: S202 (sealed by us)
         for number, name in self._folder.log_files():
             if not number or number >= self._backup.first_segment:
                 whole = self._wal / PurePosixPath(name).name.removesuffix(".partial")
@@ -123,8 +123,8 @@ class Scratch:
             ("pg_hba.conf", "local all all trust\n"),
             ("pg_ident.conf", ""),
         ):
-            (self.data / name).write_text(text)
-        for place in (self.data, self._wal, self._socket):
+            (self.cluster / name).write_text(text)
+        for place in (self.cluster, self._wal, self._socket):
             self._programs.own(place)
 
     async def recover(self, target: RestoreTarget) -> None:
@@ -204,7 +204,7 @@ class Scratch:
             self._output = None
 
     def _start(self, target: RestoreTarget) -> None:
-        output = self._programs.run("pg_controldata", "-D", str(self.data))
+        output = self._programs.run("pg_controldata", "-D", str(self.cluster))
         facts = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
         settings = {name: facts[label].strip() for name, label in _ALLOWED.items()} | {
             "listen_addresses": "",
@@ -224,7 +224,7 @@ class Scratch:
         self.stop()
         self._output = open(self._log, "ab")  # noqa: SIM115 (stop closes it)
         self._process = self._programs.start(
-            "postgres", "-D", str(self.data), *arguments, output=self._output
+            "postgres", "-D", str(self.cluster), *arguments, output=self._output
         )
 
 
@@ -272,10 +272,10 @@ async def restore_home(
     async with restored(folder, backup, target, home) as server:
         await _be_embedded(server, backup, password)
         await asyncio.to_thread(server.stop)
-        (server.data / "pg_hba.conf").write_text(_HBA)
+        (server.cluster / "pg_hba.conf").write_text(_HBA)
         if waiting.exists():
             shutil.rmtree(waiting)
-        server.data.rename(waiting)
+        server.cluster.rename(waiting)
     return adoption.adopt(home, password)
 
 

@@ -74,16 +74,16 @@ class ChangeFeed:
         else:
             page, rows = await self._read(access, asked)
         self._note(access, request, page, rows)
-        data = [entry.as_json() for entry in page.entries]
+        entries = [entry.as_json() for entry in page.entries]
         if asked.rows:
-            data = [entry | {"row": _row(rows, entry)} for entry in data]
+            entries = [entry | {"row": _row(rows, entry)} for entry in entries]
         meta = {
             "after": page.last.cursor(),
             "more": page.more,
             "environment": access.environment_key,
         }
         return ApiAnswer(
-            200, msgspec.json.encode({"data": data, "meta": meta}), operation="changes.read"
+            200, msgspec.json.encode({"data": entries, "meta": meta}), operation="changes.read"
         )
 
     async def _awaited(

@@ -45,7 +45,7 @@ def digest(described: Described) -> Operation:
     for name, text, schema in schemas.page_parameters():
         if name in ("page[from]", "page[to]"):
             parameters[name] = (text, schema, examples.MOMENT)
-    data = {
+    example = {
         "resource": about,
         "by": "version",
         "prefix": "01",
@@ -73,7 +73,7 @@ def digest(described: Described) -> Operation:
             for name, (text, schema, example) in parameters.items()
         ],
         "responses": {
-            "200": success("A digest.", schemas.ref("Digest"), {"data": data, "meta": meta}),
+            "200": success("A digest.", schemas.ref("Digest"), {"data": example, "meta": meta}),
             **refusals(400, 401, 403),
         },
     }
@@ -86,7 +86,7 @@ def digest_schema() -> Schema:
     count: Schema = {"type": "integer", "minimum": 0}
     child = _object({"prefix": prefix, "count": count, "digest": digits})
     row = _object({"id": {"type": "string", "format": "uuid"}, "digest": digits})
-    data = _object(
+    digest = _object(
         {
             "resource": {"type": "string"},
             "by": {"type": "string", "enum": ["json", "version"]},
@@ -94,7 +94,7 @@ def digest_schema() -> Schema:
             "digest": digits,
         }
     )
-    data["properties"] |= {
+    digest["properties"] |= {
         "prefix": prefix,
         "children": {"type": "array", "items": child},
         "rows": {"type": "array", "items": row},
@@ -102,7 +102,7 @@ def digest_schema() -> Schema:
     moment: Schema = {"type": "string", "format": "date-time"}
     current = _object({"page[from]": moment, "page[to]": moment})
     until = moment | {"description": "Up to here the digest has every change."}
-    return _object({"data": data, "meta": _object({"current": current, "complete_until": until})})
+    return _object({"data": digest, "meta": _object({"current": current, "complete_until": until})})
 
 
 def _object(properties: dict[str, Any]) -> Schema:

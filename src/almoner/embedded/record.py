@@ -56,26 +56,26 @@ def open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def postmaster(data: Path) -> tuple[int, bool] | None:
+def postmaster(folder: Path) -> tuple[int, bool] | None:
     """The process id that the data folder names as its server, and whether that server has said it
     is ready.
 
     PostgreSQL leaves the file behind when it is killed, so the id may be anybody's: see
     ``is_server``."""
     try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
+        lines = (folder / "postmaster.pid").read_text().splitlines()
         return int(lines[0]), len(lines) >= 8 and lines[7].strip() == "ready"
     except (OSError, ValueError, IndexError):
         return None
 
 
-def is_server(pid: int, data: Path) -> bool:
+def is_server(pid: int, folder: Path) -> bool:
     """Whether the process is the PostgreSQL server of this data folder, and not one that got its id
     later.
     """
     try:
         process = psutil.Process(pid)
-        return process.name() == "postgres" and Path(process.cwd()) == data.resolve()
+        return process.name() == "postgres" and Path(process.cwd()) == folder.resolve()
     except (psutil.Error, OSError):
         return False
 

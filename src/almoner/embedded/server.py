@@ -78,7 +78,7 @@ class EmbeddedServer:
 
     def __init__(self, home: Path) -> None:
         self._home = Path(home).absolute()
-        self._data = data_folder(self._home)
+        self._place = data_folder(self._home)
         self._log = self._home / "postgres.log"
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -137,20 +137,20 @@ class EmbeddedServer:
     def _start(self) -> str:
         programs = PostgresPrograms(self._home)
         adoption.complete(self._home)
-        if self._data.exists():
+        if self._place.exists():
             record = read_record(self._home)
             self._check_version(programs)
         else:
             record = self._create(programs)
         if record is None:
             raise EmbeddedServerError(
-                f"{self._data} holds data, but postgres.json beside it, with the password, is gone."
-                " Put it back, or move the folder away to start anew."
+                f"{self._place} holds data, but postgres.json beside it, with the password, is"
+                " gone. Put it back, or move the folder away to start anew."
             )
         deadline = time.monotonic() + _STALE_SECONDS
         while True:
             self._stop_leftover()
-            programs.own(self._data)
+            programs.own(self._place)
             record = replace(record, port=_free_port(record.port), pid=None)
             output = self._launch(programs, record)
             if output is None:
@@ -180,15 +180,24 @@ class EmbeddedServer:
         for unfinished in self._home.glob("postgres.new-*"):
             shutil.rmtree(unfinished)
         place = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self._home))
-        data, word = place / "data", place / "password"
+        cluster, word = place / "data", place / "password"
         record = ServerRecord(password=secrets.token_urlsafe(24), port=0, pid=None)
-        data.mkdir(mode=0o700)
+        cluster.mkdir(mode=0o700)
         word.touch(mode=0o600)
         word.write_text(record.password)
         programs.own(place)
         programs.run(
             "initdb",
-            *("-D", str(data), "-U", SUPERUSER, "--pwfile", str(word), "--auth", "scram-sha-256"),
+            *(
+                "-D",
+                str(cluster),
+                "-U",
+                SUPERUSER,
+                "--pwfile",
+                str(word),
+                "--auth",
+                "scram-sha-256",
+            ),
             # The same order and case rules on every machine, whatever locales it has.
             *(
                 "--encoding",
@@ -205,28 +214,28 @@ class EmbeddedServer:
             "postgres",
             "--single",
             "-D",
-            str(data),
+            str(cluster),
             "postgres",
             stdin=f"create database {DATABASE}\n",
         )
         write_record(self._home, record)
-        data.rename(self._data)
+        cluster.rename(self._place)
         shutil.rmtree(place)
         return record
 
     def _check_version(self, programs: PostgresPrograms) -> None:
         try:
-            theirs = (self._data / "PG_VERSION").read_text().strip()
+            theirs = (self._place / "PG_VERSION").read_text().strip()
         except OSError as error:
             raise EmbeddedServerError(
-                f"{self._data} cannot be read ({error.strerror}). It belongs to whoever ran Almoner"
-                " first, perhaps root: run it as that user, or give this user a folder of its own"
-                " with ALMONER_HOME."
+                f"{self._place} cannot be read ({error.strerror}). It belongs to whoever ran"
+                " Almoner first, perhaps root: run it as that user, or give this user a folder of"
+                " its own with ALMONER_HOME."
             ) from None
         ours = programs.run("postgres", "--version").split()[-1]
         if ours.split(".")[0] != theirs:
             raise EmbeddedServerError(
-                f"{self._data} was written by PostgreSQL {theirs}, and the embedded one is {ours}."
+                f"{self._place} was written by PostgreSQL {theirs}, and the embedded one is {ours}."
                 " Dump it with the version of Almoner that wrote it, or move the folder away to"
                 " start anew."
             )
@@ -240,10 +249,12 @@ class EmbeddedServer:
         ]
         with open(self._log, "ab", opener=open_private) as log:
             begin = log.seek(0, os.SEEK_END)
-            self._process = programs.start("postgres", "-D", str(self._data), *settings, output=log)
+            self._process = programs.start(
+                "postgres", "-D", str(self._place), *settings, output=log
+            )
         write_record(self._home, replace(record, pid=self._process.pid))
         deadline = time.monotonic() + _START_SECONDS
-        while postmaster(self._data) != (self._process.pid, True):
+        while postmaster(self._place) != (self._process.pid, True):
             if self._process.poll() is not None:
                 self._process = None
                 return self._log.read_bytes()[begin:].decode(errors="replace")
@@ -256,8 +267,8 @@ class EmbeddedServer:
 
     def _stop_leftover(self) -> None:
         """Stop the server that a killed process left behind, if one did."""
-        leftover = postmaster(self._data)
-        if leftover is None or not is_server(leftover[0], self._data):
+        leftover = postmaster(self._place)
+        if leftover is None or not is_server(leftover[0], self._place):
             return
         try:
             process = psutil.Process(leftover[0])

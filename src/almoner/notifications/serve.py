@@ -89,8 +89,8 @@ class SubscriptionApi:
         if not writing:
             async with self._database.connection() as connection:
                 listed = await subscriptions.list_subscriptions(connection, owner)
-                data = await subscriptions.subscriptions_json(connection, owner, listed)
-            return ApiAnswer(200, _encode({"data": data}), operation="subscriptions.find")
+                rows = await subscriptions.subscriptions_json(connection, owner, listed)
+            return ApiAnswer(200, _encode({"data": rows}), operation="subscriptions.find")
         body = decode.json_object(await request.body())
         async with self._database.connection() as connection:
             created = await subscriptions.create(
@@ -181,11 +181,11 @@ def _visible(access: Access, row: dict[str, Any]) -> dict[str, Any]:
 async def _deliveries(connection: Connection, owner: int, row_id: str, query: bytes) -> ApiAnswer:
     limit = _limit(query)
     subscription = await subscriptions.find(connection, owner, row_id)
-    data = [
+    rows = [
         delivery.as_json()
         for delivery in await deliveries.latest(connection, owner, subscription.id, limit)
     ]
-    return ApiAnswer(200, _encode({"data": data}), operation="subscriptions.deliveries")
+    return ApiAnswer(200, _encode({"data": rows}), operation="subscriptions.deliveries")
 
 
 async def _body(request: ApiRequest) -> dict[str, Any]:

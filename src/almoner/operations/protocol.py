@@ -81,11 +81,11 @@ class Protocol(HttpToolsProtocol):
             elif self._queue is self._connections.idle:
                 self._wait(self._connections.unfinished)
 
-    def _read_without_upgrade(self, data: bytes, offset: int) -> bool:
+    def _read_without_upgrade(self, packet: bytes, offset: int) -> bool:
         """Reads the head again, then the rest of the packet, in which others may follow. False
         where that cannot be read.
         """
-        rest = memoryview(data)[offset:]
+        rest = memoryview(packet)[offset:]
         while True:
             method, version = self.parser.get_method(), self.parser.get_http_version().encode()
             head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version)]
@@ -250,8 +250,8 @@ class Protocol(HttpToolsProtocol):
             "header_fields_too_large", f"The header fields have more than {self._head_bytes} bytes."
         )
 
-    def _refuse(self, refused: ApiError, data: bytes) -> None:
-        """Answers what cannot be read, and ends the connection. ``data``: the packet, which may
+    def _refuse(self, refused: ApiError, packet: bytes) -> None:
+        """Answers what cannot be read, and ends the connection. ``packet``: the bytes, which may
         name the target.
         """
         if self.transport.is_closing():
@@ -265,7 +265,7 @@ class Protocol(HttpToolsProtocol):
             if self.pipeline or cycle.response_started:
                 self.transport.close()
                 return
-        target = self.url or data[:4096].partition(b" ")[2]
+        target = self.url or packet[:4096].partition(b" ")[2]
         self.transport.write(
             _answer(refused, is_page=target.startswith(b"/") and not target.startswith(b"/v1/"))
         )

@@ -146,14 +146,14 @@ async def _events(visit: Visit, opened: Stream, since: Position) -> AsyncIterato
 def _event(changed: Iterable[ChangeEvent], position: Position) -> bytes:
     redraw = list(changed)
     by = dict.fromkeys(change.by for change in redraw if change.by)
-    data = {
+    detail = {
         "resources": list(dict.fromkeys(change.resource for change in redraw)),
         "by": next(iter(by)) if len(by) == 1 else "several people" if by else "somebody",
         "requests": list(dict.fromkeys(change.request_id for change in redraw)),
     }
     return b"event: changed\nid: %s\ndata: %s\n\n" % (
         position.cursor().encode(),
-        msgspec.json.encode(data),
+        msgspec.json.encode(detail),
     )
 
 

@@ -63,13 +63,13 @@ def _countries() -> dict[str, str]:
     """The country (ISO 3166) of each zone, its older names included, as the zone data of the
     package ``tzdata`` has them.
     """
-    data = files("tzdata") / "zoneinfo"
+    zones = files("tzdata") / "zoneinfo"
     country_of = {}
-    for line in (data / "zone.tab").read_text().splitlines():
+    for line in (zones / "zone.tab").read_text().splitlines():
         if not line.startswith("#"):
             country, _, zone, *_ = line.split("\t")
             country_of[zone] = country
-    for line in (data / "tzdata.zi").read_text().splitlines():
+    for line in (zones / "tzdata.zi").read_text().splitlines():
         if line.startswith("L "):
             _, zone, older = line.split()
             if zone in country_of:

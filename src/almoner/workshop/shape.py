@@ -81,10 +81,10 @@ class Member:
 @cache
 def members(struct: type[Struct]) -> tuple[Member, ...]:
     """The members of a part, in the order of their declaration."""
-    info = described.type_info(struct)
-    assert isinstance(info, described.StructType)
+    described_type = described.type_info(struct)
+    assert isinstance(described_type, described.StructType)
     hints = get_type_hints(struct, include_extras=True)
-    return tuple(_member(field, _choices(hints[field.name])) for field in info.fields)
+    return tuple(_member(field, _choices(hints[field.name])) for field in described_type.fields)
 
 
 @cache

@@ -40,7 +40,7 @@ async def test_a_question_is_written_and_saved_without_a_mouse(
     await page.keyboard.press("Enter")
     await expect(page.locator("#row-1-3")).to_have_text("Since when?")
     await expect(page.locator("#add-1")).to_be_focused()
-    await expect(page.locator("#told")).to_have_text("Since when? is saved.")
+    await expect(page.locator("#live-region")).to_have_text("Since when? is saved.")
     assert (await intake.stored(database, designer.environment_id)).questions[
         -1
     ].name == "since_when"

@@ -182,7 +182,7 @@ def _schema(column: ParquetColumn) -> bytes:
 
 
 def _page_header(rows: int, whole: int, packed: int) -> bytes:
-    data = _struct(
+    data_page = _struct(
         (1, _I32, _zigzag(rows)),
         (2, _I32, _zigzag(_PLAIN)),
         (3, _I32, _zigzag(_RLE)),
@@ -192,7 +192,7 @@ def _page_header(rows: int, whole: int, packed: int) -> bytes:
         (1, _I32, _zigzag(0)),
         (2, _I32, _zigzag(whole)),
         (3, _I32, _zigzag(packed)),
-        (5, _STRUCT, data),
+        (5, _STRUCT, data_page),
     )
 
 

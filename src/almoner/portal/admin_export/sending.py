@@ -290,7 +290,7 @@ class _Archive:
     def begin(self, resource: Resource) -> bytes:
         self._making = self._export.format.begin(resource)
         self._entry = self._zip.open(
-            self._info(f"{resource.name}.{self._export.format.suffix}"), "w", force_zip64=True
+            self._file_entry(f"{resource.name}.{self._export.format.suffix}"), "w", force_zip64=True
         )
         self._entry.write(self._making.begin())
         return self._out.taken()
@@ -305,17 +305,17 @@ class _Archive:
         return self._out.taken()
 
     def close(self, about: bytes) -> bytes:
-        self._zip.writestr(self._info("about.json"), about)
+        self._zip.writestr(self._file_entry("about.json"), about)
         self._zip.close()
         return self._out.taken()
 
-    def _info(self, name: str) -> zipfile.ZipInfo:
-        info = zipfile.ZipInfo(name, self._export.at.timetuple()[:6])
-        info.compress_type = (
+    def _file_entry(self, name: str) -> zipfile.ZipInfo:
+        entry = zipfile.ZipInfo(name, self._export.at.timetuple()[:6])
+        entry.compress_type = (
             zipfile.ZIP_STORED if self._export.format.packed else zipfile.ZIP_DEFLATED
         )
-        info.external_attr = 0o600 << 16
-        return info
+        entry.external_attr = 0o600 << 16
+        return entry
 
 
 class _Out:

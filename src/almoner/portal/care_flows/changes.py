@@ -293,10 +293,10 @@ def _list_of(merging: Merging, part: Part) -> list[Part]:
     )
 
 
-def _take(items: list[Part], part: Part) -> int:
-    """Takes this very item out of a list; returns where it was."""
-    place = next(n for n, item in enumerate(items) if item is part)
-    del items[place]
+def _take(parts: list[Part], part: Part) -> int:
+    """Takes this very part out of a list; returns where it was."""
+    place = next(n for n, other in enumerate(parts) if other is part)
+    del parts[place]
     return place
 
 
@@ -333,10 +333,10 @@ def _steps(
             _same_title,
             _renamed,
         )
-        steps |= {(g, s): item for s, item in enumerate(pairs)}
-    taken = {id(item) for item in steps.values()}
-    left = [item for goal in now for item in goal["interventions"] if id(item) not in taken]
-    missing = [place for place, item in steps.items() if item is None]
+        steps |= {(g, s): step for s, step in enumerate(pairs)}
+    taken = {id(step) for step in steps.values()}
+    left = [step for goal in now for step in goal["interventions"] if id(step) not in taken]
+    missing = [place for place, step in steps.items() if step is None]
     moved = pair([base[g]["interventions"][s] for g, s in missing], left, _same_title)
     return steps | dict(zip(missing, moved, strict=True))
 
@@ -346,8 +346,8 @@ def _same_title(first: Part, other: Part) -> bool:
 
 
 def _share_steps(first: Part, other: Part) -> bool:
-    titles = {item["title"] for item in first["interventions"]}
-    return any(item["title"] in titles for item in other["interventions"])
+    titles = {step["title"] for step in first["interventions"]}
+    return any(step["title"] in titles for step in other["interventions"])
 
 
 def _renamed(first: Part, other: Part) -> bool:

@@ -107,7 +107,7 @@ async def act(visit: Visit, connection: Connection, patient: Patient) -> Respons
                 visit, connection, patient=patient, of=of, message=message, form=form
             )
         elif do == "read" and of:
-            await mark_read(visit, connection, of.id, form.texts("seen"))
+            await mark_read(visit, connection, of.id, form.texts("unread"))
         elif do == "record":
             recorded, message = await message_form.record(
                 visit,
@@ -115,7 +115,7 @@ async def act(visit: Visit, connection: Connection, patient: Patient) -> Respons
                 patient=patient,
                 of=of,
                 message=message,
-                read_ids=form.texts("seen"),
+                read_ids=form.texts("unread"),
             )
             if recorded:
                 return await _recorded(visit, connection, patient, recorded, message)

@@ -31,7 +31,7 @@ async def complete(visit: Visit) -> Response:
     What others did or changed meanwhile, and what nothing can be ticked off of, is left.
     """
     form = await visit.form()
-    chosen, drawn = set(form.texts("patient")), set(form.texts("seen"))
+    chosen, drawn = set(form.texts("patient")), set(form.texts("drawn"))
     gathering = await gathered(visit, view_of(visit, form.text), datetime.now(UTC))
     rows = [row for row in gathering.rows if row.id in chosen and row.items[0].key in drawn]
 

@@ -1,6 +1,6 @@
 /* What every other script of the page uses: almoner.tell(text) says it to who listens to the page instead of looking at it. */
 const almoner = window.almoner = {
-  tell: (text) => { const region = document.getElementById("told"); if (region) region.textContent = text; },
+  tell: (text) => { const region = document.getElementById("live-region"); if (region) region.textContent = text; },
   /* Minutes of a day as its reader writes them: 14:30, or 2:30 pm. */
   time: (minutes) => {
     const hour = Math.floor(minutes / 60) % 24, minute = String(minutes % 60).padStart(2, "0");

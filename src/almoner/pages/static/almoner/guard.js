@@ -1,7 +1,7 @@
 /* data-guard: a form whose unsaved changes are not left behind silently. Escape leaves an open form by what data-escape names, and what
-   replaces it asks first where something was typed in it. data-until-typed: what is said of the form's last sending, until somebody types
+   replaces it asks first where something was typed in it. data-until-input: what is said of the form's last sending, until somebody types
    in it again. */
-document.addEventListener("input", (event) => { for (const status of event.target.form?.querySelectorAll("[data-until-typed]") ?? []) status.remove(); });
+document.addEventListener("input", (event) => { for (const status of event.target.form?.querySelectorAll("[data-until-input]") ?? []) status.remove(); });
 
 document.addEventListener("input", (event) => { const form = event.target.closest("form[data-guard]"); if (form) form.dataset.changed = "yes"; });
 document.addEventListener("submit", (event) => { if (!event.defaultPrevented) delete event.target.dataset.changed; });

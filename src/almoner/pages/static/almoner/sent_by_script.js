@@ -23,7 +23,7 @@ const sendsFrom = async (form, submitter) => {
   const text = await answer.text();
   if (answer.headers.has("HX-Retarget")) { refused(text, true); return false; }
   const page = new DOMParser().parseFromString(text, "text/html");
-  if (!page.getElementById("main") || !page.getElementById("told")) throw new TypeError("This is no answer of the server.");
+  if (!page.getElementById("main") || !page.getElementById("live-region")) throw new TypeError("This is no answer of the server.");
   if (answer.ok) history.pushState(null, "", answer.headers.get("HX-Push-Url") ?? location.href);
   isAnswer ||= answer.ok;
   replaceBy(page, !answer.ok && "guard" in form.dataset ? form.getAttribute("action") : null);

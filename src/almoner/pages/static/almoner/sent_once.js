@@ -5,7 +5,7 @@ const gone = (form) => {
   clearTimeout(going.get(form).timer);
   going.get(form).button?.removeAttribute("aria-busy");
   going.delete(form);
-  if (document.getElementById("told")?.textContent === SENDING) tell("");
+  if (document.getElementById("live-region")?.textContent === SENDING) tell("");
 };
 const sound = new WeakSet();
 document.addEventListener("submit", (event) => {

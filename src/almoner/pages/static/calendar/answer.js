@@ -11,7 +11,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   const done = Boolean(placed.querySelector("[data-done]")), box = now?.ghost.getBoundingClientRect(), byKeys = now?.byKeys;
   placed.removeAttribute("style");
   if (box && !done) standAt(box);
-  if (done) { now?.ghost.classList.remove("waiting"); calendar.removeAttribute("data-held"); redraw(); } else putBack();
+  if (done) { now?.ghost.classList.remove("waiting"); calendar.removeAttribute("data-paused"); redraw(); } else putBack();
   if (byKeys && !done) placed.querySelector("[data-first]")?.focus();
 });
 /* What was put elsewhere is there once the calendar is drawn anew. */

@@ -1,13 +1,13 @@
 /* What is being put elsewhere, or chosen to be booked, one at a time, and the shape that shows where it would be. */
 let now = null;
-const hold = () => calendar.setAttribute("data-held", "");
+const hold = () => calendar.setAttribute("data-paused", "");
 const redraw = () => calendar.dispatchEvent(new Event("refresh"));
 const letGo = () => {
   now?.ghost.remove();
   now?.element?.classList.remove("cal-lifted");
   for (const element of calendar.querySelectorAll(".cal-over")) element.classList.remove("cal-over");
   document.documentElement.classList.remove("cal-moving");
-  calendar.removeAttribute("data-held");
+  calendar.removeAttribute("data-paused");
   now = null;
 };
 const putBack = () => { if (!now) return; letGo(); redraw(); };

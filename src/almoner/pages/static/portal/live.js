@@ -1,8 +1,8 @@
 /* What somebody else changed appears, but never under somebody's hands.
 
    data-live="messages"  a part of the page that is drawn again (its own hx-get on "refresh") when these collections changed, "*" any.
-                         While the focus or something typed is in it, or data-held says that it was read on, a line offers it instead
-   data-live-morphs      such a part that keeps the focus when it is drawn again; while data-held is on it, its own script draws it afterwards
+                         While the focus or something typed is in it, or data-paused says that it was read on, a line offers it instead
+   data-live-morphs      such a part that keeps the focus when it is drawn again; while data-paused is on it, its own script draws it afterwards
    data-live-from="/x"   where the page is told of changes; data-live-away is shown while it cannot be */
 const { tell } = almoner;
 const own = new Set();
@@ -16,7 +16,7 @@ const isChanged = (control) => {
   }
   return control.value !== control.defaultValue;
 };
-const isInUse = (region) => region.contains(document.activeElement) || region.matches("[data-held]") || region.querySelector("[data-held]") || [...region.querySelectorAll("input, select, textarea")].some(isChanged);
+const isInUse = (region) => region.contains(document.activeElement) || region.matches("[data-paused]") || region.querySelector("[data-paused]") || [...region.querySelectorAll("input, select, textarea")].some(isChanged);
 /* An event that does not rise: a region within another one draws itself again alone. */
 const drawAgain = (region) => region.dispatchEvent(new Event("refresh"));
 const offer = (region, by) => {

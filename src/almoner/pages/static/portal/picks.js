@@ -9,7 +9,7 @@ const pick = () => {
   const away = () => [...picks.querySelectorAll(`[type=hidden][name="${CSS.escape(name)}"]`)];
   for (const field of away()) { ids.add(field.value); field.remove(); }
   for (const box of boxes) if (box.checked) ids.add(box.value); else box.checked = ids.has(box.value);
-  const summary = picks.querySelector("[data-picks-told]"), clear = picks.querySelector("[data-picks-clear]");
+  const summary = picks.querySelector("[data-picks-status]"), clear = picks.querySelector("[data-picks-clear]");
   const show = () => {
     for (const box of boxes) if (box.checked) ids.add(box.value); else ids.delete(box.value);
     const here = boxes.filter((box) => box.checked).length, others = ids.size - here;
