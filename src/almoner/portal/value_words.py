@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from almoner.pages.forms.controls import number
 from almoner.pages.notation import time_of_day
 from almoner.vocabulary import clocks
 from almoner.vocabulary.fields import Field, Object
 from almoner.vocabulary.kinds import Kind
-from almoner.vocabulary.numbers import Seconds
+from almoner.vocabulary.numbers import Seconds, number
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.field_kinds import Scale
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from almoner.vocabulary.fields import Field, Object
+from almoner.vocabulary.numbers import calculated
 
 # The collections of which a role may hide some.
 ANSWERS: Final = "assessment_responses"
@@ -36,7 +37,7 @@ class Score:
     @property
     def in_words(self) -> str:
         """The number, and what it means where that is known."""
-        return f"{self.total:g} · {self.band}" if self.band else f"{self.total:g}"
+        return f"{calculated(self.total)} · {self.band}" if self.band else calculated(self.total)
 
 
 def _no_score(answers: Mapping[str, Any]) -> Score | None:

@@ -11,6 +11,17 @@ from almoner.errors import parse_problem
 from almoner.vocabulary.kinds import Kind, Problems, Schema, as_written
 
 
+def number(value: float | Decimal) -> str:
+    """A number as people write it: 3 and not 3.0, 0.0000001 and not 1e-07."""
+    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if is_whole else f"{Decimal(str(value)):f}"
+
+
+def calculated(value: float | Decimal) -> str:
+    """A number that came of calculating: 0.3 and not 0.30000000000000004."""
+    return number(float(f"{value:.12g}"))
+
+
 @dataclass(frozen=True)
 class Integer(Kind):
     """A whole number of 64 bits, within ``low`` and ``high`` where they are given (both
@@ -82,16 +93,16 @@ class Number(Kind):
     sample: ClassVar[Any] = 0.4
 
     def decode(self, value: Any, path: str, problems: Problems) -> Any:
-        number = type(value) in (int, float, Decimal) and abs(value) <= sys.float_info.max
+        is_number = type(value) in (int, float, Decimal) and abs(value) <= sys.float_info.max
         value = as_written(value)
         if (
-            number
+            is_number
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
         ):
             return value
-        ends = [] if self.low is None else [f"from {self.low:g}"]
-        ends += [] if self.high is None else [f"to {self.high:g}"]
+        ends = [] if self.low is None else [f"from {number(self.low)}"]
+        ends += [] if self.high is None else [f"to {number(self.high)}"]
         problems.append(
             parse_problem(self.name, path, " ".join(["a number", *ends, "is expected"]))
         )

@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final
 
 from almoner.pages import parsing
@@ -20,7 +19,7 @@ from almoner.vocabulary import clocks
 from almoner.vocabulary.choices import Choice, Several, State
 from almoner.vocabulary.contact_kinds import ZipCode
 from almoner.vocabulary.kinds import Boolean, Kind, Texts
-from almoner.vocabulary.numbers import Integer, Number
+from almoner.vocabulary.numbers import Integer, Number, number
 from almoner.vocabulary.times import TIMEZONES, IsoDateTime
 
 # More choices than these are offered in a list that opens.
@@ -119,12 +118,6 @@ def id_of(name: str) -> str:
     """A name as part of the id of an element, which has letters, digits and lines alone."""
     plain = name.replace(".", "-")
     return plain if _PLAIN.fullmatch(plain) else f"x{zlib.crc32(name.encode()):08x}"
-
-
-def number(value: float | Decimal) -> str:
-    """A number as people write it: 3 and not 3.0, 0.0000001 and not 1e-07."""
-    is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return str(int(value)) if is_whole else f"{Decimal(str(value)):f}"
 
 
 def _control(

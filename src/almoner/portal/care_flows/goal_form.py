@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from almoner.pages import parsing
-from almoner.pages.forms.controls import number
 from almoner.portal import moment_words
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.measures.measure import Measure
+from almoner.vocabulary.numbers import number
 
 # What the form sends of a goal.
 NAMES: Final = ("title", "measure", "begins", "target", "direction", "by")

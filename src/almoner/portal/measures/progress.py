@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
-from almoner.pages.forms.controls import number
 from almoner.portal.measures.measure import Measure
 from almoner.portal.measures.readings import Reading, Readings
 from almoner.portal.measures.sparkline import Sparkline, on, sparkline, trend
 from almoner.vocabulary import clocks
+from almoner.vocabulary.numbers import number
 from almoner.vocabulary.times import IsoDate
 
 Standing = Literal["reached", "on_track", "behind", "missed", "unknown"]

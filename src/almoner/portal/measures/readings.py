@@ -10,12 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from almoner.database import Connection
-from almoner.pages.forms.controls import number
 from almoner.pages.visit import Visit
 from almoner.portal.measures.measure import UNIT, Measure, choosing, is_readable
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
 from almoner.vocabulary import clocks
+from almoner.vocabulary.numbers import number
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.design import CustomDataType

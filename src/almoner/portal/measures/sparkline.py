@@ -8,9 +8,9 @@ from datetime import date
 from typing import Final
 
 from almoner.pages.filters import counted
-from almoner.pages.forms.controls import number
 from almoner.portal.measures.readings import Reading
 from almoner.vocabulary import clocks
+from almoner.vocabulary.numbers import number
 
 # The drawing, in its own units.
 WIDTH, HEIGHT = 96, 28

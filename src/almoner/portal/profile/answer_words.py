@@ -11,6 +11,7 @@ from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program, Score
+from almoner.vocabulary.numbers import calculated
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.score import score
 
@@ -58,7 +59,8 @@ def _change(now: Score, entry: TimelineEntry, reading: TimelineContext) -> str:
     change = now.total - was.total
     if not change:
         return f"unchanged {since}"
-    return f"{'up' if change > 0 else 'down'} {abs(change):g} {since} ({was.total:g})"
+    way = "up" if change > 0 else "down"
+    return f"{way} {calculated(abs(change))} {since} ({calculated(was.total)})"
 
 
 def _design(

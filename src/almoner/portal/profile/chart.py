@@ -19,6 +19,7 @@ from almoner.portal.panels import Card
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
 from almoner.vocabulary.definitions import Severity
+from almoner.vocabulary.numbers import calculated
 from almoner.workshop.assessment_design import Assessment, Band
 
 RECENT_DAYS: Final = 90
@@ -47,7 +48,7 @@ class Point:
     @property
     def text(self) -> str:
         """The number as people write it."""
-        return f"{self.value:g}"
+        return calculated(self.value)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Chart:
         band = f", {last.band}" if last.band else ""
         if len(values) == 1:
             return f"One value: {last.text}{band}."
-        span = f"the lowest is {min(values):g}, the highest {max(values):g}"
+        span = f"the lowest is {calculated(min(values))}, the highest {calculated(max(values))}"
         return f"{len(values)} values from {first.text} to {last.text}{band}; {span}."
 
 
@@ -161,7 +162,7 @@ def drawn(
         for at, value, band in values
     )
     marks = tuple(
-        Mark(up(value), f"{round(value, 2):g}")
+        Mark(up(value), calculated(round(value, 2)))
         for value in (highest, (lowest + highest) / 2, lowest)
     )
     stripes = tuple(

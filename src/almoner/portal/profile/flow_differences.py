@@ -9,13 +9,13 @@ from datetime import date
 from typing import Any
 
 from almoner.merging.pairing import pair
-from almoner.pages.forms.controls import number
 from almoner.portal.care_flows.changes import Part
 from almoner.portal.measures.measure import Measure, title
 from almoner.portal.value_words import day
 from almoner.portal.values import Speaking
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.numbers import number
 from almoner.vocabulary.times import IsoDateTime
 
 # The title of a difference and both values, blank where the title tells all.

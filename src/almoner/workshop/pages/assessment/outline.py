@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from almoner.pages.filters import counted
-from almoner.pages.forms.controls import number
+from almoner.vocabulary.numbers import number
 from almoner.workshop import questions
 from almoner.workshop.assessment_design import Assessment, AssessmentSection, Condition, Question
 from almoner.workshop.checks import DesignProblem

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from almoner.pages import parsing
-from almoner.pages.forms.controls import number
 from almoner.pages.visit import Form
+from almoner.vocabulary.numbers import number
 from almoner.workshop.assessment_design import Assessment, AssessmentSection, Question
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import ProgramDesign

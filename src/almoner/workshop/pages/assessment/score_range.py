@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from almoner.pages.forms.controls import number
+from almoner.vocabulary.numbers import number
 from almoner.workshop.assessment_design import Assessment, Band, Question
 from almoner.workshop.field_kinds import FIELD_KINDS
 

@@ -12,6 +12,7 @@ from almoner.resources import RESOURCES
 from almoner.resources.conversations import CHANNELS
 from almoner.vocabulary import clocks
 from almoner.vocabulary.definitions import CALL_OUTCOMES, color_number
+from almoner.vocabulary.numbers import number
 from almoner.workshop import process_words
 from almoner.workshop.design import (
     AppointmentType,
@@ -179,10 +180,10 @@ def _measured(target: GoalTarget | None, today: date) -> str:
     if target is None:
         return ""
     day = None if target.in_days is None else today + timedelta(days=target.in_days)
-    begins = "where it is" if target.begins_at is None else f"{target.begins_at:g}"
+    begins = "where it is" if target.begins_at is None else number(target.begins_at)
     return (
         f"{target.choice or target.field or target.of}: from {begins} {target.direction} to"
-        f" {target.value:g}{f' by {day.day} {day:%B}' if day else ''}"
+        f" {number(target.value)}{f' by {day.day} {day:%B}' if day else ''}"
     )
 
 
