@@ -75,6 +75,7 @@ NAMED_ELSEWHERE = {
     *("one_of", "shown_when"),  # the keys of a program's file
     "commands/finding.py: seen",  # what `almoner doctor --json` answers
     "processes/firings.py: held",  # a state of a firing
+    "processes/firing_counts.py: held",
     "portal/collections/consents.html: given",  # consent is given or not
 }
 # What fits anything as a whole name; as a part of one (``data_home``) it may be the field's word.

@@ -43,8 +43,8 @@ async def started(store: Store, program: int, database: Database, patient: str) 
     row = {"user_id": patient, "care_flow": flow}
     flow_id = (await store.create(acting, BY_NAME["care_flows"], row)).id
     async with database.transaction() as connection:
-        await firings.add(connection, program, firing, 0)
-        await firings.note_effect(connection, program, firing.id, 0, ("care_flows", flow_id))
+        await firings.add(connection, program, [(firing, 0)])
+        await firings.note_effects(connection, program, [(firing.id, 0, "care_flows", flow_id)])
     return firing.id
 
 
@@ -92,7 +92,7 @@ async def test_before_it_is_taken_back_it_is_said_what_cannot_be(
     row = {"patient_id": chart.id, "alert_type": "process", "role": "coach"}
     alert = (await store.create(by, BY_NAME["alerts"], row)).id
     async with database.transaction() as connection:
-        await firings.note_effect(connection, program, firing, 1, ("alerts", alert))
+        await firings.note_effects(connection, program, [(firing, 1, "alerts", alert)])
     asked = Document(await coach.get(path)).region("Take it back?")
     assert "The alert for coach leaves the inbox." in asked
     await store.update(by, BY_NAME["alerts"], alert, {"dismissed": True}, None)
@@ -100,8 +100,8 @@ async def test_before_it_is_taken_back_it_is_said_what_cannot_be(
     assert "The alert for coach has been dealt with, and stays so." in asked
     async with database.transaction() as connection:
         await webhooks.schedule(connection, program, firing, "crm", place=1)
-        message = ("messages", chart.id)
-        await firings.note_effect(connection, program, firing, 2, message)
+        message = (firing, 2, "messages", chart.id)
+        await firings.note_effects(connection, program, [message])
     asked = Document(await coach.get(path)).region("It cannot be taken back")
     assert "The message that it wrote has been sent, and stays." in asked
     assert "The webhook crm has been called, or is about to be." in asked

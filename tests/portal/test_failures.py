@@ -43,7 +43,7 @@ async def failed(callers: Callers, environment: int, patient: str, state: str, t
         firings.new(event, "low_mood", 1, (), now), {"code": "no_coach", "message": text}, state
     )
     async with callers.database.transaction() as connection:
-        await firings.add(connection, environment, firing, 3600)
+        await firings.add(connection, environment, [(firing, 3600)])
     return firing.id
 
 
@@ -209,7 +209,7 @@ async def test_a_failure_is_tried_again_wherever_it_is_shown_and_the_trail_says_
                 await firings.move(
                     connection,
                     program,
-                    firing,
+                    [firing],
                     firings.FAILED,
                     {"code": "no_coach", "message": "Assign one."},
                 )

@@ -53,8 +53,9 @@ async def test_what_a_process_did_says_which_version_and_what_it_began_with(
     )
     async with database.transaction() as connection:
         # It has acted already: nobody is to do it again.
-        await firings.add(connection, program, firings.stopped(firing, {}), 0)
-        await firings.note_effect(connection, program, firing.id, 0, ("care_flows", started.id))
+        await firings.add(connection, program, [(firings.stopped(firing, {}), 0)])
+        effect = (firing.id, 0, "care_flows", started.id)
+        await firings.note_effects(connection, program, [effect])
     page = (await coach.get(f"/patients/{chart.id}?show=all")).text
     why = re.findall(r"By itself: [^<]*", page)
     assert [text.strip() for text in why] == [

@@ -114,7 +114,7 @@ async def test_what_several_processes_ask_alike_is_asked_once_and_they_act_in_th
     await answer(place, patient, 5)
     await place.work()
     fired = await place.rows(
-        "SELECT process FROM process_firings WHERE environment_id = $1 ORDER BY id"
+        "SELECT process FROM process_firings WHERE environment_id = $1 ORDER BY fired_at"
     )
     assert [row["process"] for row in fired] == ["any", "other", "not", "any", "fifth"]
 

@@ -362,3 +362,50 @@ async def test_one_environment_with_many_steps_does_not_delay_another_with_ten(
         before = {step_id for state, step_id in handler.events if state == DONE} - set(ids)
     # Had they waited for their turn behind the others, all of those would have been done before.
     assert 0 < len(before) < many / 2
+
+
+class Together(Doing):
+    """Does marks together, up to three at a time; ``bad`` ones are in the way."""
+
+    portion = 3
+
+    def goes_together(self, step: Step) -> bool:
+        return step.name != "apart"
+
+    async def run_together(
+        self, connection: Connection, environment_id: int, steps: Sequence[Step]
+    ) -> Sequence[tuple[Step, Outcome]]:
+        self.events += [("together", step.id) for step in steps]
+        for step in steps:
+            await connection.execute(MARKED, step.id)
+        if any(step.args == "bad" for step in steps):
+            await connection.execute("SELECT no_such_column")
+        return [(step, Outcome(DONE)) for step in steps if step.args != "left"]
+
+
+async def test_steps_that_go_together_are_one_transaction_and_each_its_own_where_one_is_in_the_way(
+    own: Database, environment: int
+) -> None:
+    async def bad(run: StepRun) -> Outcome:
+        return Outcome(REFUSED) if run.step.attempts > 1 else Outcome(READY)
+
+    async def elsewhere(run: StepRun) -> Outcome:
+        return await mark(run)
+
+    sound = Together("q", mark=mark, apart=elsewhere)
+    async with running(own, sound):
+        ids = await submit(own, environment, "q", *[("mark", n) for n in range(4)], ("apart", 5))
+        assert set((await ended(own, environment, ids[0])).values()) == {DONE}
+    assert sorted(await marked(own)) == sorted(ids)
+    assert sorted(step for verb, step in sound.events if verb == DONE) == sorted(ids)
+    async with own.connection() as connection:
+        rows = await connection.fetch("SELECT count(*) FROM marks GROUP BY xmin ORDER BY 1")
+        await connection.execute("TRUNCATE marks")
+    assert [row["count"] for row in rows] == [1, 1, 3]
+    mixed = Together("q", mark=mark, bad=bad)
+    async with running(own, mixed):
+        ids = await submit(own, environment, "q", ("mark", 1), ("bad", "bad"), ("mark", 3))
+        assert list((await ended(own, environment, ids[0])).values()).count(REFUSED) == 1
+    assert sorted(await marked(own)) == sorted([ids[0], ids[2]])
+    # Who was tried before is done alone.
+    assert sorted(step for verb, step in mixed.events if verb == "together") == sorted(ids)

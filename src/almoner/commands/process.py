@@ -30,7 +30,7 @@ from almoner.commands.session import (
 from almoner.database import Connection
 from almoner.outbound import targets
 from almoner.outbound.targets import TargetError
-from almoner.processes import firings, hooks, pauses, trial, webhooks
+from almoner.processes import firing_counts, hooks, pauses, trial, webhooks
 from almoner.processes.pauses import Kind
 from almoner.processes.would import Would
 from almoner.vocabulary import clocks
@@ -63,9 +63,9 @@ async def list_processes(environment: ENVIRONMENT = None) -> list[dict[str, Any]
     """
     async with working_in(environment) as (connection, owner):
         design = await _design(connection, owner)
-        counts = await firings.counts(connection, owner)
+        counts = await firing_counts.counts(connection, owner)
         names = [process.name for process in design.processes] if design is not None else []
-        gone = await firings.gone(connection, owner, names)
+        gone = await firing_counts.gone(connection, owner, names)
         paused = {(each.kind, each.name) for each in await pauses.all_of(connection, owner)}
     titles = titles_of(design) if design is not None else {}
     listed = [
@@ -310,7 +310,7 @@ async def _check(
     """Ends the command where there is no such process or patient."""
     if kind == "process":
         design = await _design(connection, owner)
-        if which not in await firings.gone(connection, owner, ()):
+        if which not in await firing_counts.gone(connection, owner, ()):
             _named(design, which, environment)
     elif kind == "patient" and not await connection.fetchval(
         "SELECT EXISTS (SELECT FROM patients WHERE environment_id = $1 AND id::text = $2)",

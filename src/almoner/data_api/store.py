@@ -23,14 +23,14 @@ from almoner.vocabulary.kinds import Problems
 class Store(ManyWrites):
     """Writes rows of the collections that it knows."""
 
-    def within(self, connection: Connection) -> Store:
+    def within(self, connection: Connection, undone_alone: bool = True) -> Store:
         """The same store over a connection that the caller holds. A write that is refused undoes
-        itself alone.
+        itself alone; without ``undone_alone`` the caller undoes the whole transaction then.
 
         In a transaction, what it writes stands or falls with everything else that is done in it.
         """
         return Store(
-            SoleConnection(connection),
+            SoleConnection(connection, undone_alone),
             self._programs.within(connection),
             tuple(self._resources.values()),
         )

@@ -5,39 +5,30 @@ its firing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
 
 from almoner.data_api.declare import Row
-from almoner.data_api.store import Store
-from almoner.data_api.writes import Actor
-from almoner.database import Connection
 from almoner.pages.message_words import message_words
 from almoner.processes import webhooks
-from almoner.processes.firings import Firing
-from almoner.resources import BY_NAME
+from almoner.processes.acting import Acting, ActionError
 from almoner.vocabulary import clocks
 from almoner.workshop import goal_target
 from almoner.workshop.design import CareFlowTemplate, MessageTemplate
 from almoner.workshop.placeholders import filled
 from almoner.workshop.process_design import ProcessAction
-from almoner.workshop.published_programs import Outline
 
-_PATIENT: Final = """
-SELECT id::text, phase, coach_id::text, timezone, first_name, last_name FROM patients
-WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE
-"""
 _OF_ROLE: Final = """
 SELECT a.worker_id::text, (SELECT count(*) FROM patients p WHERE p.environment_id = $1
   AND p.coach_id = a.worker_id) AS patients
 FROM worker_accounts a WHERE a.environment_id = $1 AND a.disabled_at IS NULL AND $2 = ANY (a.roles)
 ORDER BY patients, a.worker_id
 """
-# How many a process has assigned. One assigns at a time, so that each comes in turn.
+# How many a process has assigned by this of its actions. One assigns at a time, so that each comes
+# in turn.
 _ASSIGNED: Final = """
 SELECT count(*) FROM process_firings f JOIN process_effects e ON e.environment_id = $1
-  AND e.firing_id = f.id AND e.resource = 'patients'
+  AND e.firing_id = f.id AND e.resource = 'patients' AND e.place = $3
 WHERE f.environment_id = $1 AND f.process = $2
 """
 _IN_TURN: Final = "SELECT pg_advisory_xact_lock(hashtextextended('assign ' || $2, $1::int))"
@@ -71,50 +62,6 @@ LEFT JOIN calendar_events e ON e.environment_id = $1 AND e.id = $3::uuid
 """
 # In which a message goes that is for any type of conversation, the first that may be used.
 _CHANNELS: Final = ("phone", "email", "app", "third_party_app")
-
-
-class ActionError(Exception):
-    """Why an action cannot be done as things stand: ``code`` for programs, and what to do in
-    words.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True)
-class Acting:
-    """What an action is done with. ``at`` is now, in UTC; ``place`` numbers the action among those
-    of its process.
-    """
-
-    connection: Connection
-    store: Store
-    by: Actor
-    firing: Firing
-    program: Outline
-    at: datetime
-    place: int = 0
-
-    async def patient(self) -> Mapping[str, Any]:
-        """The patient as they are now, kept from changing. Raises ActionError."""
-        row: Mapping[str, Any] | None = await self.connection.fetchrow(
-            _PATIENT, self.by.environment_id, self.firing.patient_id
-        )
-        if row is None:
-            raise ActionError("patient_gone", "The patient is not there any more.")
-        return row
-
-    async def create(self, collection: str, row: Row) -> tuple[str, str]:
-        """Creates a row; the answer is its collection and id."""
-        written = await self.store.create(self.by, BY_NAME[collection], row)
-        return collection, written.id
-
-    async def update_patient(self, patient_id: str, row: Row) -> tuple[str, str]:
-        await self.store.update(self.by, BY_NAME["patients"], patient_id, row, None)
-        return "patients", patient_id
 
 
 async def perform(acting: Acting, action: ProcessAction) -> tuple[str, str] | None:
@@ -224,7 +171,8 @@ async def _by_rule(acting: Acting, rule: str, holders: list[str]) -> str:
     if rule == "round_robin":
         turn = (acting.by.environment_id, acting.firing.process)
         await acting.connection.execute(_IN_TURN, *turn)
-        count = await acting.connection.fetchval(_ASSIGNED, *turn)
+        await acting.effects.write()
+        count = await acting.connection.fetchval(_ASSIGNED, *turn, acting.place)
         in_order: str = sorted(holders)[count % len(holders)]
         return in_order
     if rule != "same_as_appointment":
@@ -251,6 +199,7 @@ async def _call_webhook(acting: Acting, action: ProcessAction) -> tuple[str, str
     connection, environment_id = acting.connection, acting.by.environment_id
     if not await webhooks.is_declared(connection, environment_id, action.webhook):
         raise ActionError("webhook_unknown", webhooks.unknown(action.webhook))
+    acting.effects.writes += 1
     await webhooks.schedule(
         connection, environment_id, acting.firing.id, name=action.webhook, place=acting.place
     )

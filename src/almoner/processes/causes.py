@@ -4,6 +4,7 @@ error since, or an appointment that is off, set nothing off any more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from almoner.database import Connection
@@ -11,11 +12,14 @@ from almoner.processes.events import CONSENTS, appointment_cause
 from almoner.processes.firings import Firing
 from almoner.resources._entered_in_error import HOLDS
 
-# Of each event that may cease to stand, the row that it is of, if that still stands.
-_APPOINTMENT: Final = """
-SELECT outcome, start_time FROM calendar_events WHERE environment_id = $1 AND id = $2
+# Of each event that may cease to stand, the rows that it is of, as far as they still stand.
+_APPOINTMENTS: Final = """
+SELECT id::text, outcome, start_time FROM calendar_events
+WHERE environment_id = $1 AND id = ANY ($2::uuid[])
 """
-_ROW: Final = "SELECT FROM {table} WHERE environment_id = $1 AND id = $2 AND {stands}"
+_ROWS: Final = """
+SELECT id::text FROM {table} WHERE environment_id = $1 AND id = ANY ($2::uuid[]) AND {stands}
+"""
 _STANDS: Final = {
     "assessment_finished": ("assessment_responses", HOLDS),
     "message_received": ("messages", HOLDS),
@@ -23,22 +27,39 @@ _STANDS: Final = {
 }
 
 
-async def stands(connection: Connection, environment_id: int, firing: Firing) -> bool:
-    """Whether the row that set it off is still there, holds, and says the same of what happened: an
-    appointment that is ahead is still to come at that time, one that was missed still was, and a
-    consent was not withdrawn.
+async def standing(
+    connection: Connection, environment_id: int, firings: Sequence[Firing]
+) -> set[str]:
+    """The ids of those firings of which the row that set them off is still there, holds, and says
+    the same of what happened: an appointment that is ahead is still to come at that time, one that
+    was missed still was, and a consent was not withdrawn.
     """
-    on, row_id = firing.event["on"], firing.event["row_id"]
+    alike: dict[str, list[Firing]] = {}
+    for firing in firings:
+        alike.setdefault(_statement(firing), []).append(firing)
+    standing = {firing.id for firing in alike.pop("", ())}
+    for statement, those in alike.items():
+        ids = [firing.event["row_id"] for firing in those]
+        records = await connection.fetch(statement, environment_id, ids)
+        rows = {record["id"]: record for record in records}
+        for firing in those:
+            row = rows.get(firing.event["row_id"])
+            if row is not None and (statement != _APPOINTMENTS or _appointment_stands(firing, row)):
+                standing.add(firing.id)
+    return standing
+
+
+def _statement(firing: Firing) -> str:
+    """What reads the rows that such a firing is of; blank where it stands whatever becomes of
+    them.
+    """
+    on = firing.event["on"]
     if on.startswith("appointment_"):
-        row = await connection.fetchrow(_APPOINTMENT, environment_id, row_id)
-        return row is not None and _appointment_stands(firing, row)
+        return _APPOINTMENTS
     table, condition = _STANDS.get(on, ("", ""))
     if on == "consent_given":
         table, condition = firing.event["resource"], CONSENTS[firing.event["of"]]
-    if not table:
-        return True
-    statement = _ROW.format(table=table, stands=condition)
-    return await connection.fetchrow(statement, environment_id, row_id) is not None
+    return _ROWS.format(table=table, stands=condition) if table else ""
 
 
 def _appointment_stands(firing: Firing, row: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -45,15 +45,23 @@ f.error::text, f.due_at, f.fired_at, f.ended_at, f.awaits, f.happened::text
 _ADD: Final = """
 INSERT INTO process_firings (environment_id, id, process, version, cause, event, patient_id, chain,
     state, error, due_at, awaits, ended_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-  CASE WHEN $9 <> 'open' THEN clock_timestamp() END)
-ON CONFLICT (environment_id, process, cause) DO NOTHING RETURNING id
+SELECT $1, id, process, version, cause, event, patient_id,
+  ARRAY(SELECT json_array_elements_text(chain)), state, error, due_at, awaits,
+  CASE WHEN state <> 'open' THEN clock_timestamp() END
+FROM unnest($2::uuid[], $3::text[], $4::int[], $5::text[], $6::json[], $7::uuid[], $8::json[],
+    $9::text[], $10::json[], $11::timestamptz[], $12::text[])
+  AS added(id, process, version, cause, event, patient_id, chain, state, error, due_at, awaits)
+ON CONFLICT (environment_id, process, cause) DO NOTHING RETURNING id::text
 """
 _GET: Final = f"""
 SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.id = $2
 """
-# Who acts on it, and who writes down that what it waits for happened, wait for each other.
-_TAKE: Final = f"{_GET} FOR NO KEY UPDATE"
+# Who acts on them, and who writes down that what one waits for happened, wait for each other.
+_TAKE: Final = f"""
+SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.id = ANY ($2::uuid[])
+ORDER BY f.id FOR NO KEY UPDATE
+"""
+_TAKE_FREE: Final = f"{_TAKE} SKIP LOCKED"
 _AWAITING: Final = f"""
 SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.awaits = $3
   AND f.state IN ('open', 'held') AND f.patient_id IN ({with_merged("$2")})
@@ -63,7 +71,7 @@ _HAPPENED: Final = """
 UPDATE process_firings SET awaits = NULL, happened = $3, due_at = $4
 WHERE environment_id = $1 AND id = $2
 """
-_CHAIN: Final = "SELECT chain FROM process_firings WHERE environment_id = $1 AND id::text = $2"
+_CHAIN: Final = "SELECT chain FROM process_firings WHERE environment_id = $1 AND id = $2"
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1
   AND ($2::text IS NULL OR f.process = $2) AND ($3::text[] IS NULL OR f.state = ANY ($3))
@@ -85,7 +93,7 @@ _MOVE: Final = """
 UPDATE process_firings SET state = $3, error = $4,
   awaits = CASE WHEN $3 IN ('open', 'held') THEN awaits END,
   ended_at = CASE WHEN $3 IN ('open', 'held') THEN NULL ELSE clock_timestamp() END
-WHERE environment_id = $1 AND id = $2
+WHERE environment_id = $1 AND id = ANY ($2::uuid[])
 """
 _CALLED: Final = """
 UPDATE process_firings SET state = 'done', ended_at = clock_timestamp()
@@ -93,7 +101,7 @@ WHERE environment_id = $1 AND id = $2 AND state = 'open'
 """
 _EFFECT: Final = """
 INSERT INTO process_effects (environment_id, firing_id, place, resource, row_id)
-VALUES ($1, $2, $3, $4, $5)
+SELECT $1, * FROM unnest($2::uuid[], $3::smallint[], $4::text[], $5::uuid[])
 """
 _ON_HOLD: Final = """
 SELECT id::text FROM process_firings WHERE environment_id = $1 AND state = 'held'
@@ -108,27 +116,6 @@ JOIN process_firings f ON f.environment_id = $1 AND f.id = s.job_id
 WHERE s.environment_id = $1 AND s.queue = $4 AND s.state = 'ready' AND s.name = $5
   AND ($2 = '' OR f.process = $2)
   AND ($3 = '' OR $3 IN (f.patient_id::text, almoner_current_patient($1, f.patient_id)::text))
-"""
-_COUNTS: Final = """
-SELECT process, count(*) FILTER (WHERE state = 'open') AS open,
-  count(*) FILTER (WHERE state = 'held') AS held, count(*) FILTER (WHERE state = 'done') AS done,
-  count(*) FILTER (WHERE state IN ('failed', 'stopped')) AS failed, max(ended_at) AS last_at
-FROM process_firings WHERE environment_id = $1
-  AND (fired_at > now() - interval '90 days' OR state IN ('open', 'held'))
-GROUP BY process
-"""
-_GONE: Final = """
-SELECT process FROM process_firings WHERE environment_id = $1 AND state IN ('open', 'held')
-  AND process <> ALL ($2::text[])
-UNION SELECT name FROM process_pauses WHERE environment_id = $1 AND kind = 'process'
-  AND name <> ALL ($2::text[])
-ORDER BY 1
-"""
-_BY_WEEK: Final = """
-SELECT to_char(date_trunc('week', fired_at AT TIME ZONE 'UTC'), 'YYYY-MM-DD') AS week, state,
-  count(*) AS number
-FROM process_firings WHERE environment_id = $1 AND process = $2 AND fired_at >= $3
-GROUP BY 1, 2
 """
 
 
@@ -157,23 +144,27 @@ class Firing:
 
 
 async def add(
-    connection: Connection,
-    environment_id: int,
-    firing: Firing,
-    wait: float,
-) -> bool:
-    """Remembers a firing with the step that acts, due in so many seconds; False where the same
-    cause has set it off before.
+    connection: Connection, environment_id: int, due: Sequence[tuple[Firing, float]]
+) -> int:
+    """Remembers firings, each with the step that acts, due in so many seconds; those are left out
+    whose cause has set the process off before. Answers with how many are new. In a transaction.
     """
-    added = await connection.fetchval(
+    if not due:
+        return 0
+    new = [firing for firing, _ in due]
+    rows = await connection.fetch(
         _ADD,
-        *(environment_id, firing.id, firing.process, firing.version, firing.cause),
-        *(_json(firing.event), firing.patient_id, list(firing.chain), firing.state),
-        *(_json(firing.error) if firing.error else None, firing.due_at, firing.awaits),
+        *(environment_id, [firing.id for firing in new], [firing.process for firing in new]),
+        *([firing.version for firing in new], [firing.cause for firing in new]),
+        *([_json(firing.event) for firing in new], [firing.patient_id for firing in new]),
+        *([_json(firing.chain) for firing in new], [firing.state for firing in new]),
+        [_json(firing.error) if firing.error else None for firing in new],
+        *([firing.due_at for firing in new], [firing.awaits for firing in new]),
     )
-    if added is not None and firing.state == OPEN:
-        await _schedule(connection, environment_id, firing.id, wait)
-    return added is not None
+    added = {row["id"] for row in rows}
+    waits = {f.id: wait for f, wait in due if f.state == OPEN and f.id in added}
+    await _schedule(connection, environment_id, waits)
+    return len(added)
 
 
 def new(
@@ -217,10 +208,15 @@ async def get(connection: Connection, environment_id: int, firing_id: str) -> Fi
     return None if row is None else _firing(row)
 
 
-async def take(connection: Connection, environment_id: int, firing_id: str) -> Firing | None:
-    """The same, kept from changing until the transaction ends."""
-    row = await connection.fetchrow(_TAKE, environment_id, firing_id)
-    return None if row is None else _firing(row)
+async def take(
+    connection: Connection, environment_id: int, firing_ids: Sequence[str]
+) -> dict[str, Firing]:
+    """Firings by their ids, kept from changing until the transaction ends. Of several, those are
+    left out that another transaction has in hand: who waited for one could be waited for by it.
+    """
+    statement = _TAKE if len(firing_ids) == 1 else _TAKE_FREE
+    rows = await connection.fetch(statement, environment_id, firing_ids)
+    return {row["id"]: _firing(row) for row in rows}
 
 
 async def awaiting(
@@ -283,48 +279,22 @@ async def count_failures(
     return number
 
 
-async def counts(connection: Connection, environment_id: int) -> dict[str, Mapping[str, Any]]:
-    """How many firings of the last 90 days are in which state, by process; of those that wait or
-    are held, however long ago they were set off.
-    """
-    rows = await connection.fetch(_COUNTS, environment_id)
-    return {row["process"]: dict(row) for row in rows}
-
-
-async def gone(connection: Connection, environment_id: int, processes: Iterable[str]) -> list[str]:
-    """The processes besides these, which the program has, for which something waits or is held, or
-    that are paused: they are gone from the program, and are paused and resumed all the same.
-    """
-    rows = await connection.fetch(_GONE, environment_id, list(processes))
-    return [row["process"] for row in rows]
-
-
-async def by_week(
-    connection: Connection, environment_id: int, process: str, since: datetime
-) -> dict[tuple[str, str], int]:
-    """How many firings of a process were set off in each week since a moment, by its Monday in UTC
-    and their state.
-    """
-    rows = await connection.fetch(_BY_WEEK, environment_id, process, since)
-    return {(row["week"], row["state"]): row["number"] for row in rows}
-
-
-async def chain_of(connection: Connection, environment_id: int, request_id: str) -> list[str]:
-    """The processes that led to what a firing wrote, which wrote with its id as the request's."""
-    chain: list[str] | None = await connection.fetchval(_CHAIN, environment_id, request_id)
+async def chain_of(connection: Connection, environment_id: int, firing_id: str) -> list[str]:
+    """The processes that led to a firing."""
+    chain: list[str] | None = await connection.fetchval(_CHAIN, environment_id, firing_id)
     return list(chain or ())
 
 
 async def move(
     connection: Connection,
     environment_id: int,
-    firing_id: str,
+    firing_ids: Sequence[str],
     state: str,
     error: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes down how far a firing is."""
+    """Writes down how far firings are."""
     await connection.execute(
-        _MOVE, environment_id, firing_id, state, _json(error) if error else None
+        _MOVE, environment_id, firing_ids, state, _json(error) if error else None
     )
 
 
@@ -333,11 +303,14 @@ async def called(connection: Connection, environment_id: int, firing_id: str) ->
     await connection.execute(_CALLED, environment_id, firing_id)
 
 
-async def note_effect(
-    connection: Connection, environment_id: int, firing_id: str, place: int, of: tuple[str, str]
+async def note_effects(
+    connection: Connection, environment_id: int, written: Sequence[tuple[str, int, str, str]]
 ) -> None:
-    """Writes down which row, a collection and an id, an action wrote."""
-    await connection.execute(_EFFECT, environment_id, firing_id, place, *of)
+    """Writes down which rows actions wrote: of each the firing, the place of the action in its
+    process, the collection and the id.
+    """
+    columns = [list(column) for column in zip(*written, strict=True)]
+    await connection.execute(_EFFECT, environment_id, *columns)
 
 
 async def release(
@@ -347,9 +320,9 @@ async def release(
     many. In a transaction.
     """
     rows = await connection.fetch(_ON_HOLD, environment_id, process, patient_id)
-    for row in rows:
-        await move(connection, environment_id, row["id"], OPEN)
-        await _schedule(connection, environment_id, row["id"], 0.0)
+    released = [row["id"] for row in rows]
+    await move(connection, environment_id, released, OPEN)
+    await _schedule(connection, environment_id, dict.fromkeys(released, 0.0))
     calling = await connection.fetch(_CALLING, environment_id, process, patient_id, QUEUE, CALL)
     for row in calling:
         await queries.postpone(connection, environment_id, QUEUE, row["id"], 0.0)
@@ -366,8 +339,8 @@ async def retry(connection: Connection, environment_id: int, firing_id: str, by:
     states = (STEP_FAILED, STEP_REFUSED)
     if not await queries.retry(connection, environment_id, firing_id, states):
         # It failed before it had a step.
-        await _schedule(connection, environment_id, firing_id, 0.0)
-    await move(connection, environment_id, firing_id, OPEN)
+        await _schedule(connection, environment_id, {firing_id: 0.0})
+    await move(connection, environment_id, [firing_id], OPEN)
     about = f"process:{firing.process}"
     await worker_events.changed(
         connection, environment_id, "failure tried again", by, about, detail=f"firing {firing_id}"
@@ -375,16 +348,15 @@ async def retry(connection: Connection, environment_id: int, firing_id: str, by:
 
 
 async def _schedule(
-    connection: Connection, environment_id: int, firing_id: str, wait: float
+    connection: Connection, environment_id: int, waits: Mapping[str, float]
 ) -> None:
-    await queries.add(
-        connection,
-        environment_id,
-        QUEUE,
-        job_id=firing_id,
-        parent_id=None,
-        steps=[NewStep(new_id(), "act", None, wait=wait)],
-    )
+    """Has firings acted on, each in so many seconds; in this order where that is the same."""
+    ids = sorted(new_id() for _ in waits)
+    steps = {
+        firing: NewStep(step, "act", None, wait=wait)
+        for step, (firing, wait) in zip(ids, waits.items(), strict=True)
+    }
+    await queries.add_jobs(connection, environment_id, QUEUE, steps)
 
 
 def _json(value: Any) -> str:

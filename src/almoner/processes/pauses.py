@@ -4,6 +4,7 @@ What comes up meanwhile is held, and goes on when the pause ends."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -30,6 +31,12 @@ _IS_PAUSED: Final = """
 SELECT EXISTS (SELECT FROM process_pauses WHERE environment_id = $1 AND (kind = 'all'
   OR (kind = 'process' AND name = $2) OR (kind = 'patient'
   AND name IN ($3::text, almoner_current_patient($1, $3::text::uuid)::text))))
+"""
+_ON_HOLD_AMONG: Final = """
+SELECT f.id::text FROM process_firings f WHERE f.environment_id = $1 AND f.id = ANY ($2::uuid[])
+  AND EXISTS (SELECT FROM process_pauses p WHERE p.environment_id = $1 AND (p.kind = 'all'
+    OR (p.kind = 'process' AND p.name = f.process) OR (p.kind = 'patient' AND p.name IN (
+      f.patient_id::text, almoner_current_patient($1, f.patient_id)::text))))
 """
 _READ: Final = f"""
 SELECT kind, name, {name_sql("p.paused_by")} AS paused_by, paused_at FROM process_pauses p
@@ -90,6 +97,15 @@ async def is_paused(
     await connection.execute(_SHARED, environment_id)
     paused: bool = await connection.fetchval(_IS_PAUSED, environment_id, process, patient_id)
     return paused
+
+
+async def on_hold_among(
+    connection: Connection, environment_id: int, firing_ids: Sequence[str]
+) -> set[str]:
+    """The same of many: the firings that may not be acted on."""
+    await connection.execute(_SHARED, environment_id)
+    rows = await connection.fetch(_ON_HOLD_AMONG, environment_id, firing_ids)
+    return {row["id"] for row in rows}
 
 
 async def of_patient(connection: Connection, environment_id: int, patient_id: str) -> list[Pause]:

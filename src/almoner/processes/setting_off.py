@@ -33,6 +33,8 @@ _OWN: Final = (
     " starts it, or take out what sets it off."
 )
 _AWAY: Final = (UnavailableError, *AWAY)
+# A firing, and in how many seconds it is due.
+_Due = tuple[Firing, float]
 
 
 @dataclass(frozen=True)
@@ -76,27 +78,33 @@ class SettingOff:
         try:
             async with self.connection.transaction():
                 rows = self._rows(happened)
-                return sum([await self._fire(rows, of, process, event) for event, of in pairs])
+                firing = [await self._firing(rows, of, process, event) for event, of in pairs]
+                return await self._add(firing)
         except _AWAY:
             raise
         except asyncpg.PostgresError:
             return sum([await self._fire_apart(of, process, event) for event, of in pairs])
 
     async def _by_all(self, happened: Sequence[Event]) -> int:
-        """Whatever is looked at is read once for all of them."""
-        fired, rows = 0, self._rows(happened)
+        """Whatever is looked at is read once for all of them, and what comes of it written at
+        once.
+        """
+        fired, rows, new = 0, self._rows(happened), list[_Due | None]()
         for event in happened:
-            fired += await self._go_on(event)
+            if event.on in self.programs.awaited:
+                # What waits for this may be among what came of those before.
+                fired, new = fired + await self._add(new), []
+                fired += await self._go_on(event)
             in_force, waiting = self.programs.at(event.at), self.programs.set_off_by(event)
             if in_force is None or not waiting:
                 continue
             facts = _facts(rows, event)
             for process in await _candidates(facts, waiting):
-                fired += await self._fire(rows, in_force, process, event, facts)
-        return fired
+                new.append(await self._firing(rows, in_force, process, event, facts))
+        return fired + await self._add(new)
 
     async def _by_each_process(self, event: Event) -> int:
-        fired = await self._go_on(event)
+        fired = await self._go_on(event) if event.on in self.programs.awaited else 0
         in_force = self.programs.at(event.at)
         if in_force is not None:
             for process in _in_order(self.programs.set_off_by(event)):
@@ -105,8 +113,6 @@ class SettingOff:
 
     async def _go_on(self, event: Event) -> int:
         """Has those go on that waited for this. Answers with how many those are."""
-        if event.on not in self.programs.awaited:
-            return 0
         gone_on = 0
         of = (self.connection, self.environment_id)
         for firing in await firings.awaiting(*of, event.patient_id, event.on):
@@ -116,7 +122,7 @@ class SettingOff:
             except _AWAY:
                 raise
             except Exception as error:
-                await firings.move(*of, firing.id, firings.FAILED, self._problem(error))
+                await firings.move(*of, [firing.id], firings.FAILED, self._problem(error))
         return gone_on
 
     async def _may_go_on(self, firing: Firing, event: Event) -> bool:
@@ -135,52 +141,56 @@ class SettingOff:
         await firings.go_on(*of, firing=firing, event=event, due=(due, seconds))
         return True
 
-    async def _fire(
+    async def _firing(
         self,
         rows: FactRows,
         in_force: tuple[int, Outline],
         process: Process,
         event: Event,
         facts: Facts | None = None,
-    ) -> int:
+    ) -> _Due | None:
+        """What comes of an event by a process; None where nothing does."""
         facts = facts or _facts(rows, event)
         patient, due, problem = await facts.patient(), self.at, None
         if not patient:
-            return 0
+            return None
         try:
             if not await facts.hold(process.conditions):
-                return 0
+                return None
             due = due_at(process.wait, self.at, patient["timezone"], in_force[1].working_hours)
         except (*_AWAY, asyncpg.PostgresError):
             raise
         except Exception as error:
             # One that cannot be looked at is not to keep all others from being set off.
             problem = self._problem(error)
-        return await self._add(in_force[0], process, event, due, problem)
+        return await self._due(in_force[0], process, event, due, problem)
 
     async def _fire_apart(
         self, in_force: tuple[int, Outline], process: Process, event: Event
     ) -> int:
-        """The same, where what PostgreSQL refuses of it is to be known."""
+        """The same, remembered at once, where what PostgreSQL refuses of it is to be known."""
         try:
             async with self.connection.transaction():
-                return await self._fire(self._rows([event]), in_force, process, event)
+                rows = self._rows([event])
+                return await self._add([await self._firing(rows, in_force, process, event)])
         except _AWAY:
             raise
         except asyncpg.PostgresError as error:
-            return await self._add(in_force[0], process, event, self.at, self._problem(error))
+            problem = self._problem(error)
+            return await self._add([await self._due(in_force[0], process, event, self.at, problem)])
 
-    async def _add(
+    async def _due(
         self,
         version: int,
         process: Process,
         event: Event,
         due: datetime,
         problem: dict[str, str] | None,
-    ) -> int:
-        of = (self.connection, self.environment_id)
+    ) -> _Due:
         chain: list[str] = []
         if event.actor.startswith(ACTOR):
+            # What a firing writes has its id as that of the request.
+            of = (self.connection, self.environment_id)
             chain = await firings.chain_of(*of, event.request_id)
             chain.append(event.actor.removeprefix(ACTOR))
         awaited = process.wait.awaited if process.wait is not None else None
@@ -197,8 +207,11 @@ class SettingOff:
             firing = firings.stopped(firing, own)
         elif problem is not None:
             firing = firings.stopped(firing, problem, firings.FAILED)
-        wait = max((due - self.at).total_seconds(), 0.0)
-        return int(await firings.add(*of, firing, wait))
+        return firing, max((due - self.at).total_seconds(), 0.0)
+
+    async def _add(self, new: Sequence[_Due | None]) -> int:
+        due = [each for each in new if each is not None]
+        return await firings.add(self.connection, self.environment_id, due)
 
     def _problem(self, error: Exception) -> dict[str, str]:
         structlog.get_logger().error(

@@ -92,7 +92,7 @@ async def undo(
     # A patient of whom two fields were set has one row.
     for resource, row_id in dict.fromkeys(map(tuple, effects)):
         await _HOW.get(resource, _not_at_all)(undoing, row_id)
-    await firings.move(connection, environment_id, firing_id, firings.UNDONE)
+    await firings.move(connection, environment_id, [firing_id], firings.UNDONE)
     return firing
 
 

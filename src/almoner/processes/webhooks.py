@@ -7,6 +7,7 @@ however often it is tried."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ CALL_ATTEMPTS: Final = 12
 # How often one that a pause holds looks whether it still does, in seconds; the end of the pause has
 # it look at once.
 _LOOK_AGAIN: Final = 30.0
+# How many receivers a worker waits for at a time.
+_CALLS_AT_ONCE: Final = 8
 # What a receiver may answer that another try may change.
 _PASSING: Final = (408, 425, 429)
 _SET: Final = """
@@ -182,6 +185,7 @@ class WebhookCaller:
         self._box = box
         self._client = client
         self._clock = clock
+        self._turns = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def call(self, step: Step) -> Outcome:
         """Does a step that calls. No connection is held while the receiver is waited for."""
@@ -204,7 +208,8 @@ class WebhookCaller:
         except SealError as error:
             return _failed(REFUSED, "webhook_secret", f"{error} Declare the webhook {name} anew.")
         try:
-            answer = await self._client.post(row["url"], _body(firing), headers)
+            async with self._turns:
+                answer = await self._client.post(row["url"], _body(firing), headers)
         except SendError as error:
             return self._once_more(step, f"The webhook {name} {error.words}")
         if 200 <= answer.status < 300:

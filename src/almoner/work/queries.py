@@ -4,7 +4,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,10 +23,10 @@ _ADD_QUEUE: Final = (
 _ADD: Final = """
 INSERT INTO work_steps (environment_id, id, job_id, parent_id, queue, name, call, place, args,
     due_at, key)
-SELECT $1, added.id, $2, $3, $4, added.name, added.call, added.place, added.args,
+SELECT $1, added.id, added.job_id, $2, $3, added.name, added.call, added.place, added.args,
   clock_timestamp() + added.wait * interval '1 second', added.key
-FROM unnest($5::uuid[], $6::text[], $7::int[], $8::int[], $9::json[], $10::float8[], $11::uuid[])
-  AS added(id, name, call, place, args, wait, key)
+FROM unnest($4::uuid[], $5::uuid[], $6::text[], $7::int[], $8::int[], $9::json[], $10::float8[],
+    $11::uuid[]) AS added(job_id, id, name, call, place, args, wait, key)
 """
 _COLUMNS: Final = (
     "id::text, job_id::text, parent_id::text, name, args::text, attempts, claims,"
@@ -181,6 +181,27 @@ async def add(
     steps: Sequence[NewStep],
 ) -> None:
     """Remembers steps in the transaction that the connection is in, and wakes who does them."""
+    jobs = [job_id] * len(steps)
+    await _add(connection, environment_id, queue, jobs, parent_id=parent_id, steps=steps)
+
+
+async def add_jobs(
+    connection: Connection, environment_id: int, queue: str, steps: Mapping[str, NewStep]
+) -> None:
+    """The same of many jobs at once, each of a single step, by their ids."""
+    if steps:
+        new = list(steps.values())
+        await _add(connection, environment_id, queue, list(steps), parent_id=None, steps=new)
+
+
+async def _add(
+    connection: Connection,
+    environment_id: int,
+    queue: str,
+    job_ids: Sequence[str],
+    parent_id: str | None,
+    steps: Sequence[NewStep],
+) -> None:
     await connection.execute(_ADD_QUEUE, environment_id, queue)
     columns = [
         [step.id for step in steps],
@@ -191,7 +212,7 @@ async def add(
         [step.wait for step in steps],
         [step.key for step in steps],
     ]
-    await connection.execute(_ADD, environment_id, job_id, parent_id, queue, *columns)
+    await connection.execute(_ADD, environment_id, parent_id, queue, job_ids, *columns)
     await waking.wake(connection, [(environment_id, queue)])
 
 

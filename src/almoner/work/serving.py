@@ -1,14 +1,14 @@
 """How a queue is served: steps are taken up as there is room, run side by side, and settled
-together where they wrote nothing.
+together where they wrote nothing; or several are done in one transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -17,14 +17,18 @@ from almoner.database import Database
 from almoner.database.outages import AWAY
 from almoner.errors import UnavailableError
 from almoner.operations.logs import fault
-from almoner.work import queries, waking
-from almoner.work.step import BLOCKED, DONE, Handler, Outcome, Step, StepRun
+from almoner.work import backoff, queries, waking
+from almoner.work.step import BLOCKED, DONE, Handler, Outcome, SetHandler, Step, StepRun
 
 # How long one queue is served before others that wait have their turn.
 SLICE: Final = 1.0
 # A queue with room is looked at again so soon, whatever still runs; and at most so often for
 # parents that can go on.
 _LOOK: Final = 0.2
+
+
+class _ApartError(Exception):
+    """Steps that were to be done together are not: each is done alone."""
 
 
 class _LostError(Exception):
@@ -36,17 +40,30 @@ _Ended = tuple[Step, Outcome, asyncio.Future[None]]
 
 @dataclass(slots=True)
 class _Served:
-    """A queue of one environment while it is served. ``ended`` waits to be settled; each is told by
-    its future.
+    """A queue of one environment while it is served. ``busy`` is how many steps are run by
+    ``running``. ``ended`` waits to be settled; each is told by its future.
     """
 
     environment_id: int
     handler: Handler
     runner_id: UUID
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    busy: int = 0
     ended: list[_Ended] = field(default_factory=list)
     settling: asyncio.Task[None] | None = None
     unblock_at: float = 0.0
+
+    def begin(self, doing: Coroutine[Any, Any, None], steps: int) -> None:
+        """Has so many steps run."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self.running.discard(task)
+            self.busy -= steps
+
+        self.busy += steps
+        task = asyncio.create_task(doing)
+        self.running.add(task)
+        task.add_done_callback(ended)
 
 
 class QueueServer:
@@ -118,15 +135,12 @@ class QueueServer:
         """Whether there is more to do than one slice."""
         until = self._watch() + SLICE
         while self._watch() < until and not self._stop.is_set():
-            room = served.handler.concurrency - len(served.running)
+            room = served.handler.concurrency - served.busy
             taken = (
                 await self._take_up(served, room)
                 if room > served.handler.concurrency // 2
                 else room
             )
-            for task in list(served.running):
-                if task.done():
-                    served.running.discard(task)
             went_on = taken < room and await self._unblock(served)
             if served.running:
                 await asyncio.wait(
@@ -149,10 +163,8 @@ class QueueServer:
             )
             if steps:
                 await handler.claimed(connection, environment_id, steps)
-        for step in steps:
-            task = asyncio.create_task(self._do(served, step))
-            served.running.add(task)
-            task.add_done_callback(served.running.discard)
+        for portion in _portions(handler, steps):
+            served.begin(self._do_all(served, portion), len(portion))
         return len(steps)
 
     async def _unblock(self, served: _Served) -> bool:
@@ -166,6 +178,48 @@ class QueueServer:
                 connection, served.environment_id, handler.queue, handler.concurrency
             )
             return went_on > 0
+
+    async def _do_all(self, served: _Served, steps: Sequence[Step]) -> None:
+        alone = steps
+        if len(steps) > 1:
+            try:
+                done = await self._do_together(served, steps)
+            except _ApartError:
+                pass
+            except (UnavailableError, *AWAY):
+                self._troubled()
+                return
+            except Exception as error:
+                self._log.error("a fault in steps", queue=steps[0].queue, **fault(error))
+                self._troubled()
+                return
+            else:
+                alone = [step for step in steps if step.id not in done]
+        for step in alone:
+            await self._do(served, step)
+
+    async def _do_together(self, served: _Served, steps: Sequence[Step]) -> set[str]:
+        """Several steps, what each writes and the new state of all, in one transaction. Answers
+        with the ids of those that were done. Raises _ApartError where nothing of it stands, since
+        one of them is in the way.
+        """
+        handler = served.handler
+        assert isinstance(handler, SetHandler)
+        of = served.environment_id
+        async with self._database.transaction() as connection:
+            try:
+                pairs = await handler.run_together(connection, of, steps)
+                values = (connection, of, served.runner_id, pairs)
+                if len(await queries.settle(*values, wrote=True)) < len(pairs):
+                    raise _LostError
+                await handler.settled(connection, of, pairs)
+            except backoff.SESSION_ENDED:
+                raise
+            except Exception as error:
+                raise _ApartError from error
+        for step, outcome in pairs:
+            self._counted(step.queue, outcome.state)
+        return {step.id for step, _ in pairs}
 
     async def _do(self, served: _Served, step: Step) -> None:
         run = StepRun(self._database, step)
@@ -243,3 +297,15 @@ class QueueServer:
             for _, _, settled in ended:
                 if not settled.done():
                     settled.set_result(None)
+
+
+def _portions(handler: Handler, steps: Sequence[Step]) -> list[list[Step]]:
+    """Steps as they are done: those together that can be, and each of the others alone."""
+    together: list[Step] = []
+    most = 1
+    if isinstance(handler, SetHandler):
+        together = [step for step in steps if step.attempts == 1 and handler.goes_together(step)]
+        most = handler.portion
+    ids = {step.id for step in together}
+    portions = [together[first : first + most] for first in range(0, len(together), most)]
+    return portions + [[step] for step in steps if step.id not in ids]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID, uuid5
 
 import msgspec
@@ -155,6 +155,27 @@ class Handler(Protocol):
         self, connection: Connection, environment_id: int, step_ids: Sequence[str]
     ) -> None:
         """Who ran these steps is gone; they are ready again."""
+
+
+@runtime_checkable
+class SetHandler(Handler, Protocol):
+    """Who can do several steps in one transaction. Those that were tried before are done alone:
+    what ends whoever does them ends no others then.
+    """
+
+    @property
+    def portion(self) -> int:
+        """How many at most."""
+
+    def goes_together(self, step: Step) -> bool:
+        """Whether a step can be done with others: it waits for nobody outside."""
+
+    async def run_together(
+        self, connection: Connection, environment_id: int, steps: Sequence[Step]
+    ) -> Sequence[tuple[Step, Outcome]]:
+        """Does steps in the transaction that moves them; those that it leaves out are done alone.
+        Where it raises, nothing of it stands, and each is.
+        """
 
 
 class PlainHandler:

@@ -75,9 +75,9 @@ async def test_a_process_is_tried_paused_and_tried_again_where_it_failed(
     )
     failed = firings.new(event, "low_mood", 1, (), now)
     async with database.transaction() as connection:
-        await firings.add(connection, environment, failed, 3600)
+        await firings.add(connection, environment, [(failed, 3600)])
         error = {"code": "no_coach", "message": "Assign a coach, then try again."}
-        await firings.move(connection, environment, failed.id, firings.FAILED, error)
+        await firings.move(connection, environment, [failed.id], firings.FAILED, error)
     async with await people(environment, "designer") as designer:
         page = (await designer.get(PATH)).text
         assert Document(page).row("Assign a coach, then try again.")

@@ -16,7 +16,7 @@ from almoner.pages.cursors import Cursor
 from almoner.pages.filters import counted
 from almoner.portal.profile import timeline
 from almoner.portal.profile.timeline import TimelineEntry
-from almoner.processes.handler import THROUGH as PROCESS
+from almoner.processes.acts import THROUGH as PROCESS
 from almoner.processes.undo import THROUGH as UNDO
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks

@@ -12,7 +12,7 @@ from almoner.errors import problem
 from almoner.pages.objects.views import Link
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
-from almoner.processes import firings, pauses
+from almoner.processes import firing_counts, firings, pauses
 from almoner.processes.firings import FAILED, Firing
 from almoner.processes.lacking import lacking
 from almoner.processes.pauses import Pause
@@ -79,8 +79,8 @@ class AutomationPage:
 async def show(visit: Visit) -> Response:
     async with visit.parts.database.connection() as connection:
         design, titles = await published(visit, connection)
-        counts = await firings.counts(connection, visit.environment_id)
-        gone = await firings.gone(
+        counts = await firing_counts.counts(connection, visit.environment_id)
+        gone = await firing_counts.gone(
             connection, visit.environment_id, [process.name for process in design.processes]
         )
         missing = await lacking(connection, visit.environment_id, design.processes)
@@ -148,7 +148,7 @@ async def act(visit: Visit) -> Response:
             await firings.retry(connection, visit.environment_id, firing_id, visit.by)
             return visit.go(f"{PATH}?done=retried")
         if do == "pause":
-            if name and name not in await firings.gone(connection, visit.environment_id, ()):
+            if name and name not in await firing_counts.gone(connection, visit.environment_id, ()):
                 named((await published(visit, connection))[0], name)
             await pauses.pause(connection, visit.environment_id, kind, name, by=visit.by)
         else:

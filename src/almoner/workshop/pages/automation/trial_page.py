@@ -15,7 +15,7 @@ from starlette.responses import Response
 from almoner.pages import parsing
 from almoner.pages.objects.views import Link
 from almoner.pages.visit import Visit
-from almoner.processes import firings, pauses, trial
+from almoner.processes import firing_counts, firings, pauses, trial
 from almoner.processes.firings import Firing
 from almoner.processes.lacking import lacking
 from almoner.processes.pauses import Pause
@@ -133,7 +133,7 @@ async def show_trial(visit: Visit) -> Response:
         around = await frame(visit, connection)
         missing = await lacking(connection, visit.environment_id, [process])
         paused = await pauses.of_process(connection, visit.environment_id, process.name)
-        actual = await firings.by_week(
+        actual = await firing_counts.by_week(
             connection, visit.environment_id, process.name, trial.last_days(days, now)[0]
         )
         cancelled = await is_cancelled(connection, visit.environment_id, visit.query("run"))
