@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from almoner_files import kinds
+from almoner_files import days, kinds, moments
 
-# January 31: it tells days from months in any notation.
-_EXAMPLE: Final = date(1970, 1, 31)
-# A sheet that is saved as CSV may have a time behind its days.
-_MIDNIGHT: Final = re.compile(r"[ T]0?0:00(:00(\.0+)?)?$")
-ISO: Final = "%Y-%m-%d"
-_ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "t", "x"})
 _FALSE: Final = frozenset({"false", "no", "n", "0", "f"})
 
 
 @dataclass(frozen=True)
 class CreateField:
-    """A field: its name, and what it holds."""
+    """A field: its name, and what it holds; of an id, the collection that it is of, None where that
+    may be any.
+    """
 
     name: str
     kind: str
+    to: str | None = None
 
 
 class Fields:
@@ -38,7 +32,7 @@ class Fields:
     def __init__(self, collection: str, schema: Mapping[str, Any]) -> None:
         self.collection = collection
         self._fields = {
-            name: CreateField(name, kinds.kind_of(property_))
+            name: CreateField(name, kinds.kind_of(property_), property_.get("x-resource"))
             for name, property_ in schema["properties"].items()
             if not property_.get("readOnly")
         }
@@ -65,18 +59,25 @@ class Fields:
             )
         return self._fields.get(name)
 
+    def of_kind(self, kind: str) -> list[str]:
+        """The fields that hold this."""
+        return [field.name for field in self._fields.values() if field.kind == kind]
+
     def reference(self) -> str | None:
         """A field that names another row."""
         return next((f.name for f in self._fields.values() if f.kind == kinds.ID), None)
 
 
-def reader(field: CreateField, dates: str) -> Callable[[Any], Any]:
+def reader(field: CreateField, dates: str, timezone: str) -> Callable[[Any], Any]:
     """What makes of a cell of a column what the API takes. It raises ValueError, saying what is
-    expected.
+    expected. ``dates`` is how days are written, ``timezone`` of whose clocks times are that have no
+    offset.
     """
     read = _READERS.get(field.kind, str)
     if field.kind == kinds.DATE:
-        read = partial(_day, dates=dates)
+        read = partial(days.day, dates=dates)
+    elif field.kind == kinds.TIME:
+        read = partial(moments.moment, dates=dates, timezone=timezone)
 
     def value(cell: Any) -> Any:
         if isinstance(cell, str):
@@ -87,39 +88,10 @@ def reader(field: CreateField, dates: str) -> Callable[[Any], Any]:
     return value
 
 
-def example(notation: str) -> str:
-    """January 31, 1970 in a notation of ``strptime``."""
-    return _EXAMPLE.strftime(notation)
-
-
-def is_day(text: str, notation: str) -> bool:
-    """Whether a cell is a day in a notation of ``strptime``."""
-    return day_of(text, notation) is not None
-
-
-def day_of(text: str, notation: str) -> date | None:
-    """The day that a cell is in a notation of ``strptime``; None where it is none."""
-    try:
-        return datetime.strptime(_MIDNIGHT.sub("", text), notation).date()  # noqa: DTZ007
-    except ValueError:
-        return None
-
-
 def _digits(value: Any) -> Any:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value
     return str(int(value)) if float(value).is_integer() else str(value)
-
-
-def _day(text: str, dates: str) -> str:
-    if dates == ISO and _ISO_DAY.fullmatch(text):
-        # As most files have it; by its notation it takes a tenth of all that a row takes.
-        with suppress(ValueError):
-            return date.fromisoformat(text).isoformat()
-    day = day_of(text, dates) or day_of(text, ISO)
-    if day is not None:
-        return day.isoformat()
-    raise ValueError(f"a day is expected, written as {example(dates)} for January 31, 1970")
 
 
 def _boolean(text: str) -> bool:

@@ -11,13 +11,16 @@ from typing import Any, Final
 
 import yaml
 
-from almoner_files import kinds
+from almoner_files import kinds, moments
+from almoner_files.days import ISO, NOTATIONS, day_of, is_day
 from almoner_files.errors import FileError
-from almoner_files.fields import ISO, Fields, day_of, is_day
+from almoner_files.fields import Fields
 
 # The column whose values identify the rows in the system that they come from.
 EXTERNAL_ID: Final = "external_id"
-NOTATIONS: Final = (ISO, "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y")
+# In a namespace: the collection that ids are of. The ids of one table say nothing of another's.
+COLLECTION: Final = "{collection}"
+NAMESPACE: Final = f"import_{COLLECTION}"
 # Words of files for the fields of the contract.
 _SYNONYMS: Final = {
     "dob": "birthday",
@@ -68,14 +71,16 @@ class Target:
 @dataclass(frozen=True)
 class Mapping:
     """What is made of a file. ``namespace`` is that of the ids in the column that is mapped to
-    ``external_id``; a row that has none is known by what is in it. ``dates`` is how days are
-    written, as ``strptime`` has it. A column without a target is left out.
+    ``external_id``, in which ``{collection}`` stands for what they are of; a row that has none is
+    known by what is in it. ``dates`` is how days are written, as ``strptime`` has it, ``timezone``
+    of whose clocks times are that have no offset. A column without a target is left out.
     """
 
     collection: str
     namespace: str
     columns: dict[str, Target | None]
     dates: str = ISO
+    timezone: str = moments.UTC_ZONE
     constants: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -85,6 +90,11 @@ class Mapping:
             (c for c, target in self.columns.items() if target and target.field == EXTERNAL_ID),
             None,
         )
+
+    @cached_property
+    def own_namespace(self) -> str:
+        """The namespace of the ids of the rows."""
+        return namespace_of(self.namespace, self.collection)
 
     def column_of(self, path: str) -> str:
         """The column that a field's value came from; the field itself where none did."""
@@ -106,6 +116,7 @@ class Mapping:
             "collection": self.collection,
             "namespace": self.namespace,
             "dates": self.dates,
+            "timezone": self.timezone,
             "columns": columns,
             "constants": self.constants,
         }
@@ -130,6 +141,8 @@ def read(path: Path, fields: Fields) -> Mapping:
             f"{path} names {', '.join(unknown)}, and {mapping.collection} has no such field. They"
             f" are {', '.join(fields.names)}."
         )
+    if not moments.is_zone(mapping.timezone):
+        raise FileError(f"{path} names the time zone {mapping.timezone}, and there is none.")
     return mapping
 
 
@@ -143,6 +156,7 @@ def of_values(values: Any) -> Mapping:
         namespace=values["namespace"],
         columns=columns,
         dates=values.get("dates") or ISO,
+        timezone=values.get("timezone") or moments.UTC_ZONE,
         constants=values.get("constants") or {},
     )
 
@@ -155,8 +169,17 @@ def _target(value: Any) -> Target | None:
     return Target(value["field"], value.get("namespace"))
 
 
+def namespace_of(namespace: str, collection: str) -> str:
+    """The namespace in which ids of this collection are."""
+    return namespace.replace(COLLECTION, collection)
+
+
 def guess(
-    collection: str, namespace: str, samples: Sequence[dict[str, Any]], fields: Fields
+    collection: str,
+    namespace: str,
+    samples: Sequence[dict[str, Any]],
+    fields: Fields,
+    timezone: str = moments.UTC_ZONE,
 ) -> Mapping:
     """The likely mapping of a file that begins with these rows."""
     names = list(dict.fromkeys(name for row in samples for name in row))
@@ -173,12 +196,13 @@ def guess(
     for column, chosen in columns.items():
         meant = fields.get(chosen.field) if chosen else None
         if chosen and meant and meant.kind == kinds.ID:
-            columns[column] = Target(chosen.field, namespace)
+            columns[column] = Target(chosen.field, namespace_of(namespace, meant.to or collection))
     return Mapping(
         collection=collection,
         namespace=namespace,
         columns={name: columns[name] for name in names},
         dates=_notation(_days(columns, samples, fields)),
+        timezone=timezone,
     )
 
 
@@ -198,6 +222,14 @@ def other_notations(
         if unlike and None not in readings.values():
             others.append((notation, unlike[0]))
     return others
+
+
+def has_times_without_offset(
+    mapping: Mapping, samples: Sequence[dict[str, Any]], fields: Fields
+) -> bool:
+    """Whether some of these rows have times of whose clocks only the mapping tells."""
+    times = _cells(mapping.columns, samples, fields, kinds.TIME)
+    return not all(map(moments.has_offset, times))
 
 
 def unmatched(mapping: Mapping, samples: Sequence[dict[str, Any]]) -> tuple[list[str], list[str]]:
@@ -224,10 +256,17 @@ def _guessed(column: str, exact: bool, fields: Fields) -> str | None:
 def _days(
     columns: dict[str, Target | None], samples: Sequence[dict[str, Any]], fields: Fields
 ) -> list[str]:
-    """What stands in the columns of days."""
-    names = [
-        c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kinds.DATE
-    ]
+    """The days of the columns of days and of times."""
+    cells = _cells(columns, samples, fields, kinds.DATE)
+    times = _cells(columns, samples, fields, kinds.TIME)
+    return cells + [day for day in map(moments.day_in, times) if day is not None]
+
+
+def _cells(
+    columns: dict[str, Target | None], samples: Sequence[dict[str, Any]], fields: Fields, kind: str
+) -> list[str]:
+    """What stands in the columns of fields of a kind."""
+    names = [c for c, t in columns.items() if t and (f := fields.get(t.field)) and f.kind == kind]
     cells = [row.get(name) for row in samples for name in names]
     return [str(cell).strip() for cell in cells if cell not in (None, "")]
 

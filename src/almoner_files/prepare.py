@@ -43,7 +43,7 @@ class Bodies:
         self._constants = mapping.constants
         self._identified_by = mapping.identified_by
         self._columns = [
-            _column(column, target, mapping.dates, fields, look_up)
+            _column(column, target, mapping, fields, look_up)
             for column, target in mapping.columns.items()
             if target is not None and target.field != EXTERNAL_ID
         ]
@@ -75,12 +75,15 @@ class Bodies:
         return body, errors
 
 
-def _column(name: str, target: Target, dates: str, fields: Fields, look_up: LookUp) -> _Column:
+def _column(
+    name: str, target: Target, mapping: Mapping, fields: Fields, look_up: LookUp
+) -> _Column:
     *parents, member = target.field.split(".")
     if target.namespace is None:
         field = fields.get(target.field)
         assert field is not None
-        return _Column(name, reader(field, dates), tuple(parents), member)
+        value = reader(field, mapping.dates, mapping.timezone)
+        return _Column(name, value, tuple(parents), member)
 
     def known(cell: Any) -> str:
         return look_up(target, str(cell).strip())

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from almoner_files import csv_text, files, kinds
 from almoner_files.bad_rows import BadRowsText
+from almoner_files.days import ISO
 from almoner_files.delimited import SourceRow
 from almoner_files.errors import FileError
-from almoner_files.fields import ISO, CreateField, reader
+from almoner_files.fields import CreateField, reader
 from tests.cases import every_case
 
 HEADER = ["id", "name", "street", "note"]
@@ -213,7 +214,7 @@ def test_a_table_of_columns_is_read_with_its_types(tmp_path: Path) -> None:
 def test_a_cell_is_what_its_field_takes_or_says_what_is_expected() -> None:
     def taken(kind: str, cell: Any, dates: str = "%d.%m.%Y") -> Any:
         try:
-            return reader(CreateField("x", kind), dates)(cell)
+            return reader(CreateField("x", kind), dates, "UTC")(cell)
         except ValueError:
             return ValueError
 

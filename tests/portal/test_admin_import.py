@@ -25,7 +25,7 @@ from almoner.resources import BY_NAME
 from tests.browsers import SCREENS, Screens, on_every_screen
 from tests.changes.writing import until_true
 from tests.conftest import Callers, new_environment
-from tests.people import People, Person
+from tests.people import ZONE, People, Person
 from tests.web.document import Document
 from tests.work.doing import running
 
@@ -349,6 +349,35 @@ async def test_workers_and_rows_about_patients_come_in_by_the_ids_and_addresses_
     checked = await mails.check()
     assert "nothing has this id in ehr" in checked.row("Line 2")
     assert figure(await mails.send("write"), "created") == "1"
+
+
+async def test_tables_of_another_system_have_ids_of_their_own_and_times_of_its_clocks(
+    admin: Person, database: Database, callers: Callers
+) -> None:
+    lines = [line.replace("A-", "") for line in (HEADER, GRACE, ADA)]
+    people = await uploaded(admin, database, *lines)
+    assert (await people.page()).lacks("field", "timezone")
+    await people.check()
+    assert figure(await people.send("write"), "created") == "2"
+    tasks = await uploaded(
+        admin,
+        database,
+        *("id,patient,title,due time", "1,2,Call,12/03/2026 9:00 AM", "2,2,No,03/08/2026 2:30 AM"),
+        name="tasks.csv",
+        collection="worker_tasks",
+    )
+    page = await tasks.page()
+    # Until another is chosen, the clocks are those of who uploads.
+    assert page.field("timezone").value == ZONE
+    assert "12/03/2026" in page.field("dates").help
+    checked = await tasks.check(timezone="US/Eastern", **{"column-1": "patient_id"})
+    assert "skip this time" in checked.region("What is wrong").row("Line 3")
+    assert figure(await tasks.send("write"), "created") == "1"
+    ada = (await patients(callers, admin.environment_id))["Ada"]
+    async with await callers(admin.environment_id) as api:
+        (task,) = (await api.get("/v1/worker_tasks")).json()[0]["data"]
+    assert task["patient_id"] == ada["id"]
+    assert task["due_time"] == "2026-12-03T14:00:00.000000+00:00"
 
 
 async def test_what_is_no_such_file_is_refused_in_words_and_rows_can_be_pasted(

@@ -58,7 +58,14 @@ class Upload(KillablePlace):
         await self.create(name, kiwi_health.source())
         lines = [f"A-{n},Grace,N{n},1906-12-09,US/Pacific,intake" for n in range(ROWS)]
         content = "\n".join([HEADER, *lines]).encode()
-        uploaded = sources.read(content, "people.csv", BY_NAME["patients"], "ehr", ROWS)
+        uploaded = sources.read(
+            content,
+            "people.csv",
+            BY_NAME["patients"],
+            namespace="ehr",
+            timezone="UTC",
+            most=ROWS,
+        )
 
         async def begin(database: Database, store: Store) -> None:
             by = Actor(self.environment, "test", "cli", "test", whole=True)

@@ -72,7 +72,7 @@ async def prepare(
         problems = tuple(RowProblem(each.line, each.column, each.reason) for each in errors)
         own = id_of(source, columns)
         if own and resource is not external_ids:
-            body[external_ids.name] = [{"namespace": columns.namespace, EXTERNAL_ID: own}]
+            body[external_ids.name] = [{"namespace": columns.own_namespace, EXTERNAL_ID: own}]
         prepared.append(Prepared(source, body, problems))
     return prepared
 

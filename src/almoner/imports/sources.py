@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -73,12 +73,17 @@ def target_of(resource: Resource, path: str, namespace: str) -> Target | None:
     field = next((f for f in targets(resource) if f.name == path.partition(".")[0]), None)
     if field is None or ("." in path and field not in documents(resource)):
         return None
-    return Target(path, namespace if isinstance(field.kind, Ref) else None)
+    if not isinstance(field.kind, Ref):
+        return Target(path)
+    return Target(path, mapping.namespace_of(namespace, field.kind.to))
 
 
-def read(content: bytes, name: str, resource: Resource, namespace: str, most: int) -> Uploaded:
+def read(
+    content: bytes, name: str, resource: Resource, *, namespace: str, timezone: str, most: int
+) -> Uploaded:
     """Takes an uploaded file apart: in a thread, since it may be long. Raises ApiError where it is
-    no such file, or has more rows than ``most``.
+    no such file, or has more rows than ``most``. ``namespace`` and ``timezone`` are those of its
+    mapping.
     """
     rows: list[SourceRow] = []
     try:
@@ -94,13 +99,13 @@ def read(content: bytes, name: str, resource: Resource, namespace: str, most: in
     if not rows:
         raise _refused("The file has a header and no row below it.")
     samples: Sequence[dict[str, Any]] = [row.values for row in rows[:_SAMPLES] if not row.broken]
-    guessed = mapping.guess(resource.name, namespace, samples, fields_of(resource))
+    guessed = mapping.guess(resource.name, namespace, samples, fields_of(resource), timezone)
     columns = {
         column: target and target_of(resource, target.field, namespace)
         for column, target in guessed.columns.items()
     }
     parts = [rows[start : start + PART_ROWS] for start in range(0, len(rows), PART_ROWS)]
-    return Uploaded(parts, Mapping(resource.name, namespace, columns, guessed.dates))
+    return Uploaded(parts, replace(guessed, columns=columns))
 
 
 def _refused(words: str) -> ApiError:

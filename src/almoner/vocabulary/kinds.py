@@ -232,6 +232,10 @@ class Ref(Guid):
     within: str | None = None
     current: str | None = None
 
+    def schema(self) -> Schema:
+        # What reads rows from files looks the ids of other systems up where they belong.
+        return {**super().schema(), "x-resource": self.to}
+
 
 class Boolean(Kind):
     """JSON's true or false, never 0, 1 or a text."""

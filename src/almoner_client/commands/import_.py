@@ -16,14 +16,15 @@ from almoner_client.commands.options import Commands, add_connection, client, co
 from almoner_client.errors import AlmonerError
 from almoner_client.importing.load import Import, LoadReport
 from almoner_client.importing.offered import fields_of
-from almoner_files import files, mapping
-from almoner_files.fields import ISO, Fields, example
+from almoner_files import files, mapping, moments
+from almoner_files.days import ISO, example
+from almoner_files.fields import Fields
 from almoner_files.mapping import Mapping
 from almoner_files.prepare import is_id
 
 _EXAMPLES = """\
   almoner-client import patients.csv --collection patients --dry-run
-  almoner-client import patients.csv --collection patients --namespace ehr
+  almoner-client import patients.csv --collection patients --namespace 'ehr_{collection}'
   almoner-client import notes.ndjson --collection custom_data_type_records --mapping notes.yaml
 
 Which column is which field is guessed, shown, and kept beside the file: change it there, in
@@ -31,7 +32,6 @@ FILE.mapping.yaml.
 Rows that are refused stand in FILE.bad.csv with the reasons: mend them, and import that file.
 """
 _SAMPLES: Final = 200
-_NAMESPACE: Final = "import"
 # So many rows of the file are looked for by their ids.
 _ASKED: Final = 20
 
@@ -43,7 +43,15 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help=f"{files.KINDS}")
     parser.add_argument("--collection", required=True, help="where the rows belong")
     parser.add_argument("--mapping", type=Path, help="the file of the mapping to use")
-    parser.add_argument("--namespace", help=f"of the ids in the file (default: {_NAMESPACE})")
+    parser.add_argument(
+        "--namespace",
+        help="of the ids in the file; {collection} stands for what they are ids of (default:"
+        f" {mapping.NAMESPACE})",
+    )
+    parser.add_argument(
+        "--timezone",
+        help=f"of times in the file that have no offset (default: {moments.UTC_ZONE})",
+    )
     parser.add_argument(
         "--on-existing",
         choices=("update", "keep", "refuse"),
@@ -61,6 +69,8 @@ def run(asked: argparse.Namespace) -> int:
     """Imports, and answers 1 where rows were refused."""
     if not asked.file.is_file():
         raise AlmonerError(f"There is no file {asked.file}.")
+    if asked.timezone is not None and not moments.is_zone(asked.timezone):
+        raise AlmonerError(f"There is no time zone {asked.timezone}. Name one such as US/Eastern.")
     with client(asked) as caller:
         used = _mapping(asked, caller)
         report = Import(
@@ -95,14 +105,17 @@ def _mapping(asked: argparse.Namespace, caller: Client) -> tuple[Mapping, Fields
         used = mapping.read(path, fields)
         _check_saved(asked, path, used, samples)
     else:
-        namespace = asked.namespace or _NAMESPACE
-        used = mapping.guess(asked.collection, namespace, samples, fields)
+        namespace = asked.namespace or mapping.NAMESPACE
+        timezone = asked.timezone or moments.UTC_ZONE
+        used = mapping.guess(asked.collection, namespace, samples, fields, timezone)
         used.save(path)
     _check_not_ours(asked, caller, used, samples)
     _say(f"The mapping, kept in {path}:")
     for column, target in used.columns.items():
         by = f", by its id in {target.namespace}" if target and target.namespace else ""
         _say(f"  {column} -> {target.field + by if target else 'left out'}")
+    if used.identified_by:
+        _say(f"The rows' own ids are in the namespace {used.own_namespace}.")
     _say_how_days_are_read(path, used, samples, fields, is_saved)
     lacking = fields.lacking([*used.constants, *(t.field for t in used.columns.values() if t)])
     if lacking:
@@ -134,11 +147,13 @@ def _check_saved(
     """Raises AlmonerError where a mapping that is kept is for something else than is asked for."""
     if saved.collection != asked.collection:
         raise AlmonerError(f"{path} is a mapping for {saved.collection}. Name another: --mapping")
-    if asked.namespace not in (None, saved.namespace):
-        raise AlmonerError(
-            f"{path} has the namespace {saved.namespace}, and --namespace is {asked.namespace}."
-            " Change it there, or name another mapping: --mapping"
-        )
+    for name in ("namespace", "timezone"):
+        value, known = getattr(asked, name), getattr(saved, name)
+        if value not in (None, known):
+            raise AlmonerError(
+                f"{path} has the {name} {known}, and --{name} is {value}. Change it there, or name"
+                " another mapping: --mapping"
+            )
     missing, unnamed = mapping.unmatched(saved, samples)
     # Rows of JSON leave out what they have not; their ids they have.
     if asked.file.suffix.lower() in files.OF_OBJECTS:
@@ -155,6 +170,11 @@ def _check_saved(
 def _say_how_days_are_read(
     path: Path, used: Mapping, samples: Sequence[dict[str, Any]], fields: Fields, is_saved: bool
 ) -> None:
+    if mapping.has_times_without_offset(used, samples, fields):
+        _say(
+            f"Times without an offset are read as of {used.timezone}: name another zone by"
+            f" --timezone, or as timezone in {path}."
+        )
     if used.dates == ISO:
         return
     _say(f"Days are read as {used.dates}, such as {example(used.dates)} for January 31, 1970.")

@@ -160,7 +160,7 @@ class Import:
         own_id = ""
         if self._mapping.collection != "external_ids":
             own_id = self._own_id(source, body)
-            mapped = {"namespace": self._mapping.namespace, "external_id": own_id}
+            mapped = {"namespace": self._mapping.own_namespace, "external_id": own_id}
             body["external_ids"] = [*body.get("external_ids", []), mapped]
         return Prepared(source, body, msgspec.Raw(msgspec.json.encode(body)), own_id, errors)
 
@@ -180,7 +180,7 @@ class Import:
         """The id here of what the other system calls so. What it does not call so may be an id of
         ours; asked for first, since ids of other systems may look like ours.
         """
-        namespace = target.namespace or self._mapping.namespace
+        namespace = target.namespace or self._mapping.own_namespace
         if namespace not in self._known:
             rows = self._client.external_ids.find(namespace=namespace, page_size=1000)
             self._known[namespace] = {row.external_id: row.welkin_id for row in rows}

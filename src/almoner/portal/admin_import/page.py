@@ -27,8 +27,10 @@ from almoner.portal.admin_import import constants, view
 from almoner.portal.admin_import.checked import state_page
 from almoner.portal.admin_import.view import ImportProgressPart, ImportsPage, MappingPage
 from almoner.vocabulary.kinds import Guid
+from almoner.vocabulary.times import TIMEZONES
 from almoner_files import mapping
 from almoner_files.bad_rows import BadRowsText, ending_of
+from almoner_files.days import NOTATIONS
 from almoner_files.mapping import Mapping as Columns
 
 _FOLDER: Final = "portal/admin_import"
@@ -37,20 +39,27 @@ _CHOICES: Final = ("skip", "update", "create")
 
 
 async def show(visit: Visit) -> Response:
-    return await _form(visit, "patients", "import")
+    return await _form(visit, "patients", mapping.NAMESPACE)
 
 
 async def upload(visit: Visit) -> Response:
     """Takes a file apart, and keeps it sealed until it is written, or for a day."""
     form = await visit.form()
-    name, namespace = form.text("collection"), form.text("namespace").strip() or "import"
+    name = form.text("collection")
+    namespace = form.text("namespace").strip() or mapping.NAMESPACE
     resource = IMPORTED.get(name)
     try:
         if resource is None or withheld(visit.rights, resource):
             raise problem("bad_request", "Choose a collection that your role sees whole.")
         kind, content = _content(visit, form)
         uploaded = await asyncio.to_thread(
-            sources.read, content, f"The file{kind}", resource, namespace, visit.parts.import_rows
+            sources.read,
+            content,
+            f"The file{kind}",
+            resource,
+            namespace=namespace,
+            timezone=visit.worker.timezone,
+            most=visit.parts.import_rows,
         )
     except ApiError as refused:
         words = " ".join(each.detail for each in refused.problems)
@@ -209,8 +218,10 @@ def _chosen(resource: Resource, columns: Columns, form: Form) -> Columns:
         chosen[name] = target if target and path not in taken else None
         taken.add(path)
     dates = form.text("dates")
-    known = dates if dates in mapping.NOTATIONS else columns.dates
-    return Columns(columns.collection, columns.namespace, chosen, known)
+    known = dates if dates in NOTATIONS else columns.dates
+    zone = form.text("timezone")
+    timezone = zone if zone in TIMEZONES else columns.timezone
+    return replace(columns, columns=chosen, dates=known, timezone=timezone)
 
 
 def _columns(row: ImportRow) -> Columns:
@@ -236,6 +247,8 @@ async def _mapping(
         dates=columns.dates,
         dates_hint=view.dates_hint(resource, columns, first),
         notations=view.DAYS,
+        timezone=columns.timezone,
+        timezones=view.timezones(resource),
         existing=checking.existing_of(row.choices),
         missing=view.missing(resource, columns),
         every=constants.controls(every, columns, errors or {}),

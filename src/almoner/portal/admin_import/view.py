@@ -14,10 +14,11 @@ from almoner.imports.rows import ImportRow, RowProblem
 from almoner.imports.sources import documents, fields_of, targets
 from almoner.patient_merges.duplicates import Likely
 from almoner.portal.admin_import.constants import Constants
-from almoner_files import mapping
+from almoner.vocabulary.times import TIMEZONES
+from almoner_files import kinds, mapping
+from almoner_files.days import NOTATIONS, example
 from almoner_files.delimited import SourceRow
-from almoner_files.fields import example
-from almoner_files.mapping import EXTERNAL_ID, NOTATIONS
+from almoner_files.mapping import EXTERNAL_ID
 from almoner_files.mapping import Mapping as Columns
 
 PREVIEW: Final = 20
@@ -76,7 +77,9 @@ class ColumnChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class MappingPage:
-    """An import whose columns are looked at."""
+    """An import whose columns are looked at; ``timezones`` are those to choose from, none where the
+    collection has no times.
+    """
 
     row: ImportRow
     title: str
@@ -85,6 +88,8 @@ class MappingPage:
     dates: str
     dates_hint: str
     notations: Sequence[tuple[str, str]]
+    timezone: str
+    timezones: Sequence[tuple[str, str]]
     existing: str
     missing: Sequence[str]
     every: Constants
@@ -168,6 +173,13 @@ def may_be_undone(row: ImportRow) -> bool:
 def counted(row: ImportRow) -> list[tuple[str, int]]:
     """How many rows came to what, in the order in which that is told."""
     return [(outcome, row.counts[outcome]) for outcome in OUTCOMES if row.counts.get(outcome)]
+
+
+def timezones(resource: Resource) -> list[tuple[str, str]]:
+    """Of whose clocks the times of a file may be; none where it can have none."""
+    if not fields_of(resource).of_kind(kinds.TIME):
+        return []
+    return [(zone, zone) for zone in sorted(TIMEZONES)]
 
 
 def dates_hint(resource: Resource, columns: Columns, rows: Sequence[SourceRow]) -> str:
