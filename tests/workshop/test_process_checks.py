@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from almoner.workshop import process_words
-from almoner.workshop.process_words import titles_of
 from almoner.workshop.program_file import ProgramFileError, parse
+from almoner.workshop.titles import titles_in
 
 PROGRAM = """
 program: P
@@ -234,4 +234,4 @@ def test_a_wait_is_told_in_the_order_in_which_it_goes(wait: str, words: str) -> 
     source = f"  - name: p\n    when: {{event: patient_created}}\n    wait: {wait}\n    {THEN}\n"
     design = parse(PROGRAM + source)
     (process,) = design.processes
-    assert process_words.wait(process.wait, titles_of(design)) == words
+    assert process_words.wait(process.wait, titles_in(design)) == words

@@ -38,7 +38,7 @@ from almoner.workshop import drafts, process_words, published_programs
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.process_checks import HOOK_NAME
 from almoner.workshop.process_design import Process
-from almoner.workshop.process_words import titles_of
+from almoner.workshop.titles import titles_in
 
 app = typer.Typer(help="What a program does by itself: tried, paused and resumed.")
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="The process's name in the program.")]
@@ -67,7 +67,7 @@ async def list_processes(environment: ENVIRONMENT = None) -> list[dict[str, Any]
         names = [process.name for process in design.processes] if design is not None else []
         gone = await firing_counts.gone(connection, owner, names)
         paused = {(each.kind, each.name) for each in await pauses.all_of(connection, owner)}
-    titles = titles_of(design) if design is not None else {}
+    titles = titles_in(design) if design is not None else {}
     listed = [
         (process.name, process.title or process.name, process_words.summary(process, titles))
         for process in (design.processes if design is not None else ())
@@ -131,7 +131,7 @@ async def _try(name: str, days: int, draft: bool, environment: str | None, as_js
             summed = trial.TrialSum(design)
             async for would in cases:
                 summed.add(would)
-            _say_what_came_of_it(process_words.summary(process, titles_of(design)), summed)
+            _say_what_came_of_it(process_words.summary(process, titles_in(design)), summed)
 
 
 async def _print_cases(

@@ -17,7 +17,7 @@ from almoner.processes.undo import UNDOABLE
 from almoner.vocabulary.definitions import Program, Rights
 from almoner.workshop import process_words, published_programs
 from almoner.workshop.process_design import Process
-from almoner.workshop.process_words import Titles
+from almoner.workshop.titles import Titles
 
 _FIRINGS: Final = """
 SELECT id::text, process, version, event::text,

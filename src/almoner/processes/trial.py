@@ -30,6 +30,7 @@ from almoner.workshop import process_words
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.process_design import Process
 from almoner.workshop.published_programs import Outline
+from almoner.workshop.titles import titles_in
 from almoner.workshop.trigger_design import Trigger
 
 # So many changes, and so many patients whose time is looked at, are a part.
@@ -134,7 +135,7 @@ async def each_case(
     progress: Progress | None = None,
 ) -> AsyncIterator[Would]:
     """The same, case by case in the order of the log. No connection is matching between two."""
-    titles = process_words.titles_of(design)
+    titles = titles_in(design)
     because = process_words.trigger(process.when, titles)
     actions = [process_words.action(each, titles) for each in process.actions]
     source = _source_of(process.when)(environment_id, process, *span)

@@ -146,6 +146,8 @@ class Assessment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     identity: ClassVar[str] = "id"
+    # Its title stands above its form.
+    known_by: ClassVar[str] = "name"
     distinct: ClassVar[tuple[str, ...]] = ("name",)
 
     id: Annotated[

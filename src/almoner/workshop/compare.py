@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -20,23 +20,38 @@ _MOST_NAMES: Final = 3
 _LONGEST_TEXT: Final = 60
 
 
+class TrailStep(NamedTuple):
+    """A part on the way to what differs: its sort, as ``question``, and its name; blank for what
+    stands in no list. ``part`` is itself, for whoever says it in other words.
+    """
+
+    sort: str
+    name: str
+    part: Struct | None = None
+
+
+Trail = tuple[TrailStep, ...]
+
+
 @dataclass(frozen=True)
 class Difference:
     """One difference between two versions. ``before`` is None for what was added, ``after`` for
     what was removed.
 
-    ``trail`` pairs what each part on the way is called with its name: ("assessment", "Intake
-    assessment"), ("question", "plan"). ``member`` is the title of what changed in the last of them;
-    blank where the part itself was added, removed or moved. For what moved, ``before`` and
-    ``after`` are the names in their order."""
+    ``trail`` has each part on the way: ("assessment", "Intake assessment"), ("question", "plan").
+    ``member`` is the title of what changed in the last of them, and ``of`` its declaration; blank
+    and None where the part itself was added or removed. ``name`` is the one of several numbers that
+    changed. For what moved, ``before`` and ``after`` are the items in their order."""
 
     where: str
     path: str
     kind: Kind
     before: Any
     after: Any
-    trail: tuple[tuple[str, str], ...] = ()
+    trail: Trail = ()
     member: str = ""
+    of: Member | None = None
+    name: str = ""
 
     def __str__(self) -> str:
         if self.kind == "moved":
@@ -58,9 +73,7 @@ def compare(before: ProgramDesign, after: ProgramDesign) -> tuple[Difference, ..
     return tuple(_of_part("", (), before, after))
 
 
-def _of_part(
-    path: str, trail: tuple[tuple[str, str], ...], before: Struct, after: Struct
-) -> Iterator[Difference]:
+def _of_part(path: str, trail: Trail, before: Struct, after: Struct) -> Iterator[Difference]:
     for member in members(type(before)):
         old, new = getattr(before, member.attribute), getattr(after, member.attribute)
         if same(old, new):
@@ -74,7 +87,7 @@ def _of_part(
             )
             yield from _of_texts(path, trail, member, (old, new), points)
         elif member.holds == "part" and None not in (old, new):
-            inner = trail or ((label(member), ""),)
+            inner = trail or (TrailStep(label(member), ""),)
             yield from _of_part(at(path, member), inner, old, new)
         elif member.holds == "numbers":
             yield from _of_numbers(
@@ -84,12 +97,10 @@ def _of_part(
             yield _changed(path, trail, member, old, new)
 
 
-def _of_parts(
-    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
-) -> Iterator[Difference]:
+def _of_parts(path: str, trail: Trail, member: Member, old: Any, new: Any) -> Iterator[Difference]:
     before, after = keyed(old), paired(old, new)
     for key, item in after.items():
-        inner = (*trail, (word(member), called(item)))
+        inner = (*trail, TrailStep(word(member), called(item), item))
         if key not in before:
             yield Difference(
                 where=_where(inner),
@@ -102,13 +113,13 @@ def _of_parts(
         elif not same(before[key], item):
             yield from _of_part(
                 step(path, member, key),
-                (*trail, (word(member), called(before[key]))),
+                (*trail, TrailStep(word(member), called(before[key]), before[key])),
                 before[key],
                 item,
             )
     for key, item in before.items():
         if key not in after:
-            inner = (*trail, (word(member), called(item)))
+            inner = (*trail, TrailStep(word(member), called(item), item))
             yield Difference(
                 where=_where(inner),
                 path=step(path, member, key),
@@ -122,7 +133,7 @@ def _of_parts(
 
 def _of_texts(
     path: str,
-    trail: tuple[tuple[str, str], ...],
+    trail: Trail,
     member: Member,
     sides: tuple[Any, Any],
     points: tuple[Any, ...],
@@ -143,6 +154,7 @@ def _of_texts(
             after=new,
             trail=trail,
             member=title,
+            of=member,
         )
     for key, item in after.items():
         if key not in before and item not in fresh:
@@ -154,6 +166,7 @@ def _of_texts(
                 after=_with_points(item, points[1]),
                 trail=trail,
                 member=title,
+                of=member,
             )
     for key, item in before.items():
         if key not in after and item not in changed:
@@ -165,6 +178,7 @@ def _of_texts(
                 after=None,
                 trail=trail,
                 member=title,
+                of=member,
             )
     yield from _of_order(path, trail, member, (before, after))
 
@@ -208,15 +222,12 @@ def _apart_from_choices(
     )
 
 
-def _of_order(
-    path: str, trail: tuple[tuple[str, str], ...], member: Member, sides: Any
-) -> Iterator[Difference]:
+def _of_order(path: str, trail: Trail, member: Member, sides: Any) -> Iterator[Difference]:
     before, after = sides
     old, new = [key for key in before if key in after], [key for key in after if key in before]
     if old != new:
         was, now = (
-            tuple(called(side[key]) for key in order)
-            for side, order in ((before, old), (after, new))
+            tuple(side[key] for key in order) for side, order in ((before, old), (after, new))
         )
         yield Difference(
             where=_where(trail, label(member)),
@@ -226,11 +237,12 @@ def _of_order(
             after=now,
             trail=trail,
             member=label(member),
+            of=member,
         )
 
 
 def _of_numbers(
-    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
+    path: str, trail: Trail, member: Member, old: Any, new: Any
 ) -> Iterator[Difference]:
     for name in dict.fromkeys((*new, *old)):
         before, after = old.get(name), new.get(name)
@@ -245,12 +257,12 @@ def _of_numbers(
                 after=after,
                 trail=trail,
                 member=label(member),
+                of=member,
+                name=name,
             )
 
 
-def _changed(
-    path: str, trail: tuple[tuple[str, str], ...], member: Member, old: Any, new: Any
-) -> Difference:
+def _changed(path: str, trail: Trail, member: Member, old: Any, new: Any) -> Difference:
     is_part = member.holds == "part"
     kind: Kind = (
         "added" if is_part and old is None else "removed" if is_part and new is None else "changed"
@@ -263,12 +275,18 @@ def _changed(
         after=new,
         trail=trail,
         member=label(member),
+        of=member,
     )
 
 
-def _where(trail: tuple[tuple[str, str], ...], member: str = "") -> str:
+def _where(trail: Trail, member: str = "") -> str:
     return (
-        where([*(f"{kind} {name}".strip() for kind, name in trail), *([member] if member else [])])
+        where(
+            [
+                *(f"{step.sort} {step.name}".strip() for step in trail),
+                *([member] if member else []),
+            ]
+        )
         or "Program"
     )
 

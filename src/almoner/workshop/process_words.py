@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from almoner.resources._contact_channels import CONTACT_CHANNELS
-from almoner.workshop.design import ProgramDesign
 from almoner.workshop.process_design import (
     GROUPS,
     Process,
@@ -18,10 +17,9 @@ from almoner.workshop.process_design import (
 )
 from almoner.workshop.published_programs import Outline
 from almoner.workshop.questions import test_in_words
+from almoner.workshop.titles import Titles
 from almoner.workshop.trigger_design import Trigger
 
-# What a name of a group is called, by the group and the name.
-Titles = Mapping[tuple[str, str], str]
 # Of a process that the program has no more.
 GONE: Final = (
     "It is gone from the program. What waits still acts, as its version says, unless it is paused."
@@ -32,21 +30,12 @@ _RULES: Final = {
 }
 
 
-def titles_of(program: ProgramDesign | Outline) -> Titles:
-    """What phases, appointments, tasks, assessments and types of a program are called."""
-    groups: dict[str, Any] = {
-        name: getattr(program, name)
-        for name in ("phases", "appointment_types", "task_types", "roles")
-    }
-    if isinstance(program, ProgramDesign):
-        groups["custom_data_types"] = program.custom_data_types
-        groups["assessments"] = program.assessments
+def titles_of(outline: Outline) -> Titles:
+    """What the phases, appointments, tasks and roles of a program are called."""
     return {
-        (group, getattr(item, "id", item.name)): (
-            item.name if group == "assessments" else item.title or item.name
-        )
-        for group, items in groups.items()
-        for item in items
+        (group, item.name): item.title or item.name
+        for group in ("phases", "appointment_types", "task_types", "roles")
+        for item in getattr(outline, group)
     }
 
 

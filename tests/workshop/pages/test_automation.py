@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import unescape
 from typing import Any
 
@@ -17,6 +17,7 @@ from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
+from almoner.pages.filters import day
 from almoner.processes import firings, pauses, trial
 from almoner.processes.events import Event
 from almoner.processes.would import monday
@@ -130,9 +131,11 @@ async def test_a_process_is_tried_paused_and_tried_again_where_it_failed(
                 assert Document(tried).heading("it would have acted 1 time")
                 # It has failed once, and has not acted yet on the answers.
                 week = monday(now)
-                assert Document(tried).link(f"1 waiting in the week of {week}")
+                assert Document(tried).link(
+                    f"1 waiting in the week of {day(date.fromisoformat(week))}"
+                )
                 rows = await person.get(f"{PATH}/firings/low_mood?week={week}&of=waiting")
-                assert Document(rows).heading(f"Week of {week}: waiting")
+                assert Document(rows).heading(f"Week of {day(date.fromisoformat(week))}: waiting")
                 assert Document(rows).mentions(f"/patients/{patient.id}") == sees
                 other = await person.get(f"{PATH}/firings/low_mood?week={week}&of=done")
                 assert "There are none" in Document(other).testid("empty")

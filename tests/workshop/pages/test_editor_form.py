@@ -34,7 +34,7 @@ from almoner.workshop.measure_checks import PATIENT_NUMBERS
 from almoner.workshop.pages.editor.condition_values import condition_values, trigger_values
 from almoner.workshop.pages.editor.controls import fields_of
 from almoner.workshop.pages.editor.field_errors import placed
-from almoner.workshop.pages.editor.form import of_value, read, written
+from almoner.workshop.pages.editor.form import blank, of_value, read, written
 from almoner.workshop.pages.editor.items import acted
 from almoner.workshop.pages.editor.member_control import MemberControl
 from almoner.workshop.pages.editor.sources import sources
@@ -255,10 +255,10 @@ def test_numbers_are_read_with_a_dot_and_anything_else_is_told_at_its_field() ->
 
 
 def test_what_cannot_be_a_value_is_told_and_stays_in_the_form() -> None:
-    form = Form([("name", " "), ("may", "fly"), ("patients", ""), ("title", "nul\x00")])
+    form = Form([("name", " "), ("may", "fly"), ("patients", ""), ("title", "нуль\x00")])
     part = read(form, Role)
     assert set(part.errors) == {"name", "may", "patients"}
-    assert part.value["title"] == "nul"
+    assert part.value["title"] == "нуль"
     assert part.errors["name"] == "This must not be blank."
     assert part.errors["patients"] == "Choose one of these."
     fields = {field.name: field for field in fields_of(Role, form, {}, errors=part.errors)}
@@ -366,6 +366,29 @@ def test_a_field_without_a_name_has_the_one_that_its_label_suggests_until_it_has
         for field in fields_of(FieldDesign, Form([("label", "How"), *following]), {})
     }
     assert (controls["label"].suggests, controls["name"].suggested) == ("name", True)
+
+
+def test_what_people_read_comes_first_and_suggests_the_name_in_the_api() -> None:
+    phase = fields_of(Phase, Form(()), {})
+    assert [field.name for field in phase][:2] == ["title", "name"]
+    assert (phase[0].suggests, phase[1].suggested) == ("name", True)
+    sent = read(Form([("title", "Active coaching"), ("name", "")]), Phase)
+    assert sent.value["name"] == "active_coaching"
+    there = fields_of(Phase, written(Phase(name="intake", title="Intake")), {})
+    assert not there[1].suggested
+    # The title of an assessment stands above its form: coaches know it by its name.
+    assessment = fields_of(Assessment, Form(()), {})
+    assert [field.name for field in assessment][:2] == ["name", "id"]
+    assert (assessment[0].suggests, assessment[1].suggested) == ("id", True)
+    assert (
+        read(Form([("name", "Sleep"), ("title", "Your nights")]), Assessment).value["id"] == "sleep"
+    )
+
+
+def test_what_holds_unless_somebody_says_otherwise_is_ticked_in_a_new_part() -> None:
+    reminders = next(f for f in fields_of(Phase, blank(Phase), {}) if f.name == "reminders")
+    assert reminders.present
+    assert read(blank(Phase), Phase).value["reminders"]
 
 
 def test_a_condition_of_a_process_offers_what_fits_what_it_looks_at() -> None:

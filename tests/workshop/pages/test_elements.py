@@ -230,8 +230,8 @@ async def test_removing_asks_and_says_where_the_element_is_named(
     designer: Person, database: Database
 ) -> None:
     asked = await designer.get("/workshop/remove/custom_data_types/lab_result")
-    assert Document(asked).row("Role community_health_worker, custom data that stays hidden")
-    assert Document(asked).row("Sidebar card Lab results, of")
+    assert Document(asked).row("Role “Community health worker” · custom data that stays hidden")
+    assert Document(asked).row("Sidebar card “Lab results” · of")
     base = str((await draft(database, designer.environment_id)).revision)
     answer = await designer.send_form("/workshop/remove/custom_data_types/lab_result", base=base)
     assert answer.status_code == 303
@@ -557,7 +557,7 @@ async def test_an_empty_group_says_how_to_begin(people: People, environment: int
     async with await people(environment, "designer") as person:
         page = await person.get("/workshop/care_flows")
         assert "There is no care flow yet" in Document(page).region(
-            "Goals and steps that coaches start from."
+            "Goals and steps that coaches start from"
         )
         assert Document(page).link(to="/workshop/new/care_flows")
 

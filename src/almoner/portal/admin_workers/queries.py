@@ -17,7 +17,7 @@ from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.resources.workers import workers
-from almoner.vocabulary.definitions import Program
+from almoner.vocabulary.definitions import Program, Rights
 from almoner.vocabulary.fields import Shape
 
 EVENTS: Final = 30  # on a page
@@ -124,14 +124,23 @@ def role_choices(program: Program) -> tuple[RoleChoice, ...]:
         remarks = []
         if "give_care" in rights.may and not rights.all_patients:
             remarks.append("only patients whose coach the worker is")
-        hidden = sorted(frozenset().union(*rights.hidden.values()))
-        if hidden:
+        if hidden := _hidden(program, rights):
             remarks.append(f"hides {', '.join(hidden)}")
         if rights.second_factor:
             remarks.append("asks for a second factor")
         opens = tuple(text for permission, text in OPENS.items() if permission in rights.may)
         listed.append(RoleChoice(name, program.role_title(name), opens, tuple(remarks)))
     return tuple(listed)
+
+
+def _hidden(program: Program, rights: Rights) -> list[str]:
+    """What a role does not see, as people call it."""
+    types, specs = program.custom_data_types, program.newest_specs
+    return sorted(
+        [(types[name].title or name) if name in types else name for name in rights.hidden_data]
+        + [specs[name].name if name in specs else name for name in rights.hidden_assessments]
+        + [program.title("note_types", name) for name in rights.hidden_notes]
+    )
 
 
 async def profile(connection: Connection, environment_id: int, worker_id: str) -> Profile:

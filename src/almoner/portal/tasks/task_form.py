@@ -11,6 +11,7 @@ from almoner.data_api.declare import Row
 from almoner.database import Connection
 from almoner.errors import ApiError
 from almoner.pages import parsing
+from almoner.pages.filters import day as day_in_figures
 from almoner.pages.forms.controls import FieldView
 from almoner.pages.forms.problems import is_of_form
 from almoner.pages.notation import time_of_day
@@ -175,8 +176,8 @@ def due_words(day: Any, time: datetime | None, timezone: str) -> str:
     """When a task is due, as its form shows it and reads it again; blank where at no time."""
     if time is not None:
         here = clocks.local(time, timezone)
-        return f"{here.date().isoformat()} {time_of_day(here)}"
-    return day.isoformat() if day is not None else ""
+        return f"{day_in_figures(here)} {time_of_day(here)}"
+    return day_in_figures(day) if day is not None else ""
 
 
 def _due(due: DayAndTime | None, timezone: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from almoner.workshop.checks import problems
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.editor.form import sentence
 from almoner.workshop.pages.frame import path_of
-from almoner.workshop.pairing import called
 from almoner.workshop.shape import by_key, identity
+from almoner.workshop.titles import titled
 
 _FIRST: Final = re.compile(r"(?P<key>[a-z_]+)(?:\[(?P<number>[0-9]+)\])?")
 OVERVIEW: Final = "/workshop"
@@ -74,4 +74,4 @@ def _where(design: ProgramDesign, path: str) -> str:
     if match is None:
         return "Program"
     item, title = _item(design, match), by_key(ProgramDesign)[match["key"]].title
-    return f"{title} · {called(item)}" if item is not None else title
+    return f"{title} · {titled(item)}" if item is not None else title

@@ -11,10 +11,10 @@ from almoner.errors import problem
 from almoner.pages.objects.views import Link
 from almoner.pages.visit import Visit
 from almoner.processes.lacking import Need
-from almoner.workshop import process_words, published_programs
+from almoner.workshop import published_programs
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.process_design import Process
-from almoner.workshop.process_words import Titles
+from almoner.workshop.titles import Titles, titles_in
 
 PATH: Final = "/workshop/automation"
 # Where what is lacking is set, with the right that opens it.
@@ -40,7 +40,7 @@ async def published(visit: Visit, connection: Connection) -> tuple[ProgramDesign
         if version
         else ProgramDesign(name="")
     )
-    return design, process_words.titles_of(design)
+    return design, titles_in(design)
 
 
 def named(design: ProgramDesign, name: str) -> Process:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -35,6 +35,7 @@ from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.links import LinkedProblem, linked_problems
 from almoner.workshop.pages.runs import MOST_MISSES, RUNS, Progress, Run, is_cancelled
 from almoner.workshop.process_design import Process
+from almoner.workshop.titles import titles_in
 
 _FOLDER: Final = "workshop/pages/automation"
 DAYS: Final = 90
@@ -66,7 +67,7 @@ class WeekRow:
     the words of ``COLUMNS``; ``paths`` lead to those.
     """
 
-    week: str
+    week: date
     expected: int
     actual: Mapping[str, int]
     paths: Mapping[str, str]
@@ -110,7 +111,7 @@ class FiringsPage:
     frame: Frame
     name: str
     title: str
-    week: str
+    week: date
     column: str
     firings: tuple[Firing, ...]
     most: int
@@ -154,7 +155,7 @@ async def show_trial(visit: Visit) -> Response:
         frame=around,
         name=process.name,
         title=process.title or process.name,
-        lines=process_words.lines(process, process_words.titles_of(design)),
+        lines=process_words.lines(process, titles_in(design)),
         lacking=lacking_links(visit, missing[process.name]),
         pauses=paused,
         days=days,
@@ -235,7 +236,7 @@ def _weeks(
     weeks = sorted({*tried.by_week, *(week for week, _ in actual)})
     return tuple(
         WeekRow(
-            week,
+            date.fromisoformat(week),
             tried.by_week.get(week, 0),
             {
                 word: sum(actual.get((week, state), 0) for state in states)
@@ -271,7 +272,7 @@ async def show_firings(visit: Visit) -> Response:
         frame=around,
         name=name,
         title=(process.title or name) if process is not None else name,
-        week=monday.isoformat(),
+        week=monday,
         column=word,
         firings=tuple(rows),
         most=firings.MOST_LISTED,

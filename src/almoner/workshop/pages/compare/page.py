@@ -10,7 +10,6 @@ from starlette.responses import Response
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import versions
-from almoner.workshop.compare import compare
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.pages.program_states import DRAFT, ProgramState, choices, state
@@ -36,7 +35,7 @@ async def show(visit: Visit) -> Response:
         live = str(newest.number) if newest else DRAFT
         before = await state(connection, visit.environment_id, visit.query("from") or live)
         after = await state(connection, visit.environment_id, visit.query("to") or DRAFT)
-        differences = compare(before.design, after.design)
+        elements = grouped(before.design, after.design)
         offered = await choices(connection, visit.environment_id, _MOST_SAVES)
         listed = (*offered, *((end.reference, end.title.capitalize()) for end in (before, after)))
         unique = tuple(dict(reversed(listed)).items())[::-1]
@@ -44,8 +43,8 @@ async def show(visit: Visit) -> Response:
             frame=await frame(visit, connection),
             before=before,
             after=after,
-            count=len(differences),
-            elements=grouped(differences),
+            count=sum(len(element.changes) for element in elements),
+            elements=elements,
             choices=unique,
         )
     return visit.page("workshop/pages/compare/compare.html", context)

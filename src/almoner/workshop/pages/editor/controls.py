@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from almoner.pages.visit import Form
-from almoner.workshop.assessment_design import Condition, FieldDesign
+from almoner.workshop.assessment_design import Condition
 from almoner.workshop.pages.editor.chosen_kind import (
     as_the_kind_says,
     goes_with_the_kind,
@@ -22,6 +22,7 @@ from almoner.workshop.pages.editor.condition_values import looked_at
 from almoner.workshop.pages.editor.form import (
     PRESENT,
     SCALAR_TYPES,
+    SUGGESTING,
     positions,
     suggested_name,
     under,
@@ -45,8 +46,8 @@ def fields_of(
     prefix: str = "",
     errors: Mapping[str, str] | None = None,
 ) -> tuple[MemberControl, ...]:
-    """The controls of a part, in the order of its declaration; a label first, whose words suggest a
-    name.
+    """The controls of a part, in the order of its declaration; what people read first, whose words
+    suggest a name.
 
     Options that do not go with the kind of a field are left out.
     """
@@ -56,6 +57,7 @@ def fields_of(
 def _fields(struct: type[Struct], prefix: str, drawing: Drawing) -> tuple[MemberControl, ...]:
     if struct is ProcessCondition:
         return tuple(_process_condition(prefix, drawing))
+    words, named = _suggesting(struct)
     controls = [
         _control(
             struct,
@@ -63,16 +65,23 @@ def _fields(struct: type[Struct], prefix: str, drawing: Drawing) -> tuple[Member
             under(prefix, member.key),
             drawing,
         )
-        for member in sorted(members(struct), key=lambda member: member.key != "label")
+        for member in sorted(members(struct), key=lambda member: member.key != words)
         if not is_left_out(struct, member, drawing.form, prefix)
     ]
-    if not issubclass(struct, FieldDesign):
-        return tuple(controls)
-    name = under(prefix, "name")
     return tuple(
-        replace(control, suggests=name) if control.member.key == "label" else control
+        replace(control, suggests=under(prefix, named)) if control.member.key == words else control
         for control in controls
     )
+
+
+def _suggesting(struct: type[Struct]) -> tuple[str, str]:
+    """The member whose words suggest a name, and that of the name; blank where it has none."""
+    keys = {member.key: member.widget for member in members(struct)}
+    for named, of in SUGGESTING.items():
+        words = next((key for key in of if key in keys), "")
+        if words and keys.get(named) == "code":
+            return words, named
+    return "", ""
 
 
 def _control(struct: type[Struct], member: Member, name: str, drawing: Drawing) -> MemberControl:
@@ -168,14 +177,12 @@ def _text(struct: type[Struct], plain: MemberControl, drawing: Drawing) -> Membe
     if member.widget != "code":
         return plain
     is_odd = bool(text.strip()) and not _PLAIN_NAME.fullmatch(text.strip())
-    follows = (
-        not text.strip() or suggested_name(drawing.form, plain.name.removesuffix("name")) == text
-    )
+    follows = not text.strip() or suggested_name(drawing.form, plain.name) == text
     return replace(
         plain,
         control="code",
         remark=_ODD_NAME if is_odd else "",
-        suggested=follows and issubclass(struct, FieldDesign),
+        suggested=follows and member.key == _suggesting(struct)[1],
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,6 +41,10 @@ class Read:
 
     value: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+
+
+# By whose words a name in the API begins, the first of them that are there.
+SUGGESTING: Final[Mapping[str, tuple[str, ...]]] = {"name": ("label", "title"), "id": ("name",)}
 
 
 def under(prefix: str, key: str) -> str:
@@ -73,17 +77,19 @@ def filled(form: Form, name: str) -> tuple[str, ...]:
     )
 
 
-def suggested_name(form: Form, prefix: str) -> str:
-    """The name that the label of a part suggests, blank where the form says that it has a name of
-    its own.
+def suggested_name(form: Form, at: str) -> str:
+    """The name in the field ``at`` that what people read of its part suggests; blank where the form
+    says that it has a name of its own.
     """
-    name = form.text(f"{prefix}name").strip()
-    suggested = api_name(form.text(f"{prefix}label"))
-    return (
-        suggested
-        if not name or (name == suggested and form.truth(f"{prefix}name:suggested"))
-        else ""
-    )
+    name, (prefix, key) = form.text(at).strip(), _parted(at)
+    words = (form.text(f"{prefix}{of}") for of in SUGGESTING.get(key, ()))
+    suggested = api_name(next(filter(str.strip, words), ""))
+    return suggested if not name or (name == suggested and form.truth(f"{at}:suggested")) else ""
+
+
+def _parted(at: str) -> tuple[str, str]:
+    prefix, dot, key = at.rpartition(".")
+    return f"{prefix}{dot}", key
 
 
 def api_name(label: str) -> str:
@@ -119,6 +125,17 @@ def read(form: Form, struct: type[Struct], prefix: str = "") -> Read:
     return sent
 
 
+def blank(struct: type[Struct]) -> Form:
+    """The form of a new part: what holds unless somebody says otherwise is ticked."""
+    return Form(
+        tuple(
+            (member.key, _text(True))
+            for member in members(struct)
+            if member.holds == "truth" and member.default
+        )
+    )
+
+
 def written(part: Struct, prefix: str = "") -> Form:
     """The form that ``read`` would make this part of."""
     return Form(_pairs(part, prefix))
@@ -152,7 +169,7 @@ def _read_member(form: Form, member: Member, name: str, errors: dict[str, str]) 
         return member.default
     text = form.text(name)
     if member.widget == "code":
-        text = suggested_name(form, name.removesuffix(member.key)) or text
+        text = suggested_name(form, name) or text
     if member.holds == "text":
         return _checked(
             member, text if member.widget == "textarea" or "\n" in text else text.strip()

@@ -25,16 +25,17 @@ from almoner.workshop.pages.editor.chosen_kind import begun
 from almoner.workshop.pages.editor.condition_values import condition_values, trigger_values
 from almoner.workshop.pages.editor.controls import fields_of
 from almoner.workshop.pages.editor.field_errors import placed
-from almoner.workshop.pages.editor.form import Read, completed, of_value, read, written
+from almoner.workshop.pages.editor.form import Read, blank, completed, of_value, read, written
 from almoner.workshop.pages.editor.items import Acted, acted
 from almoner.workshop.pages.editor.member_control import MemberControl
 from almoner.workshop.pages.editor.sources import Sources, sources
-from almoner.workshop.pages.elements.group import ElementGroup, title_of
+from almoner.workshop.pages.elements.group import ElementGroup
 from almoner.workshop.pages.elements.list_page import index_of
 from almoner.workshop.pages.elements.previews import ElementPreview, preview
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.placeholders import PLACEHOLDERS
 from almoner.workshop.process_design import Process
+from almoner.workshop.titles import titled
 
 _FOLDER: Final = "workshop/pages/elements"
 # The hidden value that tells a preview which element of the group it is about; blank where that is
@@ -137,7 +138,9 @@ async def new(visit: Visit, group: ElementGroup) -> Response:
         if isinstance(draft, Response):
             return draft
         return await _editor(
-            visit, connection, _Opened(group=group, draft=draft, index=None, form=Form(()))
+            visit,
+            connection,
+            _Opened(group=group, draft=draft, index=None, form=blank(group.struct)),
         )
 
 
@@ -300,7 +303,7 @@ async def _editor(
         frame=await frame(visit, connection, draft),
         group=group,
         title=(
-            (title_of(items[index]) if group.is_list else group.title)
+            (titled(items[index]) if group.is_list else group.title)
             if index is not None
             else f"New {group.noun}"
         ),

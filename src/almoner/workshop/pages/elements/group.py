@@ -18,8 +18,9 @@ from almoner.workshop.design import BUILT_IN_ROLES, ProgramDesign, Role, Sidebar
 from almoner.workshop.design_words import LONGEST_NAME
 from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.pages.frame import GROUPS, path_of
-from almoner.workshop.pairing import called, label, where, word
+from almoner.workshop.pairing import label, word
 from almoner.workshop.shape import Member, distinct, identity, members, walk
+from almoner.workshop.titles import title_member, titled
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class ElementGroup:
             copy = msgspec.structs.replace(
                 copy, **{member.attribute: _another(getattr(copy, member.attribute), member, taken)}
             )
-        if _has_title(copy) and identity(self.struct) != "title":
+        if title_member(copy) == "title" != identity(self.struct):
             copy = msgspec.structs.replace(copy, title=f"{copy.title} (copy)")
         items.insert(index + 1, copy)
         return self.with_items(design, items), self.name_of(copy)
@@ -174,16 +175,6 @@ def _another(name: str, member: Member, taken: Collection[str]) -> str:
     )
 
 
-def title_of(element: Any) -> str:
-    """What people know an element by."""
-    return getattr(element, "title", "") if _has_title(element) else called(element)
-
-
-def _has_title(element: Any) -> bool:
-    # An assessment's title stands above its form; coaches pick it by its name.
-    return bool(getattr(element, "title", "")) and not hasattr(element, "audience")
-
-
 def uses(design: ProgramDesign, group: ElementGroup, name: str) -> tuple[str, ...]:
     """Where other parts of the program name this element, in words."""
     return tuple(dict.fromkeys(_uses(design, group, name)))
@@ -203,7 +194,7 @@ def _uses(design: ProgramDesign, group: ElementGroup, name: str) -> Iterator[str
                 and value is not None
                 and (name == value if isinstance(value, str) else name in value)
             ):
-                yield where([_root(design, path), label(member)])
+                yield f"{_root(design, path)} · {label(member)}"
 
 
 def _measures(part: SidebarModule | GoalTarget, group: ElementGroup) -> bool:
@@ -217,7 +208,7 @@ def _root(design: ProgramDesign, path: str) -> str:
     key, _, rest = path.partition("[")
     group = GROUP[key]
     element = group.items(design)[int(rest.partition("]")[0])]
-    return f"{group.noun} {called(element)}"
+    return f"{group.noun[:1].upper()}{group.noun[1:]} “{titled(element)}”"
 
 
 def is_built_in(element: Any) -> bool:

@@ -18,11 +18,12 @@ from almoner.workshop import drafts
 from almoner.workshop.checks import every_problem
 from almoner.workshop.design import Phase, ProgramDesign
 from almoner.workshop.pages.editor import saving
-from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, title_of, uses
+from almoner.workshop.pages.elements.group import ElementGroup, is_built_in, uses
 from almoner.workshop.pages.elements.phase_path import PhasePath, patients_by_phase, phase_path
 from almoner.workshop.pages.elements.summaries import summary
 from almoner.workshop.pages.frame import Frame, frame
 from almoner.workshop.placeholders import Piece, pieces
+from almoner.workshop.titles import titled, titles_in
 
 LIST = "workshop/pages/elements/list.html"
 
@@ -121,7 +122,7 @@ async def ask(visit: Visit, group: ElementGroup) -> Response:
         page = RemovePage(
             frame=await frame(visit, connection, draft),
             group=group,
-            title=title_of(element),
+            title=titled(element),
             uses=uses(draft.design, group, group.name_of(element)),
             stays=is_built_in(element),
             base=draft.revision,
@@ -224,15 +225,13 @@ def rows(group: ElementGroup, design: ProgramDesign) -> tuple[ElementRow, ...]:
         for problem in every_problem(design)
         if problem.path.startswith(f"{group.key}[")
     )
-    phases = {phase.name: phase.title or phase.name for phase in design.phases}
-    measured = {spec.id: spec.name for spec in design.assessments}
-    measured |= {kind.name: kind.title or kind.name for kind in design.custom_data_types}
+    titles = titles_in(design)
     return tuple(
         ElementRow(
             place=index,
-            title=title_of(element),
-            name=group.name_of(element) if group.name_of(element) != title_of(element) else "",
-            summary=tuple(pieces(summary(element, phases, measured))),
+            title=titled(element),
+            name=group.name_of(element) if group.name_of(element) != titled(element) else "",
+            summary=tuple(pieces(summary(element, titles))),
             dot=_dot(element, index),
             problems=wrong[f"{group.key}[{index}"],
             path=group.link(design, index),

@@ -13,7 +13,7 @@ from almoner.database import Connection
 from almoner.patient_merges.current_sql import counts_by_phase
 from almoner.vocabulary.definitions import color_number
 from almoner.workshop.design import Phase
-from almoner.workshop.pages.elements.group import title_of
+from almoner.workshop.titles import titled
 
 # In pixels: how far apart two phases stand, and how high an arc over one of them rises.
 _STEP: Final = 128
@@ -78,7 +78,7 @@ def phase_path(phases: Sequence[Phase], patients: Mapping[str, int]) -> PhasePat
     return PhasePath(
         phases=tuple(
             PathPhase(
-                title=title_of(phase),
+                title=titled(phase),
                 dot=dots[place],
                 patients=patients.get(phase.name, 0),
                 any_follows=phase.next is None,

@@ -31,11 +31,12 @@ from almoner.workshop.design import (
 from almoner.workshop.forms import fields_view
 from almoner.workshop.goal_target import GoalTarget
 from almoner.workshop.pages.editor.sources import label
-from almoner.workshop.pages.elements.group import ElementGroup, title_of
+from almoner.workshop.pages.elements.group import ElementGroup
 from almoner.workshop.pages.elements.sms_segments import sms_segments
 from almoner.workshop.placeholders import Piece, pieces
 from almoner.workshop.process_design import Process, WorkingHours
 from almoner.workshop.shape import by_key
+from almoner.workshop.titles import titled, titles_in
 
 # Nobody's: the names are made up, and the number is one that is kept free for stories.
 _FILLED: Final[Mapping[str, str]] = {
@@ -120,20 +121,20 @@ def _phase(design: ProgramDesign, phase: Phase, timezone: str) -> Any:
         if other.name != phase.name and (phase.next is None or other.name in phase.next)
     ]
     return {
-        "title": title_of(phase),
+        "title": titled(phase),
         "dot": color_number(phase.color, design.phases.index(phase)),
         "description": phase.description,
-        "allowed": [title_of(other) for other in allowed],
+        "allowed": [titled(other) for other in allowed],
     }
 
 
 def _appointment_type(design: ProgramDesign, kind: AppointmentType, timezone: str) -> Any:
     ways = kind.modalities or by_key(AppointmentType)["modalities"].choices
-    titles = [title_of(each) for each in design.appointment_types]
+    titles = [titled(each) for each in design.appointment_types]
     start = clocks.now_in(timezone).replace(hour=10, minute=30) + timedelta(days=1)
     end = start + timedelta(minutes=kind.minutes) if kind.minutes else None
     return {
-        "title": title_of(kind),
+        "title": titled(kind),
         "titles": titles,
         "ways": [label(way) for way in ways],
         "start": start,
@@ -146,7 +147,7 @@ def _custom_data_type(design: ProgramDesign, kind: CustomDataType, timezone: str
         kind.fields, {}, prefix="preview-", timezone=timezone
     )
     return {
-        "title": title_of(kind),
+        "title": titled(kind),
         "description": kind.description,
         "many": kind.records == "many",
         "fields": fields,
@@ -189,16 +190,16 @@ def _measured(target: GoalTarget | None, today: date) -> str:
 
 def _task_type(design: ProgramDesign, kind: TaskType, timezone: str) -> Any:
     return {
-        "title": title_of(kind),
+        "title": titled(kind),
         "description": kind.description,
         "patient": design.terminology.patient,
     }
 
 
 def _call_outcome(design: ProgramDesign, outcome: CallOutcome, timezone: str) -> Any:
-    own = [title_of(each) for each in design.call_outcomes]
+    own = [titled(each) for each in design.call_outcomes]
     return {
-        "title": title_of(outcome),
+        "title": titled(outcome),
         "titles": [*CALL_OUTCOMES.values(), *own],
         "completes": outcome.completes,
     }
@@ -206,7 +207,7 @@ def _call_outcome(design: ProgramDesign, outcome: CallOutcome, timezone: str) ->
 
 def _note_type(design: ProgramDesign, note_type: NoteType, timezone: str) -> Any:
     return {
-        "title": title_of(note_type),
+        "title": titled(note_type),
         "description": note_type.description,
         "template": note_type.template,
     }
@@ -237,16 +238,16 @@ def _message(design: ProgramDesign, template: MessageTemplate, timezone: str) ->
 
 
 def _first_appointment(design: ProgramDesign) -> str:
-    return title_of(design.appointment_types[0]) if design.appointment_types else "appointment"
+    return titled(design.appointment_types[0]) if design.appointment_types else "appointment"
 
 
 def _role(design: ProgramDesign, role: Role, timezone: str) -> Any:
     in_force = roles(design).get(role.name, role)
-    types = {data_type.name: title_of(data_type) for data_type in design.custom_data_types}
+    types = {data_type.name: titled(data_type) for data_type in design.custom_data_types}
     assessments = {assessment.id: assessment.name for assessment in design.assessments}
-    notes = {note_type.name: title_of(note_type) for note_type in design.note_types}
+    notes = {note_type.name: titled(note_type) for note_type in design.note_types}
     return {
-        "title": title_of(role),
+        "title": titled(role),
         "rooms": [_ROOMS.get(right, (label(right), "")) for right in in_force.may],
         "own": role.patients == "own",
         "hidden": (
@@ -272,7 +273,7 @@ def _card(module: SidebarModule) -> str:
 
 def _sidebar(design: ProgramDesign, module: SidebarModule, timezone: str) -> Any:
     titles = {assessment.id: assessment.name for assessment in design.assessments} | {
-        data_type.name: title_of(data_type) for data_type in design.custom_data_types
+        data_type.name: titled(data_type) for data_type in design.custom_data_types
     }
     cards = []
     for card in design.sidebar:
@@ -284,15 +285,15 @@ def _sidebar(design: ProgramDesign, module: SidebarModule, timezone: str) -> Any
 
 def _process(design: ProgramDesign, process: Process, timezone: str) -> Any:
     return {
-        "title": title_of(process),
+        "title": titled(process),
         "name": process.name,
-        "lines": process_words.lines(process, process_words.titles_of(design)),
+        "lines": process_words.lines(process, titles_in(design)),
     }
 
 
 def _working_hours(design: ProgramDesign, hours: WorkingHours, timezone: str) -> Any:
     waiting = [
-        title_of(process)
+        titled(process)
         for process in design.processes
         if process.wait is not None and process.wait.working_hours
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -25,24 +24,20 @@ from almoner.workshop.design import (
 )
 from almoner.workshop.pages.editor.sources import label
 from almoner.workshop.process_design import Process
+from almoner.workshop.titles import Titles
 
 _LONGEST: Final = 120
 
 
-def summary(element: Struct, phases: Mapping[str, str], measured: Mapping[str, str]) -> str:
-    """A short line about an element; its description where its type has no line of its own.
-
-    ``phases`` are the titles of the program's phases by their names, ``measured`` those of its
-    assessments and types of custom data by id and name.
+def summary(element: Struct, titles: Titles) -> str:
+    """A short line about an element, with what the others that it names are called; its description
+    where its type has no line of its own.
     """
-    summarise = (
-        partial(_phase, titles=phases)
-        if isinstance(element, Phase)
-        else partial(_module, titles=measured)
-        if isinstance(element, SidebarModule)
-        else _BY_TYPE.get(type(element))
-    )
-    text = summarise(element) if summarise else getattr(element, "description", "")
+    if naming := _NAMING.get(type(element)):
+        text = naming(element, titles)
+    else:
+        alone = _BY_TYPE.get(type(element))
+        text = alone(element) if alone else getattr(element, "description", "")
     line = " ".join(text.split())
     if len(line) <= _LONGEST:
         return line
@@ -57,10 +52,10 @@ def either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def _phase(phase: Phase, titles: Mapping[str, str]) -> str:
+def _phase(phase: Phase, titles: Titles) -> str:
     if phase.next is None:
         return "any phase may follow"
-    following = either([titles.get(name, name) for name in phase.next])
+    following = either([titles.get(("phases", name), name) for name in phase.next])
     return f"may be followed by {following}" if phase.next else "an end: no phase follows"
 
 
@@ -115,17 +110,15 @@ def _role(role: Role) -> str:
     )
 
 
-def _process(process: Process) -> str:
-    return process_words.summary(process, {})
-
-
 def _second(role: Role) -> str:
     return "second factor" if role.second_factor else ""
 
 
-def _module(module: SidebarModule, titles: Mapping[str, str]) -> str:
+def _module(module: SidebarModule, titles: Titles) -> str:
     field = f", {label(module.field).lower()}" if module.field else ""
-    of = titles.get(module.of or "", module.of)
+    of = titles.get(("assessments", module.of)) or titles.get(
+        ("custom_data_types", module.of), module.of
+    )
     return label(module.shows) + (f" of {of}{field}" if of else "")
 
 
@@ -141,6 +134,10 @@ _BY_TYPE: Final[Mapping[type[Struct], Callable[[Any], str]]] = {
     MessageTemplate: _message,
     CallOutcome: _call_outcome,
     NoteType: _note_type,
-    Process: _process,
     Role: _role,
+}
+_NAMING: Final[Mapping[type[Struct], Callable[[Any, Titles], str]]] = {
+    Phase: _phase,
+    Process: process_words.summary,
+    SidebarModule: _module,
 }

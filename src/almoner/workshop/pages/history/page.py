@@ -14,7 +14,6 @@ from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import drafts, versions
-from almoner.workshop.compare import compare
 from almoner.workshop.drafts import Draft, Revision
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.editor.saving import author
@@ -131,7 +130,7 @@ async def _restoring(visit: Visit, reference: str, moved: bool) -> Response:
             return elsewhere
         restored = await state(connection, visit.environment_id, reference)
         draft = await drafts.current(connection, visit.environment_id)
-        elements = grouped(compare(draft.design, restored.design))
+        elements = grouped(draft.design, restored.design)
         context = RestorePage(
             frame=await frame(visit, connection, draft),
             target=restored,

@@ -16,7 +16,6 @@ from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Form, Visit
 from almoner.workshop import drafts, locks, publish, publish_requests
-from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.drafts import Draft
 from almoner.workshop.locks import Lock
@@ -297,7 +296,7 @@ async def _page(
         intent=now,
         lock=source.lock,
         live_version=source.live_version,
-        elements=grouped(compare(before, source.draft.design)),
+        elements=grouped(before, source.draft.design),
         problems=problems,
         following=None if moved or problems else following,
         moved=moved,

@@ -14,7 +14,6 @@ from almoner.pages import parsing
 from almoner.pages.route import PageRoute
 from almoner.pages.visit import Visit
 from almoner.workshop import publish_requests
-from almoner.workshop.compare import compare
 from almoner.workshop.design import ProgramDesign
 from almoner.workshop.pages.changes import ElementChanges, grouped
 from almoner.workshop.pages.frame import Frame, frame
@@ -146,7 +145,7 @@ async def _differences(
         if live
         else ProgramDesign(name=request.design.name)
     )
-    return grouped(compare(before, request.design))
+    return grouped(before, request.design)
 
 
 _WHO: Final = ("design", "administer")
