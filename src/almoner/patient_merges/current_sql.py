@@ -26,6 +26,11 @@ def kept_id(patient_id: str) -> str:
     )
 
 
+def current_id(patient_id: str) -> str:
+    """The id of the record that this one goes on as: its own where it was merged into none."""
+    return f"coalesce({kept_id(patient_id)}, {patient_id})"
+
+
 def with_merged(patient_id: str) -> str:
     """The ids of a current record and of those that were merged into it, for an ``IN``."""
     return (

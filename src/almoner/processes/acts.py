@@ -66,7 +66,8 @@ class Acts:
         on_hold = await pauses.on_hold_among(*of, ids)
         taken = await firings.take(*of, ids)
         due = [f for f in taken.values() if f.state == firings.OPEN and f.id not in on_hold]
-        scene = _Scene(self, due, await causes.standing(*of, due), await self._current(due))
+        due, at = await self._by_now(due)
+        scene = _Scene(self, due, await causes.standing(*of, due, at), at)
         settled = []
         # As they were set off: of one event in the program's order.
         for step in sorted(steps, key=lambda each: each.id):
@@ -78,21 +79,27 @@ class Acts:
             elif firing.id in on_hold:
                 settled.append((step, Outcome(DONE, note=(firings.ON_HOLD, None))))
             else:
-                settled.append((step, await scene.outcome(firing)))
+                settled.append((step, await scene.outcome(firing.id)))
         await scene.effects.write()
         return settled
 
-    async def _current(self, due: Sequence[Firing]) -> dict[str, Mapping[str, Any]]:
-        if not due:
-            return {}
-        ids = [firing.patient_id for firing in due]
-        rows = await self.connection.fetch(_CURRENT, self.environment_id, ids)
-        return {row["patient_id"]: row for row in rows}
+    async def _by_now(self, due: Sequence[Firing]) -> tuple[list[Firing], datetime]:
+        """The firings, each of the record that the patient's goes on as, and what time it is."""
+        rows: Sequence[Mapping[str, Any]] = ()
+        if due:
+            ids = [firing.patient_id for firing in due]
+            rows = await self.connection.fetch(_CURRENT, self.environment_id, ids)
+        current = {row["patient_id"]: row["current_id"] for row in rows}
+        ahead = next((row["clock_ahead"] for row in rows), timedelta())
+        return [
+            firings.about(firing, current.get(firing.patient_id, firing.patient_id))
+            for firing in due
+        ], self.clock() + ahead
 
 
 class _Scene:
-    """What is known where firings are acted on that are due. ``standing`` are the ids of those
-    whose cause still stands; ``current`` has whom each patient's record goes on as.
+    """What is known where firings are acted on that are due ``at`` a moment (UTC). ``standing`` are
+    the ids of those whose cause still stands.
     """
 
     def __init__(
@@ -100,22 +107,22 @@ class _Scene:
         acts: Acts,
         due: Sequence[Firing],
         standing: set[str],
-        current: Mapping[str, Mapping[str, Any]],
+        at: datetime,
     ) -> None:
         of = (acts.connection, acts.environment_id)
         self._acts = acts
         self._due = {firing.id: firing for firing in due}
         self._standing = standing
-        self._current = current
-        self._patients = PatientsActedFor(*of, [row["current_id"] for row in current.values()])
+        self._at = at
+        self._patients = PatientsActedFor(*of, [firing.patient_id for firing in due])
         self._rows = self._fresh_rows(due)
         # Of whom something was written since the rows were read.
         self._written_of: set[str] = set()
         self.effects = Effects(*of)
 
-    async def outcome(self, firing: Firing) -> Outcome:
+    async def outcome(self, firing_id: str) -> Outcome:
         """Acts on one of them. Raises what an action does that writes."""
-        wrote = self.effects.writes
+        wrote, firing = self.effects.writes, self._due[firing_id]
         try:
             state = await self._act(firing)
         except ActionError as error:
@@ -123,7 +130,7 @@ class _Scene:
                 raise
             return refused(error)
         finally:
-            self._due.pop(firing.id)
+            self._due.pop(firing_id)
         return Outcome(DONE, note=(state, None))
 
     async def _act(self, firing: Firing) -> str:
@@ -140,15 +147,20 @@ class _Scene:
             if way == "end":
                 return firings.ENDED
         # Time has passed since it was set off: by a wait, a pause, or until it is tried again.
-        if firing.id not in self._standing or not await self._facts(firing).hold(
-            process.conditions
-        ):
+        if firing.id not in self._standing or not await self._is_met(firing, process):
             return firings.NOT_MET
         await self._perform(firing, process, outline)
         return firings.DONE
 
+    async def _is_met(self, firing: Firing, process: Process) -> bool:
+        """Whether a silence lasts, where that is the cause, and all conditions hold."""
+        of = (self._acts.connection, self._acts.environment_id)
+        if not await causes.lasts(*of, firing, process.when, self._at):
+            return False
+        return await self._facts(firing).hold(process.conditions)
+
     def _facts(self, firing: Firing) -> Facts:
-        if self._people(firing) & self._written_of:
+        if firing.patient_id in self._written_of:
             self._rows, self._written_of = self._fresh_rows(self._due.values()), set()
         of = (self._acts.connection, self._acts.environment_id)
         return Facts(*of, firing.patient_id, firing.event, self._rows)
@@ -163,26 +175,19 @@ class _Scene:
             self._acts.published,
         )
 
-    def _people(self, firing: Firing) -> set[str]:
-        """The record that a firing is about, and that which it goes on as."""
-        row = self._current.get(firing.patient_id)
-        return {firing.patient_id} if row is None else {row["patient_id"], row["current_id"]}
-
     async def _perform(self, firing: Firing, process: Process, outline: Outline) -> None:
-        row, environment_id = self._current.get(firing.patient_id), self._acts.environment_id
-        ahead = timedelta() if row is None else row["clock_ahead"]
-        patient_id = firing.patient_id if row is None else row["current_id"]
+        environment_id = self._acts.environment_id
         acting = Acting(
             connection=self._acts.connection,
             store=self._acts.store,
             by=Actor(environment_id, f"{ACTOR}{process.name}", THROUGH, firing.id, whole=True),
-            firing=firings.about(firing, patient_id),
+            firing=firing,
             program=outline,
-            at=self._acts.clock() + ahead,
+            at=self._at,
             patients=self._patients,
             effects=self.effects,
         )
-        self._written_of |= self._people(firing)
+        self._written_of.add(firing.patient_id)
         for place, action in enumerate(process.actions):
             written = await perform(replace(acting, place=place), action)
             if written is not None:

@@ -53,6 +53,9 @@ SELECT user_id::text AS patient_id, at FROM (
   WHERE at > $3) gaps
 WHERE at <= $4 AND (next IS NULL OR next > at + $5::interval) ORDER BY at
 """
+_IS_SILENT: Final = """
+SELECT NOT EXISTS (SELECT FROM ({activity}) AS activity (user_id, at) WHERE at > $3 AND at <= $4)
+"""
 _RECORDS: Final = """
 SELECT DISTINCT ON (user_id) user_id::text AS patient_id, body ->> $3 AS day
 FROM custom_data_type_records
@@ -180,12 +183,35 @@ async def _silences(
     connection: Connection, environment_id: int, when: Trigger, span: ClockSpan, ids: Sequence[str]
 ) -> list[Event]:
     length = timedelta(days=when.days or 0)
-    activity = " UNION ALL ".join(_ACTIVITY[name] for name in when.activity)
     rows = await connection.fetch(
-        _SILENCES.format(activity=activity),
+        _SILENCES.format(activity=_activity(when)),
         *(environment_id, ids, span.first - length, span.last - length, length),
     )
     return [_event(when, row["patient_id"], row["at"] + length, iso(row["at"])) for row in rows]
+
+
+async def is_silent(
+    connection: Connection,
+    environment_id: int,
+    when: Trigger,
+    patient_id: str,
+    span: ClockSpan,
+) -> bool:
+    """Whether a patient had none of the activity that a trigger counts in a span of time."""
+    silent: bool = await connection.fetchval(
+        _IS_SILENT.format(activity=_activity(when)),
+        *(environment_id, [patient_id], span.first, span.last),
+    )
+    return silent
+
+
+def _activity(when: Trigger) -> str:
+    return " UNION ALL ".join(_ACTIVITY[name] for name in when.activity)
+
+
+def silence_begun(cause: str) -> datetime:
+    """When the silence began that is the cause of a firing, in UTC."""
+    return datetime.fromisoformat(cause.partition(":")[2])
 
 
 async def _dates(

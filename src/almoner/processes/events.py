@@ -11,6 +11,7 @@ import msgspec
 
 from almoner.changes.feed import Position, behind, cursor_of
 from almoner.database import Connection
+from almoner.patient_merges.current_sql import current_id, with_merged
 from almoner.resources._entered_in_error import HOLDS
 from almoner.vocabulary.times import iso
 from almoner.workshop.trigger_design import Trigger
@@ -48,12 +49,13 @@ _ROW: Final = " ".join(
     for name, columns in _ROWS.items()
 )
 _CHANGES: Final = f"""
-SELECT c.epoch, c.xid, c.seq, c.kind, c.resource, c.row_id::text, c.patient_id::text, c.changed_at,
+SELECT c.epoch, c.xid, c.seq, c.kind, c.resource, c.row_id::text,
+  {current_id("c.patient_id")}::text AS patient_id, c.changed_at,
   c.actor, c.request_id, c.fields, c.differences::text, CASE c.resource {_ROW} END::text AS row
 FROM changes c
 """
 _OF_PATIENT: Final = f"""
-{_CHANGES} WHERE c.environment_id = $1 AND c.patient_id = $2
+{_CHANGES} WHERE c.environment_id = $1 AND c.patient_id IN ({with_merged("$2")})
   AND c.changed_at > $3 AND c.changed_at <= $4 AND c.resource = ANY ($5::text[])
   AND c.kind IN ('create', 'update')
 ORDER BY c.epoch, c.xid, c.seq
@@ -86,8 +88,9 @@ BATCH: Final = 500
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a patient. ``of`` is the phase, the assessment's id, the type of
-    record or of appointment; ``cause`` names it once and for all; ``at`` is in UTC.
+    """Something that happened to a patient, the record that theirs goes on as. ``of`` is the phase,
+    the assessment's id, the type of record or of appointment; ``cause`` names it once and for all;
+    ``at`` is in UTC.
 
     ``actor`` and ``request_id`` are those of the change; blank where no change is behind it."""
 

@@ -23,6 +23,7 @@ from almoner.access.secrets import SecretBox
 from almoner.data_api.writes import new_id
 from almoner.database import Connection, Database
 from almoner.errors import problem
+from almoner.patient_merges.current_sql import current_id
 from almoner.processes.events import Event
 from almoner.vocabulary import json_values
 from almoner.vocabulary.json_values import JsonError
@@ -65,14 +66,15 @@ _LATEST: Final = """
 SELECT id::text, patient_id::text, received_at FROM process_calls
 WHERE environment_id = $1 AND hook = $2 ORDER BY received_at DESC LIMIT $3
 """
-_UNREAD: Final = """
+_UNREAD: Final = f"""
 UPDATE process_calls SET read_at = clock_timestamp() WHERE environment_id = $1 AND id IN (
   SELECT id FROM process_calls WHERE environment_id = $1 AND read_at IS NULL
   ORDER BY received_at LIMIT $2)
-RETURNING id::text, hook, patient_id::text, received_at
+RETURNING id::text, hook, {current_id("process_calls.patient_id")}::text AS patient_id, received_at
 """
-_SINCE: Final = """
-SELECT id::text, hook, patient_id::text, received_at FROM process_calls
+_SINCE: Final = f"""
+SELECT id::text, hook, {current_id("process_calls.patient_id")}::text AS patient_id, received_at
+FROM process_calls
 WHERE environment_id = $1 AND hook = $2 AND received_at BETWEEN $3 AND $4 ORDER BY received_at, id
 """
 _EXPECTED: Final = (
