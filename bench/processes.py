@@ -1,11 +1,16 @@
 """A thousand processes beside creates: what they cost those who write, and those who read the feed.
 
-    python -m bench.processes [--rounds 6] [--loaded 12500] [--creates 1000] [--processes 1000]
+    python -m bench.processes [--rounds 12] [--loaded 6000] [--creates 5000] [--processes 1000]
 
 Answers to fifty assessments are loaded, and others created one after the other, in turns while the
 other core is idle, while it is busy with a loop that computes, and while a worker there acts on
-the processes: it has all that was loaded since to read while others write. Each answer is looked at
-by twenty processes, and one in a thousand sets one off. Writer and PostgreSQL share a core.
+the processes: it has what was loaded to read while others write. Each answer is looked at by twenty
+processes, and one in fifty answers sets one off. Writer and PostgreSQL share a core. Which of the
+three comes first changes with each round, and what is compared is compared within a round.
+
+With the defaults it takes some five minutes on two cores that have nothing else to do. What the
+worker is to read must last for as long as is created: it reads some 1,700 answers a second, and a
+fifth more where more is loaded. Fewer rounds tell less; with other sizes nothing is written.
 
 A core that is busy with anything slows its neighbour, by what two cores of a machine share. What
 the processes cost is therefore told against the loop."""
@@ -21,7 +26,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from types import MappingProxyType
 
 from almoner.data_api.declare import Row
@@ -33,6 +38,12 @@ from almoner.workshop.programs import PublishedPrograms
 from almoner.workshop.publish import publish
 from bench import database, machine, page
 
+SIZES = {
+    "rounds": (12, "how often each of the three is measured"),
+    "loaded": (6_000, "answers that are loaded before each of them"),
+    "creates": (5_000, "answers that are created in each of them"),
+    "processes": (1_000, "how many processes the program has"),
+}
 ASSESSMENTS = 50
 PATIENTS = 200
 _RESPONSES = BY_NAME["assessment_responses"]
@@ -46,6 +57,14 @@ _BEHIND = """
 SELECT count(*) FROM changes c LEFT JOIN process_positions p ON p.environment_id = $1
 WHERE c.environment_id = $1 AND c.resource = 'assessment_responses'
   AND (p.xid IS NULL OR (c.epoch, c.xid, c.seq) > (p.epoch, p.xid, p.seq))
+"""
+# The processes read on behind what there is by now.
+_READ = """
+INSERT INTO process_positions (environment_id, epoch, xid, seq, ahead_until)
+SELECT $1, epoch, xid, seq, now() FROM changes WHERE environment_id = $1
+ORDER BY epoch DESC, xid DESC, seq DESC LIMIT 1
+ON CONFLICT (environment_id) DO UPDATE
+SET epoch = excluded.epoch, xid = excluded.xid, seq = excluded.seq
 """
 _FIRED = "SELECT count(*) FROM process_firings WHERE environment_id = $1"
 
@@ -66,22 +85,31 @@ class Round:
     caught_up: float = 0.0
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where answers are created: over ``writing``, by ``store``. ``opened`` looks on."""
+
+    opened: Database
+    writing: Database
+    store: Store
+    by: Actor
+    patients: list[str]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.processes", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--loaded", type=int, default=12_500)
-    parser.add_argument("--creates", type=int, default=1_000)
-    parser.add_argument("--processes", type=int, default=1_000)
+    for name, (default, what) in SIZES.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=what)
     options = parser.parse_args()
     machine.take_load_core()
     with database.server() as server:
-        text = asyncio.run(_compare(server, options.rounds, options))
+        text = asyncio.run(_compare(server, options))
     print(text)
-    if vars(options) == {"rounds": 6, "loaded": 12_500, "creates": 1_000, "processes": 1_000}:
+    if vars(options) == {name: default for name, (default, _) in SIZES.items()}:
         page.write("Processes beside creates", text)
 
 
-async def _compare(server: str, rounds: int, sizes: argparse.Namespace) -> str:
+async def _compare(server: str, sizes: argparse.Namespace) -> str:
     url = await database.fresh(server)
     opened = await Database.connect(url, size=4)
     # Creates have a session of their own.
@@ -95,33 +123,31 @@ async def _compare(server: str, rounds: int, sizes: argparse.Namespace) -> str:
         patients = [
             (await store.create(by, BY_NAME["patients"], _PATIENT)).id for _ in range(PATIENTS)
         ]
-        idle, busy, beside = [], [], []
-        for _ in range(rounds):
-            idle.append(await _round((opened, writing), store, by, patients, sizes=sizes))
-            async with _loop() as loop:
-                busy.append(
-                    await _round(
-                        (opened, writing), store, by, patients, sizes=sizes, neighbour=loop
-                    )
-                )
-            async with _worker(url) as worker:
-                beside.append(
-                    await _round(
-                        (opened, writing),
-                        store,
-                        by,
-                        patients,
-                        sizes=sizes,
-                        neighbour=worker,
-                        follows=True,
-                    )
-                )
+        site = Site(opened, writing, store, by, patients)
+        arms: tuple[list[Round], list[Round], list[Round]] = ([], [], [])
+        for number in range(sizes.rounds):
+            for turn in range(3):
+                arm = (number + turn) % 3
+                arms[arm].append(await _arm(site, url, arm, sizes))
         async with opened.connection() as connection:
             fired = await connection.fetchval(_FIRED, environment)
     finally:
         await writing.close()
         await opened.close()
-    return _text((idle, busy, beside), sizes, fired)
+    return _text(arms, sizes, fired)
+
+
+async def _arm(site: Site, url: str, arm: int, sizes: argparse.Namespace) -> Round:
+    """One of the three, beside an idle core (0), a loop (1) or a worker (2)."""
+    if arm == 0:
+        return await _round(site, sizes)
+    if arm == 1:
+        async with _loop() as loop:
+            return await _round(site, sizes, neighbour=loop)
+    async with site.opened.connection() as connection:
+        await connection.execute(_READ, site.by.environment_id)
+    async with _worker(url) as worker:
+        return await _round(site, sizes, neighbour=worker, follows=True)
 
 
 _PATIENT = {
@@ -134,23 +160,17 @@ _PATIENT = {
 
 
 async def _round(
-    databases: tuple[Database, Database],
-    store: Store,
-    by: Actor,
-    patients: list[str],
-    sizes: argparse.Namespace,
-    neighbour: int | None = None,
-    follows: bool = False,
+    site: Site, sizes: argparse.Namespace, neighbour: int | None = None, follows: bool = False
 ) -> Round:
     """``neighbour`` is the process on the other core, ``follows`` whether that is a worker."""
-    opened, writing = databases
+    opened, store, by, patients = site.opened, site.store, site.by, site.patients
     loaded = [_answers(patients, number) for number in range(sizes.loaded)]
     await store.load(by, _RESPONSES, loaded)
     if follows:
         # The worker is at it from the first create on.
         await _behind(opened, by.environment_id, fewer=True)
     stop, lags = asyncio.Event(), list[float]()
-    async with writing.connection() as connection:
+    async with site.writing.connection() as connection:
         session = await connection.fetchval("SELECT pg_backend_pid()")
     looking = asyncio.create_task(_look(opened, by.environment_id, session, stop=stop, lags=lags))
     used = machine.processor_ms(neighbour) if neighbour else 0.0
@@ -274,7 +294,9 @@ def _text(
     took = [median(each.processor for each in rounds) for rounds in arms]
     beside = arms[-1]
     caught_up = max(each.caught_up for each in beside)
-    lost, dearer = 1 - rates[2] / rates[1], took[2] / took[1] - 1
+    # Within a round, so that what the machine does meanwhile is the same for both.
+    against = [with_it.rate / busy.rate for busy, with_it in zip(*arms[1:], strict=True)]
+    lost, dearer = 1 - median(against), took[2] / took[1] - 1
     added = most[2] - most[1]
     rows = [
         [
@@ -322,7 +344,8 @@ def _text(
         f" {fired:,} were set off. The worker reads what was loaded while the others are created,"
         f" and was through with all at most {caught_up:.1f} s after the last of them. Creates"
         f" beside the loop were {_than(rates[1] / rates[0] - 1, 'more', 'fewer')} than beside an"
-        " idle core: that is the machine's; the difference is of the worker against the loop."
+        " idle core: that is the machine's; the difference is of the worker against the loop, in"
+        f" the median of the rounds{_between(against)}."
     )
     columns = [
         "what",
@@ -334,6 +357,15 @@ def _text(
         "reached",
     ]
     return f"{how}\n\nMachine: {machine.description()}.\n\n{page.table(columns, rows)}"
+
+
+def _between(against: list[float]) -> str:
+    """How far apart half of the rounds are; blank of a single one."""
+    if len(against) < 2:
+        return ""
+    first, _, last = quantiles(against, n=4)
+    ends = (_than(share - 1, "more", "fewer") for share in (last, first))
+    return f", of which half are between {' and '.join(ends)}"
 
 
 def _than(difference: float, more: str, less: str) -> str:

@@ -22,13 +22,19 @@ def at(text: str) -> datetime:
 
 
 def test_a_schedule_is_in_its_zone_whatever_the_clocks_do() -> None:
-    six, night = "0 6 * * *", "30 2 * * *"
+    six, night, twice = "0 6 * * *", "30 2 * * *", "30 1 * * *"
     for schedule, after, then in (
         (six, "2026-12-01T10:59", "2026-12-01T11:00"),
         (six, "2026-07-01T00:00", "2026-07-01T10:00"),
         (six, "2026-07-01T10:00", "2026-07-02T10:00"),
         # There is no half past two in this night.
         (night, "2026-03-08T06:30", "2026-03-08T07:00"),
+        # In this one there is half past one twice: the first is meant, and of each hour both are.
+        (twice, "2026-11-01T05:00", "2026-11-01T05:30"),
+        (twice, "2026-11-01T05:30", "2026-11-02T06:30"),
+        (twice, "2026-11-01T06:00", "2026-11-02T06:30"),
+        ("30 * * * *", "2026-11-01T05:30", "2026-11-01T06:30"),
+        ("*/20 1 * * *", "2026-11-01T05:40", "2026-11-01T06:00"),
     ):
         assert following(schedule, "US/Eastern", at(after)) == at(then)
 
@@ -52,7 +58,7 @@ async def test_a_due_job_is_begun_once_by_whoever_looks_first_and_missed_ones_ar
                 connection, place.environment, "nightly", schedule, zone, at("2026-12-01T00:00")
             )
 
-    for wrong in ("every day", "61 * * * *", "0 6 * * * *", "0 0 30 2 *"):
+    for wrong in ("every day", "61 * * * *", "0 6 * * * *", "0 0 30 2 *", "R 6 * * *"):
         with pytest.raises(ApiError):
             await plan(wrong)
     with pytest.raises(ApiError):

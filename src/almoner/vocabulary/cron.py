@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,6 +15,8 @@ _PARTS: Final = (
     " week"
 )
 _NEVER: Final = "the schedule {} never comes: no month that it names has such a day"
+# What the library would choose anew each time that it is asked.
+_RANDOM: Final = re.compile(r"[hr](?![a-z])", re.IGNORECASE)
 # Any will do: what does not come within fifty years of it never comes.
 _SINCE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -26,7 +29,8 @@ def refusal(text: str) -> str:
     """Why this is no schedule of five parts (minute, hour, day of the month, month, day of the
     week), or why nothing would ever come of it; blank where it is one.
     """
-    if len(text.split()) != 5 or not croniter.is_valid(text):
+    parts = text.split()
+    if len(parts) != 5 or any(map(_RANDOM.match, parts)) or not croniter.is_valid(text):
         return _PARTS
     try:
         croniter(text, _SINCE).get_next(datetime)
@@ -37,11 +41,22 @@ def refusal(text: str) -> str:
 
 def following(schedule: str, zone: str, after: datetime) -> datetime:
     """The first moment of a schedule after this one, in UTC. What a change of the clocks leaves out
-    is done right after it. Raises ScheduleError.
+    is done right after it, and a time of day that comes twice by it is meant once; where every hour
+    or minute is named, all of them are. Raises ScheduleError.
     """
     try:
-        moment: datetime = croniter(schedule, clocks.local(after, zone)).get_next(datetime)
+        moments = croniter(schedule, clocks.local(after, zone)).all_next(datetime)
+        return next(
+            moment
+            for moment in map(clocks.in_utc, moments)
+            if not clocks.local(moment, zone).fold or _goes_on(schedule)
+        )
     except CroniterBadDateError as error:
         words = _NEVER.format(schedule)
         raise ScheduleError(f"{words[0].upper()}{words[1:]}. Give it another.") from error
-    return clocks.in_utc(moment)
+
+
+def _goes_on(schedule: str) -> bool:
+    """Whether it comes again and again throughout the day, as cron tells it from a time of day."""
+    minute, hour, *_ = schedule.split()
+    return minute.startswith("*") or hour.startswith("*")
