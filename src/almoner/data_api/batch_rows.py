@@ -61,6 +61,8 @@ class BatchRow:
     row: Row = field(default_factory=dict)
     row_id: str = ""
     related: list[Related] = field(default_factory=list)
+    # Of a row that is there: its ids in other systems that it is not known by yet.
+    further: list[Related] = field(default_factory=list)
     ignored: Row = field(default_factory=dict)
     problems: Problems = field(default_factory=list)
     outcome: str = ""

@@ -20,9 +20,9 @@ _ABOUT = (
     " and the answer has a status for each. A new row may come with `external_ids`, whatever the"
     " collection (beside patients' and where a Create has them, that needs `external_ids.write`)."
     " `on_existing` says what becomes of one that has an external id of a row that is there: it is"
-    " refused (`refuse`), left as it is (`keep`) or changed (`update`), so that a load can be"
-    " repeated. Who prefers a minimal return has the `id` of each row in place of the row, and"
-    " spares the server to read it back."
+    " refused (`refuse`), left as it is (`keep`) or changed (`update`, which adds ids of further"
+    " systems), so that a load can be repeated. Who prefers a minimal return has the `id` of each"
+    " row in place of the row, and spares the server to read it back."
 )
 _PREFER = {
     "name": "Prefer",

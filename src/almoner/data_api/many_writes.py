@@ -16,6 +16,7 @@ import asyncpg
 
 from almoner.data_api import decode, nested, rules, set_statements, statements
 from almoner.data_api.batch import columns
+from almoner.data_api.batch_known import there_already
 from almoner.data_api.batch_rows import (
     KEEP,
     REFUSE,
@@ -26,7 +27,6 @@ from almoner.data_api.batch_rows import (
     refuse_twice,
     refused_as_taken,
     take_mappings,
-    twice,
 )
 from almoner.data_api.declare import Related, Resource, Row, Verb
 from almoner.data_api.idempotency_sql import STORE
@@ -159,7 +159,9 @@ class ManyWrites(RowWrites):
         if each.place.startswith(".create"):
             known = {key: value for key, value in body.items() if key in names}
             body = {k: v for k, v in known.items() if decode.is_sent_back(names[k], batch.shape)}
-            each.ignored = {key: value for key, value in known.items() if key not in body}
+            # Its ids in other systems it has, or they are added.
+            mapped = {pointer.name for pointer in self._pointers}
+            each.ignored = {k: v for k, v in known.items() if k not in body and k not in mapped}
         self._decode(batch, each, body, Verb.UPDATE)
 
     def _decode(self, batch: _Batch, each: BatchRow, body: Row, verb: Verb) -> None:
@@ -191,7 +193,7 @@ class ManyWrites(RowWrites):
         problems = [each.problems for each in taken]
         for each in taken:
             each.problems = []
-        there = {id(each) for each in await self._there_already(connection, batch, taken)}
+        there = {id(each) for each in await self._known(connection, batch, taken)}
         for each, before in zip(taken, problems, strict=True):
             if id(each) not in there:
                 each.problems = before
@@ -201,46 +203,45 @@ class ManyWrites(RowWrites):
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
     ) -> None:
         """Keeps or updates those of the rows that are there already."""
-        there = await self._there_already(connection, batch, rows)
+        there = await self._known(connection, batch, rows)
         if batch.request.on_existing == KEEP:
             await self._read(connection, batch, there, "kept")
             return
-        for each in there:
+        known = [each for each in there if not each.further]
+        for each in known:
             self._decode_update(batch, each)
-        await self._update_all(connection, batch, there)
+        await self._update_all(connection, batch, known)
+        renamed = [each for each in there if each.further]
+        update = partial(self._update_and_map, connection, batch)
+        alone = partial(self._update_and_map_alone, connection, batch)
+        await by_halves(connection, renamed, update, alone, batch.request.atomic)
 
-    async def _there_already(
+    async def _known(
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
     ) -> list[BatchRow]:
-        """The rows that are there already, by their ids in other systems, each with its id."""
-        there: dict[int, BatchRow] = {}
-        for pointer in self._pointers:
-            by_key = set_statements.pointing_key(pointer)
-            keys: dict[tuple[Any, ...], BatchRow] = {}
-            for each in rows:
-                for related in each.related if not each.problems else ():
-                    if related.resource == pointer.name:
-                        key = tuple(related.values[name] for name in by_key.fields)
-                        if keys.setdefault(key, each) is not each:
-                            each.problems.append(twice(f"{related.path}{by_key.path}"))
-            if not keys:
-                continue
-            sent = list(keys.items())
-            arrays = [[key[n] for key, _ in sent] for n in range(len(by_key.fields))]
-            records = await connection.fetch(
-                set_statements.pointed_at(pointer, by_key),
-                batch.by.environment_id,
-                batch.resource.name,
-                *arrays,
-            )
-            for record in records:
-                each = sent[record["place"] - 1][1]
-                if id(each) in there and each.row_id != record["row_id"]:
-                    detail = "Its external ids are those of several rows."
-                    each.problems.append(Problem("bad_request", detail, {"path": "."}))
-                each.row_id = record["row_id"]
-                there[id(each)] = each
-        return [each for each in there.values() if not each.problems]
+        where = (connection, batch.by.environment_id, batch.resource)
+        return await there_already(*where, self._pointers, rows)
+
+    async def _update_and_map(
+        self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
+    ) -> None:
+        """Updates rows that bring further ids of other systems, and adds these. Raises ApiError
+        with all that is refused.
+        """
+        for each in rows:
+            self._decode_update(batch, each)
+            await self._insert_related(connection, batch.by, batch.resource, each.further)
+        await self._update_all(connection, batch, rows)
+        problems = [problem for each in rows for problem in each.problems]
+        for each in rows:
+            each.problems = []
+        if problems:
+            raise ApiError(problems)
+
+    async def _update_and_map_alone(
+        self, connection: Connection, batch: _Batch, each: BatchRow
+    ) -> None:
+        await self._update_and_map(connection, batch, [each])
 
     async def _insert_all(
         self, connection: Connection, batch: _Batch, rows: Sequence[BatchRow]
