@@ -181,39 +181,6 @@ async def test_a_schedule_sets_it_off_for_those_whom_the_conditions_name_page_by
     assert len(await would(place, 30)) == 3 * 5
 
 
-CONSENT = f"""
-  - name: sms
-    when: {{event: consent_given, consent: sms}}
-    {SURVEY}
-  - name: any
-    when: {{event: consent_given}}
-    then: [{{do: assign_coach, role: coach}}]
-"""
-
-
-async def test_consent_sets_it_off_when_it_is_given(place: Place) -> None:
-    await place.publish(PROGRAM + CONSENT)
-    patient = await place.patient()
-    number = await place.create(
-        "phone_numbers",
-        {
-            "user_id": patient,
-            "phone_number": "+15555555555",
-            "phone_number_type": "cell",
-            "opted_in_to_phone": False,
-            "opted_in_to_sms": True,
-            "automatic_recipient": False,
-        },
-    )
-    await place.work()
-    assert await place.firings() == []
-    await place.update("phone_numbers", number, {"automatic_recipient": True})
-    await place.update("phone_numbers", number, {"opted_in_to_voicemail": True})
-    await place.work()
-    assert sorted(name for name, _ in await place.firings()) == ["any", "sms"]
-    assert await tasks(place) == [patient]
-
-
 HOOK = f"""
   - name: discharged
     when: {{event: hook_called, hook: discharge}}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from almoner.data_api.writes import Actor
@@ -9,6 +11,9 @@ from almoner.errors import ApiError
 from almoner.processes.undo import UndoError, undo
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM, answer, worker
+from tests.processes.test_triggers import tasks, would
+from tests.processes.test_waiting import later
+from tests.work.doing import running
 
 ALL = """
   - name: low
@@ -153,3 +158,77 @@ async def test_a_message_and_what_another_process_acted_on_are_not_taken_back(
     await take_back(place, patient, "noted")
     await take_back(place, patient)
     assert len(await place.rows("SELECT FROM patient_tasks WHERE environment_id = $1")) == 1
+
+
+MOVES = """
+  - name: moves
+    when: {event: phase_entered, phase: intake}
+    then: [{do: change_phase, phase: active}]
+  - name: follows
+    when: {event: phase_entered, phase: active}
+    wait: {days: 1}
+    then: [{do: give_task, task: survey}]
+"""
+STATES = "SELECT process, state FROM process_firings WHERE environment_id = $1 ORDER BY process"
+
+
+async def test_what_waits_to_act_on_what_is_taken_back_ends_with_it_and_nothing_begins(
+    place: Place,
+) -> None:
+    await place.publish(PROGRAM + MOVES)
+    patient, noise = await place.patient(), await place.patient(phase="active")
+    await place.work()
+    await take_back(place, patient, "moves")
+    # Taking back is no change of phase that sets anything off, the same one least of all.
+    await later(place, 2)
+    assert await tasks(place) == [noise]
+    states = {tuple(row.values()) for row in await place.rows(STATES)}
+    assert states == {("moves", "undone"), ("follows", "undone"), ("follows", "done")}
+    (row,) = await place.rows(
+        "SELECT phase FROM patients WHERE environment_id = $1 AND id = $2", patient
+    )
+    assert row == {"phase": "intake"}
+    assert [who for who, _ in await would(place, 9)] == [patient]
+
+
+async def test_what_is_taken_back_before_others_have_read_of_it_sets_them_not_off(
+    place: Place,
+) -> None:
+    await place.publish(PROGRAM + MOVES)
+    patient = await place.patient()
+    await place.read()
+    async with running(place.database, place.handler):
+        async with asyncio.timeout(60):
+            while ("moves", "done") not in await place.firings():
+                await asyncio.sleep(0.02)
+    await take_back(place, patient, "moves")
+    await place.work()
+    assert await place.firings() == [("moves", "undone")]
+
+
+async def test_after_a_merge_rows_are_taken_back_from_the_record_that_goes_on_and_fields_are_not(
+    place: Place,
+) -> None:
+    await place.publish(
+        PROGRAM
+        + ALL.replace("- {do: change_phase, phase: active}", "").replace(
+            "- {do: assign_coach, role: coach}", ""
+        )
+        + MOVES.replace("phase: intake", "phase: active").replace(
+            "phase: active}]", "phase: graduated}]", 1
+        )
+    )
+    gone, survivor = await place.patient(), await place.patient()
+    await answer(place, gone, 6)
+    await place.work()
+    moved = await place.patient(phase="active")
+    await place.work()
+    for other in (gone, moved):
+        await place.merge(survivor, other)
+    await take_back(place, gone, by_way_of=survivor)
+    (stored,) = await place.rows(STORED, survivor)
+    assert (stored["flows"], stored["records"], stored["phase"]) == (0, 0, "intake")
+    with pytest.raises(UndoError, match="merged"):
+        await take_back(place, moved, "moves", by_way_of=survivor)
+    (stored,) = await place.rows(STORED, moved)
+    assert stored["phase"] == "graduated"

@@ -12,6 +12,7 @@ from almoner.data_api.declare import Row
 from almoner.pages.message_words import message_words
 from almoner.processes import webhooks
 from almoner.processes.acting import Acting, ActionError
+from almoner.processes.consents import CONSENTS
 from almoner.vocabulary import clocks
 from almoner.workshop import goal_target
 from almoner.workshop.design import CareFlowTemplate, MessageTemplate
@@ -44,12 +45,12 @@ SELECT id::text FROM conversations WHERE environment_id = $1 AND user_id = $2
 # Consent to what nobody writes by hand; a number or an address that is there twice is refused where
 # either is. It stays as it is until the message is written.
 _AUTOMATIC: Final = {
-    "phone": """
-SELECT phone_number AS address, opted_in_to_sms AND automatic_recipient AS consented
+    "phone": f"""
+SELECT phone_number AS address, {CONSENTS["sms"]} AS consented
 FROM phone_numbers WHERE environment_id = $1 AND user_id = $2 FOR SHARE
 """,
-    "email": """
-SELECT lower(email) AS address, opted_in_to_email AND automatic_recipient AS consented
+    "email": f"""
+SELECT lower(email) AS address, {CONSENTS["email"]} AS consented
 FROM email_addresses WHERE environment_id = $1 AND user_id = $2 FOR SHARE
 """,
 }

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.processes import clock
-from almoner.processes.events import CONSENTS, appointment_cause
+from almoner.processes.consents import CONSENTS
+from almoner.processes.events import appointment_cause
 from almoner.processes.firings import Firing
 from almoner.resources._entered_in_error import HOLDS
 from almoner.workshop.trigger_design import Trigger

@@ -12,6 +12,7 @@ import msgspec
 from almoner.changes.feed import Position, behind, cursor_of
 from almoner.database import Connection
 from almoner.patient_merges.current_sql import current_id, with_merged
+from almoner.processes.consents import CONSENT_FIELDS
 from almoner.resources._entered_in_error import HOLDS
 from almoner.vocabulary.times import iso
 from almoner.workshop.trigger_design import Trigger
@@ -23,6 +24,22 @@ coalesce((SELECT d.differences -> 'phase' ->> 0 FROM changes d WHERE d.environme
   AND d.resource = 'patients' AND 'phase' = ANY (d.fields)
   ORDER BY d.epoch, d.xid, d.seq LIMIT 1), r.phase)
 """
+# What a field was right after a change is what the next change of it found.
+_THEN: Final = """
+coalesce((SELECT (d.differences -> '{field}' ->> 0)::boolean FROM changes d
+  WHERE d.environment_id = $1 AND d.patient_id = c.patient_id
+  AND (d.epoch, d.xid, d.seq) > (c.epoch, c.xid, c.seq) AND d.resource = c.resource
+  AND d.row_id = c.row_id AND '{field}' = ANY (d.fields)
+  ORDER BY d.epoch, d.xid, d.seq LIMIT 1), r.{field})
+"""
+
+
+def _consented(consent: str) -> str:
+    """The name of a consent where a row gave it right after a change, else null."""
+    then = " AND ".join(_THEN.format(field=field) for field in CONSENT_FIELDS[consent])
+    return f"CASE WHEN {then} THEN '{consent}' END"
+
+
 # Of each collection, what decides whether a change of it is an event, and which.
 _ROWS: Final = {
     "patients": f"{_FIRST_PHASE} AS of",
@@ -30,16 +47,8 @@ _ROWS: Final = {
     "custom_data_type_records": "r.type_name AS of",
     "messages": "r.direction AS of",
     "calendar_events": "r.appointment_type AS of",
-    "phone_numbers": "concat_ws(' ', CASE WHEN r.automatic_recipient THEN 'sms' END,"
-    " CASE WHEN r.opted_in_to_phone THEN 'calls' END) AS of",
-    "email_addresses": "CASE WHEN r.automatic_recipient THEN 'email' END AS of",
-}
-# The fields that a consent is given in. Only who may be written to automatically has consented to
-# what a program sends.
-CONSENTS: Final = {
-    "sms": "automatic_recipient",
-    "calls": "opted_in_to_phone",
-    "email": "automatic_recipient",
+    "phone_numbers": f"concat_ws(' ', {_consented('sms')}, {_consented('calls')}) AS of",
+    "email_addresses": f"{_consented('email')} AS of",
 }
 # What was entered in error sets nothing off.
 _HOLD: Final = dict.fromkeys(("assessment_responses", "messages"), f"AND r.{HOLDS}")
@@ -54,17 +63,22 @@ SELECT c.epoch, c.xid, c.seq, c.kind, c.resource, c.row_id::text,
   c.actor, c.request_id, c.fields, c.differences::text, CASE c.resource {_ROW} END::text AS row
 FROM changes c
 """
+# What was taken back, and that it was, sets nothing off.
+_STANDS: Final = """
+CASE WHEN c.through IN ('process', 'undo') THEN NOT EXISTS (SELECT FROM process_firings f
+  WHERE f.environment_id = $1 AND f.id = c.request_id::uuid AND f.state = 'undone') ELSE true END
+"""
 _OF_PATIENT: Final = f"""
 {_CHANGES} WHERE c.environment_id = $1 AND c.patient_id IN ({with_merged("$2")})
   AND c.changed_at > $3 AND c.changed_at <= $4 AND c.resource = ANY ($5::text[])
-  AND c.kind IN ('create', 'update')
+  AND c.kind IN ('create', 'update') AND {_STANDS}
 ORDER BY c.epoch, c.xid, c.seq
 """
 _READ: Final = f"""
 {_CHANGES} WHERE c.environment_id = $1 AND {behind(2)}
   AND (c.epoch, c.xid, c.seq) <= ($5, $6, $7) AND c.resource = ANY ($8::text[])
   AND c.patient_id IS NOT NULL AND c.kind IN ('create', 'update') AND c.changed_at >= $9
-  AND ($10 OR c.through <> 'demo')
+  AND ($10 OR c.through <> 'demo') AND {_STANDS}
 ORDER BY c.epoch, c.xid, c.seq LIMIT $11
 """
 _AHEAD: Final = """
@@ -230,8 +244,8 @@ def _named(change: Mapping[str, Any], of: str, is_new: bool) -> Iterator[tuple[s
             yield "appointment_missed", of
     elif resource in ("phone_numbers", "email_addresses"):
         for consent in of.split():
-            pair = _difference(change, CONSENTS[consent])
-            if is_new or (pair is not None and pair[1]):
+            pairs = [_difference(change, field) for field in CONSENT_FIELDS[consent]]
+            if is_new or any(pair is not None and not pair[0] for pair in pairs):
                 yield "consent_given", consent
 
 

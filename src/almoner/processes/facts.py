@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.processes.consents import CONSENTS
 from almoner.vocabulary import json_values
 from almoner.vocabulary.definitions import Score
 from almoner.workshop.process_design import GROUPS, ProcessCondition, ProcessConditions
@@ -42,13 +43,14 @@ SELECT body::text FROM custom_data_type_records WHERE environment_id = $1 AND us
   AND type_name = $3 ORDER BY created_at DESC, id DESC LIMIT 1
 """
 # A number or an address that is there twice is refused where either is.
-_CONSENTS: Final = """
+_CONSENTS: Final = f"""
 SELECT coalesce(bool_or(sms), false) AS sms, coalesce(bool_or(calls), false) AS calls,
   (SELECT coalesce(bool_or(consented), false) FROM (
-    SELECT bool_and(opted_in_to_email) AS consented FROM email_addresses
+    SELECT bool_and({CONSENTS["email"]}) AS consented FROM email_addresses
     WHERE environment_id = $1 AND user_id = of.id GROUP BY lower(email)) AS addresses) AS email
 FROM (
-  SELECT bool_and(opted_in_to_sms) AS sms, bool_and(opted_in_to_phone) AS calls FROM phone_numbers
+  SELECT bool_and({CONSENTS["sms"]}) AS sms, bool_and({CONSENTS["calls"]}) AS calls
+  FROM phone_numbers
   WHERE environment_id = $1 AND user_id = of.id GROUP BY phone_number) AS numbers
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from almoner.processes.consents import CONSENTS
 from almoner.processes.facts import FactRows
 from almoner.processes.lacking import Need
 from almoner.workshop.design import ProgramDesign
@@ -14,13 +15,13 @@ from almoner.workshop.published_programs import Outline
 
 # Consent to what nobody writes by hand, as the action asks for it when it sends; and whether there
 # is a conversation of a type that asks for none.
-_AUTOMATIC: Final = """
+_AUTOMATIC: Final = f"""
 SELECT (SELECT bool_or(consented) FROM (
-    SELECT bool_and(opted_in_to_sms AND automatic_recipient) AS consented
+    SELECT bool_and({CONSENTS["sms"]}) AS consented
     FROM phone_numbers
     WHERE environment_id = $1 AND user_id = of.id GROUP BY phone_number) AS numbers) AS phone,
   (SELECT bool_or(consented) FROM (
-    SELECT bool_and(opted_in_to_email AND automatic_recipient) AS consented
+    SELECT bool_and({CONSENTS["email"]}) AS consented
     FROM email_addresses
     WHERE environment_id = $1 AND user_id = of.id GROUP BY lower(email)) AS addresses) AS email,
   (SELECT true FROM conversations WHERE environment_id = $1 AND user_id = of.id

@@ -16,6 +16,7 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Connection
 from almoner.errors import problem
+from almoner.patient_merges.current_sql import with_merged
 from almoner.processes import firings
 from almoner.processes.firings import CALL, Firing
 from almoner.resources import BY_NAME
@@ -23,6 +24,11 @@ from almoner.resources.alerts import IS_OPEN
 
 THROUGH: Final = "undo"
 _OUTSIDE: Final = "A message that was sent, or a system that was told, cannot be taken back."
+# Which of the two the kept record has its fields from is not known.
+MERGED: Final = (
+    "The record was merged with another since. Set its phase and coach by hand, and take out the"
+    " rest."
+)
 _EFFECTS: Final = """
 SELECT resource, row_id::text FROM process_effects WHERE environment_id = $1 AND firing_id = $2
 ORDER BY place DESC
@@ -31,10 +37,11 @@ _HOLD: Final = """
 SELECT almoner_current_patient($1, patient_id)::text FROM process_firings
 WHERE environment_id = $1 AND id = $2 FOR UPDATE
 """
-# By others, since it was written.
-_CHANGED: Final = """
-SELECT EXISTS (SELECT FROM changes WHERE environment_id = $1 AND patient_id = $2 AND resource = $3
-  AND row_id = $4 AND request_id <> $5)
+# By others, since it was written; that it came to the record that goes on is no change of it.
+_CHANGED: Final = f"""
+SELECT EXISTS (SELECT FROM changes WHERE environment_id = $1
+  AND patient_id IN ({with_merged("$2")}) AND resource = $3 AND row_id = $4 AND request_id <> $5
+  AND fields IS DISTINCT FROM ARRAY['user_id'])
 """
 _IS_OPEN: Final = f"""
 SELECT {IS_OPEN} FROM alerts WHERE environment_id = $1 AND id = $2 FOR UPDATE
@@ -53,9 +60,16 @@ _NOW: Final = """
 SELECT to_json(p)::text FROM patients p WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE
 """
 # Another that acted on what this one wrote.
-_ACTED_ON: Final = """
-SELECT process FROM process_firings WHERE environment_id = $1 AND patient_id = $2
+_ACTED_ON: Final = f"""
+SELECT process FROM process_firings WHERE environment_id = $1
+  AND patient_id IN ({with_merged("$2")})
   AND fired_at >= $3 AND $4 = ANY (chain) AND state = 'done' LIMIT 1
+"""
+# Others that are still to act on it.
+_TO_ACT_ON: Final = f"""
+SELECT id::text FROM process_firings WHERE environment_id = $1
+  AND patient_id IN ({with_merged("$2")})
+  AND fired_at >= $3 AND $4 = ANY (chain) AND state IN ('open', 'held') ORDER BY id FOR UPDATE
 """
 
 
@@ -86,18 +100,20 @@ async def undo(
     if firing.state != firings.DONE:
         _refuse("It has not been done, or somebody has taken it back already.")
     stamped = replace(by, through=THROUGH, request_id=firing.id, whole=True)
-    undoing = _Undo(connection, store.within(connection), stamped, firing)
+    current = firings.about(firing, patient_id)
+    undoing = _Undo(connection, store.within(connection), stamped, current)
     await undoing.check_what_followed()
     effects = await connection.fetch(_EFFECTS, environment_id, firing_id)
     # A patient of whom two fields were set has one row.
     for resource, row_id in dict.fromkeys(map(tuple, effects)):
         await _HOW.get(resource, _not_at_all)(undoing, row_id)
-    await firings.move(connection, environment_id, [firing_id], firings.UNDONE)
+    following = await undoing.to_act_on()
+    await firings.move(connection, environment_id, [firing_id, *following], firings.UNDONE)
     return firing
 
 
 class _Undo:
-    """The taking back of one firing."""
+    """The taking back of one firing, whose patient is the record that theirs goes on as."""
 
     def __init__(self, connection: Connection, store: Store, by: Actor, firing: Firing) -> None:
         self.connection = connection
@@ -117,6 +133,15 @@ class _Undo:
         )
         if other is not None:
             _refuse(f"The process {other} has acted on it since. Take that back first.")
+
+    async def to_act_on(self) -> list[str]:
+        """The ids of the firings that would act on it: they end with it."""
+        firing = self.firing
+        rows = await self.connection.fetch(
+            _TO_ACT_ON,
+            *(self.by.environment_id, firing.patient_id, firing.fired_at, firing.process),
+        )
+        return [row["id"] for row in rows]
 
     async def remove(self, resource: str, row_id: str) -> None:
         """Removes a row that nobody has changed since; one that is gone already stays so."""
@@ -159,6 +184,8 @@ async def _record(undoing: _Undo, row_id: str) -> None:
 async def _patient(undoing: _Undo, row_id: str) -> None:
     """Gives the fields that were set their values of before, where they still hold what was set."""
     owner, firing = undoing.by.environment_id, undoing.firing
+    if row_id != firing.patient_id:
+        _refuse(MERGED)
     rows = await undoing.connection.fetch(_SET, owner, row_id, firing.id)
     before, after = before_and_after(row["differences"] for row in rows)
     text = await undoing.connection.fetchval(_NOW, owner, row_id)

@@ -9,6 +9,7 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.processes.firings import CALL
+from almoner.processes.undo import MERGED
 from almoner.resources.alerts import IS_OPEN
 
 _EFFECTS: Final = """
@@ -20,6 +21,11 @@ SELECT differences::text FROM changes c JOIN process_firings f ON f.environment_
   AND f.id = $2 AND c.patient_id = almoner_current_patient($1, f.patient_id)
 WHERE c.environment_id = $1 AND c.resource = 'patients' AND c.request_id = $2::text
   AND c.through = 'process' ORDER BY c.epoch, c.xid, c.seq
+"""
+_IS_MERGED: Final = """
+SELECT EXISTS (SELECT FROM process_effects e JOIN patient_merges m ON m.environment_id = $1
+  AND m.patient_id = e.row_id
+WHERE e.environment_id = $1 AND e.firing_id = $2 AND e.resource = 'patients')
 """
 _CALLED: Final = """
 SELECT args ->> 'webhook' AS webhook FROM work_steps
@@ -57,6 +63,8 @@ async def undo_plan(connection: Connection, environment_id: int, firing_id: str)
     wrote = [row["resource"] for row in await connection.fetch(_EFFECTS, environment_id, firing_id)]
     takes_back = [_REMOVED[resource] for resource in wrote if resource in _REMOVED]
     blocks = [_SENT[resource] for resource in wrote if resource in _SENT]
+    if await connection.fetchval(_IS_MERGED, environment_id, firing_id):
+        blocks.append(MERGED)
     for row in await connection.fetch(_SET, environment_id, firing_id):
         for field in msgspec.json.decode(row["differences"] or "{}"):
             name = field.removesuffix("_id").replace("_", " ")

@@ -234,6 +234,8 @@ def _number(kind: Any) -> dict[str, Any]:
 _SINGLE: Final[dict[type[described.Type], Callable[[Any], dict[str, Any]]]] = {
     described.StrType: _text,
     described.LiteralType: lambda kind: {"holds": "text"},
+    # An element and its version, in what is published of a program.
+    described.TupleType: lambda kind: {"holds": "text"},
     described.BoolType: lambda kind: {"holds": "truth"},
     described.IntType: lambda kind: {"holds": "whole", "least": kind.ge, "most": kind.le},
     described.UnionType: _number,
