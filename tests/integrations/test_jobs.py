@@ -477,3 +477,26 @@ async def test_many_items_are_begun_portion_by_portion_each_once_and_in_their_or
         "SELECT result::text FROM work_steps WHERE environment_id = $1 AND parent_id IS NULL"
     )
     assert top["result"] == "[21,1,2]"
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_a_task_that_ends_the_program_ends_itself_alone(
+    place: Place, ending: BaseException
+) -> None:
+    described = Integration(name="ends", title="Ends")
+
+    @described.task()
+    async def run_ends(task: Task) -> None:
+        await task.each(end, list(range(4)))
+
+    @described.task(attempts=1)
+    async def end(task: Task, number: int) -> None:
+        if number == 1:
+            raise ending
+
+    await place.configure(described)
+    job = await place.run(described)
+    assert job["counts"] == {"failed": 2, "succeeded": 3}
+    (error,) = [error for task in job["tasks"] for error in task["errors"]]
+    assert error["code"] == "fault"
+    assert type(ending).__name__ in error["message"]

@@ -4,10 +4,11 @@ record goes on as another, an appointment is over, or a silence has ended.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 from almoner.access.worker_events import AT_THE_TERMINAL
 from almoner.processes import pauses
+from almoner.vocabulary import clocks
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM, answer, worker
 from tests.processes.test_triggers import SURVEY, tasks, would, wrote
@@ -125,3 +126,57 @@ async def test_who_has_broken_the_silence_meanwhile_is_silent_no_more(place: Pla
     await later(place, 3)
     assert await tasks(place) == [silent]
     assert sorted(state for _, state in await place.firings()) == ["done", *["not_met"] * 3]
+
+
+BIRTHDAY = f"""
+  - name: greets
+    when: {{event: date_reached, field: birthday, days: 0, at: '09:00', yearly: true}}
+    WAIT{SURVEY}
+"""
+
+
+async def is_then(place: Place, at: datetime) -> None:
+    """Has it be that time in the environment, and does what there is to do."""
+    await place.rows(
+        "UPDATE environments SET clock_ahead = $2::timestamptz - clock_timestamp() WHERE id = $1"
+        " RETURNING id",
+        at,
+    )
+    await place.work()
+
+
+async def test_a_date_comes_once_wherever_the_patient_moves_on_that_day(place: Place) -> None:
+    await place.publish(PROGRAM + BIRTHDAY.replace("WAIT", ""))
+    day = clocks.day_of(place.clock(), "US/Eastern") + timedelta(days=10)
+    born = day.replace(year=1960).isoformat()
+    to_west, to_east, stays = [
+        await place.patient(birthday=born, timezone=zone)
+        for zone in ("US/Eastern", "US/Pacific", "US/Pacific")
+    ]
+    await place.read()
+    nine = clocks.earliest(day, time(9), "US/Eastern")
+    await is_then(place, nine + timedelta(minutes=6))
+    assert await tasks(place) == [to_west]
+    await is_then(place, nine + timedelta(hours=1))
+    await place.update("patients", to_west, {"timezone": "US/Pacific"})
+    await place.update("patients", to_east, {"timezone": "US/Eastern"})
+    # There, nine o'clock has passed on that day.
+    await is_then(place, nine + timedelta(hours=2))
+    assert await tasks(place) == [to_west, to_east]
+    await is_then(place, nine + timedelta(hours=4))
+    assert await tasks(place) == [to_west, to_east, stays]
+
+
+async def test_a_date_that_was_mended_meanwhile_is_not_that_day(place: Place) -> None:
+    await place.publish(PROGRAM + BIRTHDAY.replace("WAIT", "wait: {days: 1}\n    "))
+    day = clocks.day_of(place.clock(), "US/Eastern") + timedelta(days=10)
+    stays, mended = [
+        await place.patient(birthday=day.replace(year=1960).isoformat()) for _ in range(2)
+    ]
+    await place.read()
+    place.clock.at = clocks.earliest(day, time(9), "US/Eastern") + timedelta(minutes=6)
+    await place.work()
+    assert await place.firings() == [("greets", "open")] * 2
+    await place.update("patients", mended, {"birthday": "1960-01-01"})
+    await later(place, 2)
+    assert await tasks(place) == [stays]

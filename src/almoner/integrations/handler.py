@@ -36,6 +36,8 @@ from almoner.work import backoff, queries
 from almoner.work.step import BLOCKED, DONE, FAILED, REFUSED, Outcome, Step, StepRun
 
 TASKS: Final = "integration_tasks"
+# What ends more than a task where nobody takes it: a task that raises it ends itself alone.
+_ENDS: Final = (SystemExit, KeyboardInterrupt, asyncio.CancelledError)
 _IS_PATIENT: Final = "SELECT EXISTS (SELECT FROM patients WHERE environment_id = $1 AND id = $2)"
 
 
@@ -168,7 +170,11 @@ class IntegrationHandler:
             return self._refused([error_row(unfit, step.attempts)], task)
         except backoff.SESSION_ENDED:
             raise
-        except Exception as error:
+        except (Exception, *_ENDS) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_called_off():
+                raise
+            # What the connection is in the middle of is not known.
+            await run.undo(error)
             task_name = self._integration.task_name(kind.name)
             backoff.log_fault("an integration", error, task=task_name)
             broken = TemporaryError(
@@ -239,6 +245,12 @@ class IntegrationHandler:
     ) -> None:
         by = writer(environment_id, self._integration.name, "")
         await self._parts.store.within(connection).update_all(by, self._tasks, ids, fields)
+
+
+def _is_called_off() -> bool:
+    """Whether the worker ends what it does, and not the task itself."""
+    doing = asyncio.current_task()
+    return doing is not None and doing.cancelling() > 0
 
 
 def _about(task: Task | None) -> str | None:

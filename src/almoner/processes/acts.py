@@ -153,7 +153,7 @@ class _Scene:
         return firings.DONE
 
     async def _is_met(self, firing: Firing, process: Process) -> bool:
-        """Whether a silence lasts, where that is the cause, and all conditions hold."""
+        """Whether a silence or a date stands, where that is the cause, and all conditions hold."""
         of = (self._acts.connection, self._acts.environment_id)
         if not await causes.lasts(*of, firing, process.when, self._at):
             return False

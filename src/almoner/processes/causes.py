@@ -59,7 +59,12 @@ async def standing(
 async def lasts(
     connection: Connection, environment_id: int, firing: Firing, when: Trigger, at: datetime
 ) -> bool:
-    """Whether a patient is silent still at a moment (UTC), where that is the trigger."""
+    """Whether a patient is silent still at a moment (UTC), or a date still is that day, where one
+    of these is the trigger.
+    """
+    if when.event == "date_reached":
+        day = clock.date_of(firing.cause)
+        return await clock.is_date(connection, environment_id, when, firing.patient_id, day)
     if when.event != "no_activity":
         return True
     span = clock.ClockSpan(clock.silence_begun(firing.cause), at)

@@ -4,7 +4,7 @@ among an environment's patients, a page of them at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -21,9 +21,15 @@ from almoner.workshop.trigger_design import Trigger
 PAGE: Final = 500
 # How often each is looked for; a schedule says so itself.
 _EVERY: Final = {"no_activity": timedelta(hours=1), "date_reached": timedelta(minutes=5)}
+_A_DAY: Final = timedelta(days=1)
 _A_MOMENT: Final = timedelta(microseconds=1)
+# What was due where a patient lived until now may be past where they live since then.
 _PATIENTS: Final = f"""
-SELECT p.id::text AS patient_id, p.timezone FROM patients p
+SELECT p.id::text AS patient_id, p.timezone, EXISTS (SELECT FROM changes c
+    WHERE c.environment_id = $1 AND c.patient_id = p.id AND c.kind = 'update'
+    AND c.changed_at > $4::timestamptz - (SELECT clock_ahead FROM environments WHERE id = $1)
+    AND c.resource = 'patients' AND 'timezone' = ANY (c.fields)) AS has_moved
+FROM patients p
 WHERE p.environment_id = $1 AND ($2::uuid IS NULL OR p.id > $2) AND {is_current("p.id")}
 ORDER BY p.id LIMIT $3
 """
@@ -166,13 +172,14 @@ async def events(
     """The events of a span of time among the patients behind this one, and the patient to go on
     behind; None at the end.
     """
-    patients = await connection.fetch(_PATIENTS, environment_id, after, most)
+    patients = await connection.fetch(
+        _PATIENTS, environment_id, after, most, clocks.later(span.first, -_A_DAY)
+    )
     ids = [row["patient_id"] for row in patients]
-    zones = {row["patient_id"]: row["timezone"] for row in patients}
     if when.event == "no_activity":
         happened = await _silences(connection, environment_id, when, span, ids)
     elif when.event == "date_reached":
-        happened = await _dates(connection, environment_id, when, span, zones)
+        happened = await _dates(connection, environment_id, when, span, patients)
     else:
         ticks = list(_ticks(when, span))
         happened = [_event(when, patient, tick, iso(tick)) for patient in ids for tick in ticks]
@@ -219,32 +226,56 @@ async def _dates(
     environment_id: int,
     when: Trigger,
     span: ClockSpan,
-    zones: dict[str, str],
+    patients: Sequence[Mapping[str, Any]],
 ) -> list[Event]:
-    values: Sequence[Any] = (environment_id, list(zones))
+    """Named by the day, not the moment: it comes once, wherever the patient has moved to since."""
+    spans = {
+        row["patient_id"]: ClockSpan(clocks.later(span.first, -_A_DAY), span.last)
+        if row["has_moved"]
+        else span
+        for row in patients
+    }
+    zones = {row["patient_id"]: row["timezone"] for row in patients}
+    return [
+        _event(when, of, moment, day.isoformat())
+        for of, text in (await _written(connection, environment_id, when, list(zones))).items()
+        for day, moment in moments_of(text, zones[of], when, spans[of])
+    ]
+
+
+async def _written(
+    connection: Connection, environment_id: int, when: Trigger, ids: Sequence[str]
+) -> dict[str, str | None]:
+    """What the field of a trigger says, by patient; without those who have no such record."""
+    values: Sequence[Any] = (environment_id, ids)
     if when.record:
         query, values = _RECORDS, (*values, when.field, when.record)
     else:
         # The field is one of those that the patients' declaration has.
         query = _FIELD.format(field=when.field)
-    return [
-        _event(when, row["patient_id"], moment, iso(moment))
-        for row in await connection.fetch(query, *values)
-        for moment in moments_of(row["day"], zones[row["patient_id"]], when, span)
-    ]
+    return {row["patient_id"]: row["day"] for row in await connection.fetch(query, *values)}
+
+
+async def is_date(
+    connection: Connection, environment_id: int, when: Trigger, patient_id: str, day: date
+) -> bool:
+    """Whether the date of a patient still is as far as a trigger says on this day of its cause."""
+    text = (await _written(connection, environment_id, when, [patient_id])).get(patient_id)
+    return day in _days_of(text, when, range(day.year - 101, day.year + 102))
+
+
+def date_of(cause: str) -> date:
+    """The day that is the cause of a firing."""
+    return datetime.fromisoformat(cause.partition(":")[2]).date()
 
 
 def moments_of(
     text: str | None, timezone: str, when: Trigger, span: ClockSpan
-) -> Iterator[datetime]:
+) -> Iterator[tuple[date, datetime]]:
     """When a date that is written so, or an anniversary of it, is as far as a trigger says: each
-    such moment within a span. None where it is no date.
+    such day and moment within a span. None where it is no date.
     """
     at = moment_of(when.at)
-    try:
-        day = date.fromisoformat(text or "")
-    except ValueError:
-        return
     if at is None:
         return
     days = when.days or 0
@@ -253,12 +284,23 @@ def moments_of(
         (span.first - timedelta(days=max(days, 0) + 2)).year,
         (span.last + timedelta(days=max(-days, 0) + 2)).year + 1,
     )
-    for year in around if when.yearly else (day.year,):
-        if year < day.year:
-            continue
-        moment = clocks.earliest(clocks.shifted(_in_year(day, year), days), at, timezone)
+    for day in _days_of(text, when, around):
+        moment = clocks.earliest(day, at, timezone)
         if span.first < moment <= span.last:
-            yield moment
+            yield day, moment
+
+
+def _days_of(text: str | None, when: Trigger, around: range) -> Iterator[date]:
+    """The days that are as far from a date that is written so as a trigger says; of each year
+    ``around`` where that is yearly.
+    """
+    try:
+        day = date.fromisoformat(text or "")
+    except ValueError:
+        return
+    for year in around if when.yearly else (day.year,):
+        if year >= day.year:
+            yield clocks.shifted(_in_year(day, year), when.days or 0)
 
 
 def _in_year(day: date, year: int) -> date:

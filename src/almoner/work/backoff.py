@@ -48,7 +48,7 @@ def again(
     return Outcome(READY, note=note, wait=max(after, wait(step.attempts, _CHANCE)))
 
 
-def log_fault(of: str, error: Exception, **about: str) -> None:
+def log_fault(of: str, error: BaseException, **about: str) -> None:
     """Logs what a handler did not expect: a fault in ``of``, as ``an import``."""
     details: Mapping[str, Any] = about | fault(error)
     structlog.get_logger().error(f"a fault in {of}", **details)
