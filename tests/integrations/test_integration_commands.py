@@ -69,6 +69,7 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
             f"client_secret={CLIENT_SECRET}",
         )
         assert "may use: patients.read" in output
+        await schedule_and_zone_are_set_by_themselves(at_the_terminal)
         stopped = await at_the_terminal("run", "kiwihealth_pull", "--json")
         assert stopped["status"] == "unattempted"
         # Who waits for what nobody takes up is told why.
@@ -161,6 +162,22 @@ async def test_a_job_is_begun_shown_repaired_and_called_off_at_the_command_line(
     nowhere = "0193a8a2-6e6c-7e6b-9d7b-2f6f0f3f3f3f"
     for command in ("show", "retry", "cancel"):
         assert "There is no job" in await at_the_terminal(command, nowhere, status=1)
+
+
+async def schedule_and_zone_are_set_by_themselves(at_the_terminal: Any) -> None:
+    """Each stays as it is where the other is set, and what is set is told."""
+
+    async def is_set(*options: str) -> tuple[str | None, str | None, bool]:
+        row = await at_the_terminal("set", "kiwihealth_pull", *options, "--json")
+        return row["schedule"], row["zone"], row["next_at"] is not None
+
+    output = await at_the_terminal("set", "kiwihealth_pull", "--zone", "US/Eastern", status=1)
+    assert "Give a schedule, too" in output
+    assert await is_set("--schedule", "0 6 * * *") == ("0 6 * * *", "UTC", True)
+    assert await is_set("--zone", "US/Eastern") == ("0 6 * * *", "US/Eastern", True)
+    assert await is_set("--schedule", "0 7 * * *") == ("0 7 * * *", "US/Eastern", True)
+    assert await is_set() == ("0 7 * * *", "US/Eastern", True)
+    assert await is_set("--schedule", "") == (None, None, False)
 
 
 def test_each_command_prints_json_for_programs() -> None:

@@ -24,9 +24,11 @@ from almoner.processes.handler import ProcessHandler
 from almoner.processes.pauses import Kind
 from almoner.processes.webhooks import WebhookCaller
 from almoner.workshop import kiwi_health
+from tests.conftest import new_environment
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM, worker
 from tests.processes.test_triggers import tasks
+from tests.work.doing import running
 
 BOX = SecretBox(b"k" * 32)
 CALLS = """
@@ -43,6 +45,9 @@ class Receiver:
         self.statuses: list[int] = []
         self.requests: list[tuple[dict[str, str], Any]] = []
         self.url = ""
+        # Nobody is answered before.
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -53,6 +58,7 @@ class Receiver:
         }
         body = await reader.readexactly(int(headers["content-length"]))
         self.requests.append((headers, json.loads(body)))
+        await self.answers.wait()
         status = self.statuses.pop(0) if self.statuses else 204
         writer.write(
             f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -116,6 +122,30 @@ async def test_a_webhook_is_called_with_one_key_however_often_until_it_is_taken(
     claims = json.loads(jws.deserialize_compact(token, OctKey.import_key(secret)).payload)
     assert claims["aud"] == receiver.url
     assert (body["process"], body["patient_id"]) == ("tells", patient)
+
+
+async def test_who_answers_slowly_holds_up_no_call_of_another_environment(
+    place: Place, client: HttpClient
+) -> None:
+    caller = WebhookCaller(place.database, BOX, client)
+    handler = ProcessHandler(place.database, place.store, place.clock, caller)
+    other = Place(place.database, place.store, await new_environment(place.database))
+    async with receiving() as slow, receiving() as quick, running(place.database, handler):
+        slow.answers.clear()
+        for of, receiver, patients, most in ((place, slow, 10, 8), (other, quick, 1, 1)):
+            await of.publish(PROGRAM + CALLS)
+            await declared(of, receiver.url)
+            for _ in range(patients):
+                await of.patient()
+            await of.read()
+            async with asyncio.timeout(30):
+                while len(receiver.requests) < most:
+                    await asyncio.sleep(0.02)
+        assert len(slow.requests) == 8
+        slow.answers.set()
+        async with asyncio.timeout(30):
+            while len(slow.requests) < 10:
+                await asyncio.sleep(0.02)
 
 
 async def test_a_webhook_that_refuses_is_a_failure_that_is_tried_again_by_hand(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from almoner.processes import firings
+import pytest
+
+from almoner.processes import acts, firings
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM, answer, worker
 from tests.processes.test_refused import BOTH, outcomes
@@ -54,6 +56,20 @@ async def test_what_is_due_together_is_one_transaction_with_each_effect_noted(pl
     )
     assert {change["request_id"] for change in logged} == {task["firing_id"] for task in tasks}
     assert {change["actor"] for change in logged} == {"process:first", "process:second"}
+
+
+async def test_what_takes_long_is_not_one_transaction(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acts, "LONGEST", -1.0)
+    await place.publish(PROGRAM + BOTH)
+    for patient in [await place.patient() for _ in range(3)]:
+        await answer(place, patient, 6)
+    await place.read()
+    await place.work()
+    tasks = await place.rows(TASKS)
+    assert len(tasks) == len({task["xmin"] for task in tasks}) == 6
+    assert len({task["firing_id"] for task in tasks}) == 6
 
 
 async def test_who_comes_later_for_a_patient_sees_what_was_done_for_them_before(

@@ -4,6 +4,7 @@ own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,9 +65,7 @@ async def list_integrations(environment: ENVIRONMENT = None) -> list[dict[str, A
                 "title": integration.title,
                 "about": integration.about,
                 "enabled": bool(of.get("enabled")),
-                "schedule": of.get("schedule"),
-                "zone": of.get("zone"),
-                "next_at": iso(of["next_at"]) if of.get("next_at") else None,
+                **_begins(of),
                 "scopes": list(of.get("scopes", ())),
                 "scopes_missing": list(installed.missing_scopes(integration, of.get("scopes", ()))),
                 "job_id": job.get("job_id"),
@@ -93,7 +92,9 @@ async def set_settings(
         str | None,
         typer.Option(help="When jobs begin by themselves, as cron writes it; blank for never."),
     ] = None,
-    zone: Annotated[str, typer.Option(help="The time zone that the schedule is in.")] = "UTC",
+    zone: Annotated[
+        str | None, typer.Option(help="The time zone that the schedule is in; at first UTC.")
+    ] = None,
     hook: Annotated[
         str | None,
         typer.Option(
@@ -122,23 +123,34 @@ async def set_settings(
         )
         if integration.changes:
             await changed.watch(connection, owner, name)
-        if schedule is not None:
-            await schedules.set_schedule(
-                connection, owner, name, schedule.strip(), zone=zone, now=datetime.now(UTC)
-            )
+        await schedules.reset(connection, owner, name, schedule, zone, now=datetime.now(UTC))
+        of = (await installed.all_configured(connection, owner))[name]
         secret = None if hook is None else await hooks.HOOKS.set(connection, box, owner, name, hook)
-    value: dict[str, Any] = {"name": name, "enabled": not off, "scopes": list(granted)}
-    address = hooks.HOOKS.address(options.url, name)
+    value = {"name": name, "enabled": not off, "scopes": list(granted), **_begins(of)}
     if secret is not None:
-        value |= {"hook": address, "hook_secret": secret}
+        value |= {"hook": hooks.HOOKS.address(options.url, name), "hook_secret": secret}
     if off:
         return Answer(value, f"{integration.title} is switched off.")
-    return Answer(
-        value,
-        f"{integration.title} is set up, and may use: {', '.join(granted) or 'nothing'}.",
-        f"Run it: {called()} integration run {name}{within(environment)}",
-        *([f"Its hook is {address}, and the secret, shown once: {secret}"] if secret else ()),
-    )
+    return Answer(value, *_set_up(integration.title, value, within(environment)))
+
+
+def _set_up(title: str, value: Mapping[str, Any], where: str) -> list[str]:
+    lines = [
+        f"{title} is set up, and may use: {', '.join(value['scopes']) or 'nothing'}.",
+        f"Run it: {called()} integration run {value['name']}{where}",
+    ]
+    if value["next_at"]:
+        lines.append("It begins by itself at {next_at}: {schedule}, {zone}".format(**value))
+    if "hook" in value:
+        lines.append(
+            "Its hook is {hook}, and the secret, shown once: {hook_secret}".format(**value)
+        )
+    return lines
+
+
+def _begins(of: Mapping[str, Any]) -> dict[str, Any]:
+    next_at = iso(of["next_at"]) if of.get("next_at") else None
+    return {"schedule": of.get("schedule"), "zone": of.get("zone"), "next_at": next_at}
 
 
 @app.command()

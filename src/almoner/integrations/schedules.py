@@ -24,6 +24,7 @@ _SET: Final = """
 UPDATE integrations SET schedule = $3, zone = $4, next_at = $5, changed_at = clock_timestamp()
 WHERE environment_id = $1 AND name = $2
 """
+_READ: Final = "SELECT schedule, zone FROM integrations WHERE environment_id = $1 AND name = $2"
 # Of every environment.
 _DUE: Final = f"""
 SELECT environment_id, name FROM integrations
@@ -77,6 +78,27 @@ async def set_schedule(
     first = cron.following(schedule, zone, now)
     await connection.execute(_SET, environment_id, name, schedule, zone, first)
     return first
+
+
+async def reset(
+    connection: Connection,
+    environment_id: int,
+    name: str,
+    schedule: str | None,
+    zone: str | None,
+    now: datetime,
+) -> None:
+    """Sets the schedule of an integration, its zone, or both; None stays as it is, which is UTC for
+    a first schedule. Raises what ``set_schedule`` does, and where there is no schedule to set the
+    zone of.
+    """
+    row = await connection.fetchrow(_READ, environment_id, name)
+    if schedule is None and zone is not None and not row["schedule"]:
+        raise problem("bad_request", "Give a schedule, too: none is set yet.", path=".schedule")
+    if schedule is not None or zone is not None:
+        cron_text = (row["schedule"] if schedule is None else schedule).strip()
+        in_zone = zone or row["zone"] or "UTC"
+        await set_schedule(connection, environment_id, name, cron_text, zone=in_zone, now=now)
 
 
 async def begin_due(

@@ -4,6 +4,7 @@ was written is noted at once.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +26,9 @@ from almoner.workshop.published_at_hand import PublishedAtHand
 from almoner.workshop.published_programs import Outline
 
 THROUGH: Final = "process"
+# For so many seconds firings are acted on in one transaction: the feed and whoever writes about
+# these patients waits for its end.
+LONGEST: Final = 0.25
 # Whom records that were merged meanwhile go on as, and how far ahead the environment's clock is.
 _CURRENT: Final = """
 SELECT p.id::text AS patient_id, almoner_current_patient($1, p.id)::text AS current_id,
@@ -59,8 +63,8 @@ class Acts:
 
     async def on(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
         """Does all that is to be done for these steps, each of a firing; of several, those are
-        left out whose firing another transaction has in hand. Raises what an action does: what was
-        written of all of them is then to be undone.
+        left out whose firing another transaction has in hand, and the last where it takes long.
+        Raises what an action does: what was written of all of them is then to be undone.
         """
         of, ids = (self.connection, self.environment_id), [step.job_id for step in steps]
         on_hold = await pauses.on_hold_among(*of, ids)
@@ -69,10 +73,11 @@ class Acts:
         due, at = await self._by_now(due)
         scene = _Scene(self, due, await causes.standing(*of, due, at), at)
         settled = []
+        until = time.monotonic() + LONGEST
         # As they were set off: of one event in the program's order.
         for step in sorted(steps, key=lambda each: each.id):
             firing = taken.get(step.job_id)
-            if firing is None and len(steps) > 1:
+            if len(steps) > 1 and (firing is None or time.monotonic() > until):
                 continue
             if firing is None or firing.state != firings.OPEN:
                 settled.append((step, Outcome(DONE)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,7 @@ CALL_ATTEMPTS: Final = 12
 # How often one that a pause holds looks whether it still does, in seconds; the end of the pause has
 # it look at once.
 _LOOK_AGAIN: Final = 30.0
-# How many receivers a worker waits for at a time.
+# How many calls of an environment a worker has under way at a time.
 _CALLS_AT_ONCE: Final = 8
 # What a receiver may answer that another try may change.
 _PASSING: Final = (408, 425, 429)
@@ -185,7 +186,9 @@ class WebhookCaller:
         self._box = box
         self._client = client
         self._clock = clock
-        self._turns = asyncio.Semaphore(_CALLS_AT_ONCE)
+        self._turns: dict[int, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(_CALLS_AT_ONCE)
+        )
 
     async def call(self, step: Step) -> Outcome:
         """Does a step that calls. No connection is held while the receiver is waited for."""
@@ -208,7 +211,7 @@ class WebhookCaller:
         except SealError as error:
             return _failed(REFUSED, "webhook_secret", f"{error} Declare the webhook {name} anew.")
         try:
-            async with self._turns:
+            async with self._turns[step.environment_id]:
                 answer = await self._client.post(row["url"], _body(firing), headers)
         except SendError as error:
             return self._once_more(step, f"The webhook {name} {error.words}")
