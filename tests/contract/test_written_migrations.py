@@ -78,7 +78,7 @@ async def test_a_written_migration_makes_what_is_declared_triggers_functions_and
             patients, fields=(*patients.fields, shoe_size), searches=(*patients.searches, search)
         ),
     }
-    ours = replace(BY_NAME["patient_tasks"], name="vaccinations")
+    ours = replace(BY_NAME["patient_tasks"], name="collection_of_a_test")
     resources = [*(changed.get(resource.name, resource) for resource in RESOURCES), ours]
     metadata = schema.build(resources)
     # Of a row that is there nobody knows what its function would work out: a migration of such a
