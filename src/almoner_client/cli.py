@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from almoner_client import __version__
 from almoner_client.commands import check, conform, export, import_, mirror, types
-from almoner_client.errors import AlmonerError
+from almoner_client.errors import AlmonerError, TokenRefused
 from almoner_files.errors import FileError
 
 _EXAMPLES = """\
@@ -53,9 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (AlmonerError, FileError, OSError) as error:
-        print(f"almoner-client: {error}", file=sys.stderr)
+        print(f"almoner-client: {error}{_hint(error)}", file=sys.stderr)
         return 2
     return status
+
+
+def _hint(error: Exception) -> str:
+    """What to do, where only a command can: the error is that of any program."""
+    if isinstance(error, TokenRefused) and error.code == "invalid_scope":
+        return " Name what it was granted with --scope, as in --scope 'patients.read changes.read'."
+    return ""
 
 
 def _interrupted(*_: object) -> None:

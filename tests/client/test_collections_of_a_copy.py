@@ -62,6 +62,22 @@ async def mirrored(api: Api, copy: SqliteCopy, scope: str, work: Callable[[Mirro
     return "\n".join(lines)
 
 
+async def test_a_collection_that_the_server_has_no_more_is_said_and_stays_as_it_is(
+    api: Api, store: Store, inside: Actor, copy: SqliteCopy
+) -> None:
+    await Place(api, inside, store).make("messages")
+    await updated(api, copy.address)
+    ((names,),) = (row.values() for row in copy.rows(_STATE, ("collections",)))
+    listed = json.dumps([*json.loads(names), "faxes"])
+    copy.rows("UPDATE almoner_mirror SET value = ? WHERE name = 'collections'", (listed,))
+    copy.rows("CREATE TABLE faxes (id TEXT)")
+    copy.rows("INSERT INTO faxes (id) VALUES ('f')")
+    lines = await updated(api, copy.address)
+    assert any("no collection faxes any more" in line for line in lines)
+    assert len(copy.rows("SELECT * FROM faxes")) == 1
+    await same(copy, api, EVERY)
+
+
 async def test_a_copy_of_all_takes_up_a_collection_that_came_later(
     api: Api, store: Store, inside: Actor, copy: SqliteCopy
 ) -> None:

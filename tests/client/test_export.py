@@ -13,8 +13,8 @@ import pytest
 
 from almoner_client import Client
 from almoner_client.exporting.export import Export
-from tests.client.copies import command
-from tests.conftest import Api
+from tests.client.copies import command, grown_old
+from tests.conftest import Api, Callers
 
 PATIENT: dict[str, Any] = {
     "phase": "intake",
@@ -109,6 +109,34 @@ async def test_who_follows_from_the_position_of_an_export_misses_nothing(
     assert later == [created[0]]
 
 
+async def test_an_export_whose_place_the_feed_has_forgotten_reads_every_row_again(
+    api: Api, connection: Any, program: int, tmp_path: Path
+) -> None:
+    created = await batch(api, [PATIENT | {"first_name": f"P{n}"} for n in range(3)])
+    path = tmp_path / "people.ndjson"
+    lines: list[str] = []
+
+    def export(ends: bool) -> None:
+        with of(api) as client:
+            run = Export(client, "patients", path, {}, lines.append)
+            if ends:
+                run._catch_up = _ended  # type: ignore[method-assign]
+            run.run()
+
+    with pytest.raises(EndedError):
+        await asyncio.to_thread(export, True)
+    await api.put(f"/v1/patients/{created[1]}", json={"first_name": "Changed"})
+    await grown_old(connection, program)
+    await asyncio.to_thread(export, False)
+    assert any("Reading every row again" in line for line in lines)
+    names = [json.loads(line)["first_name"] for line in path.read_text().splitlines()]
+    assert sorted(names) == ["Changed", "P0", "P2"]
+
+
+def _ended(place: Any) -> None:
+    raise EndedError
+
+
 @pytest.mark.slow
 async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_as_it_is_now(
     api: Api, tmp_path: Path
@@ -158,6 +186,18 @@ async def test_an_export_that_is_ended_anywhere_goes_on_and_holds_each_row_once_
         assert {row["id"] for row in rows} == await ids(api, phase="intake")
         names = {row["id"]: row["first_name"] for row in rows}
         assert [names[created[n]] for n in range(3)] == ["Changed"] * 3
+
+
+async def test_a_client_that_was_granted_less_than_all_learns_which_option_asks_for_less(
+    callers: Callers, program: int, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "people.csv")
+    async with await callers(program, scope="patients.read changes.read") as narrow:
+        refused = await command(narrow, "export", "patients", "--to", file, status=2)
+        assert "invalid_scope" in refused.errors
+        assert "--scope" in refused.errors
+        scope = ("--scope", "patients.read changes.read")
+        await command(narrow, "export", "patients", "--to", file, *scope)
 
 
 async def test_what_cannot_be_exported_says_what_to_do(api: Api, tmp_path: Path) -> None:

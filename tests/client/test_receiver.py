@@ -32,8 +32,11 @@ class Program:
         self.handed: list[Handed] = []
         self.reports: list[str] = []
         self.failures = 0
+        self.refused: set[str] = set()
 
     def take(self, handed: Handed) -> None:
+        if handed.id in self.refused:
+            raise RuntimeError("no such row is taken")
         if self.failures:
             self.failures -= 1
             raise RuntimeError("the program's own database is away")
@@ -83,7 +86,8 @@ async def test_each_state_of_a_row_is_handed_over_once(api: Api, tmp_path: Path)
         program.failures = 1
         await program.notify()
         await program.until_done()
-        assert [handed.id for handed in program.handed] == ids
+        # The others did not wait for the first.
+        assert [handed.id for handed in program.handed] == [*ids[1:], ids[0]]
         assert "the program's own database is away. Trying again" in program.reports[0]
         await program.notify()
         await program.until_done()
@@ -98,6 +102,34 @@ async def test_each_state_of_a_row_is_handed_over_once(api: Api, tmp_path: Path)
     # The row that was said to be gone is there, and is told as it is after that; the others stay in
     # the order of their last change.
     assert deliveries == [(ids[2], None), (ids[2], "Grace"), (ids[1], "Ada")]
+
+
+async def test_a_row_that_is_not_taken_holds_up_no_other(api: Api, tmp_path: Path) -> None:
+    bad, good = await patient(api), await patient(api)
+    receiving = Program(api, tmp_path / "receiver.db")
+    receiving.refused.add(bad)
+
+    def taken() -> set[str]:
+        return {handed.id for handed in receiving.handed}
+
+    with receiving.running():
+        await receiving.notify()
+        later = await patient(api)
+        await receiving.notify()
+
+        async def are_there() -> bool:
+            return {good, later} <= taken()
+
+        await until_true(are_there, "the others are handed over")
+        assert bad not in taken()
+        assert any("Trying again" in report for report in receiving.reports)
+        receiving.refused.clear()
+
+        async def is_there() -> bool:
+            return bad in taken()
+
+        await until_true(is_there, "it is handed over once it is taken")
+    assert len(receiving.handed) == len(taken())
 
 
 async def test_what_was_notified_before_a_restart_is_pulled_after_it(

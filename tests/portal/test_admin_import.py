@@ -280,6 +280,34 @@ async def test_who_may_be_here_already_is_shown_before_anything_is_written(
     assert row["zip_code"] == ("94110" if choice == "update" else "10001")
 
 
+async def test_who_is_in_the_file_twice_is_shown_before_anything_is_written(
+    admin: Person, database: Database, store: Store, callers: Callers
+) -> None:
+    here = await patient(store, admin.environment_id, first_name="June", last_name="May")
+    lines = [
+        HEADER,
+        GRACE,
+        "A-7, grace ,HOPPER,12/09/1906,US/Pacific,intake,94111,",
+        *(f"B-{n},Noise{n},Hopper,12/09/1906,US/Pacific,intake,," for n in range(220)),
+        "A-8,Grete,Other,01/31/1970,US/Pacific,intake,,GRACE@example.org",
+        "A-9,June,May,12/09/1906,US/Pacific,intake,,",
+        "A-10,June,May,12/09/1906,US/Pacific,intake,,",
+    ]
+    run = await uploaded(admin, database, *lines)
+    checked = await run.check()
+    assert "line 2 of the file" in checked.row("Line 3")
+    assert "same name" in checked.row("Line 3")
+    assert "line 2 of the file" in checked.row("Line 224")
+    assert list(checked.field("line-3").options) == ["skip", "create"]
+    # Who is here already is beside them, in both lines.
+    assert checked.links(f"/patients/{here}")
+    written = await run.send("write", **{"line-224": "create"})
+    assert figure(written, "skipped") == "3"
+    rows = await patients(callers, admin.environment_id)
+    assert {"Grace", "Grete", "June"} <= set(rows)
+    assert await count(database, admin.environment_id, "patients") == 223
+
+
 async def test_an_import_is_taken_back_but_for_what_somebody_has_changed_since(
     admin: Person, database: Database, store: Store, callers: Callers
 ) -> None:

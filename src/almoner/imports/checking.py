@@ -5,7 +5,7 @@ being written; and who may be here already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from almoner.data_api import decode, set_statements
@@ -243,6 +243,44 @@ def repeated(parts: Iterable[Sequence[SourceRow]], columns: Columns) -> list[dic
                 there[str(source.line)] = first[own]
         by_part.append(there)
     return by_part
+
+
+def alike(
+    parts: Iterable[Sequence[SourceRow]], columns: Columns
+) -> list[dict[str, tuple[int, str]]]:
+    """For each part, the lines that are likely somebody of whom an earlier line is, with that one
+    and why. What is the same for every row tells nobody from another.
+    """
+    cells = replace(columns, constants={})
+    bodies = Bodies(cells, fields_of(IMPORTED[columns.collection]), lambda _, cell: cell)
+    first: dict[tuple[str, str], int] = {}
+    by_part: list[dict[str, tuple[int, str]]] = []
+    for part in parts:
+        there: dict[str, tuple[int, str]] = {}
+        for source in part:
+            traits = _traits(bodies.of(source)[0])
+            earlier = [(first[trait], trait[0]) for trait in traits if trait in first]
+            if earlier:
+                there[str(source.line)] = min(earlier)
+            for trait in traits:
+                first.setdefault(trait, source.line)
+        by_part.append(there)
+    return by_part
+
+
+def _traits(body: Row) -> list[tuple[str, str]]:
+    """What a row may have in common with another of the same person: in words, and the value."""
+    traits: list[tuple[str, str]] = []
+    person = [str(body.get(name) or "") for name in ("last_name", "first_name", "birthday")]
+    if all(person):
+        name = " ".join(" ".join(person).casefold().split())
+        traits.append(("born on the same day, with the same name", name))
+    phone = "".join(filter(str.isdigit, str(body.get("phone") or "")))
+    if phone:
+        traits.append(("has the same phone number", phone[-10:]))
+    if body.get("email"):
+        traits.append(("has the same e-mail address", str(body["email"]).casefold()))
+    return traits
 
 
 def choice_of(choices: Mapping[str, str], line: int) -> str:

@@ -25,6 +25,7 @@ from almoner.imports.rows import (
     Checked,
     ImportPart,
     ImportRow,
+    LikelyDuplicate,
     RowProblem,
 )
 from almoner.imports.sources import IMPORTED
@@ -102,6 +103,7 @@ class ImportHandler(PlainHandler):
             if import_.collection == "patients"
             else []
         )
+        duplicates += _alike(new, duplicates, run.step.args.get("alike", {}))
         problems.sort(key=lambda problem: problem.line)
         place = (environment_id, import_.id, part.place)
         await results.set_results(connection, *place, outcomes)
@@ -194,6 +196,22 @@ def _repeated(each: Prepared, columns: Columns, repeated: Mapping[str, int]) -> 
     return replace(each, problems=(*each.problems, problem))
 
 
+def _alike(
+    new: Sequence[Prepared],
+    duplicates: Sequence[LikelyDuplicate],
+    alike: Mapping[str, tuple[int, str]],
+) -> list[LikelyDuplicate]:
+    """The new rows that are likely somebody of whom an earlier line is, and nobody who is here."""
+    here = {each.line for each in duplicates}
+    lines = [each.source.line for each in new if each.source.line not in here]
+    return [
+        LikelyDuplicate(line, "", why, earlier)
+        for line in lines
+        if str(line) in alike
+        for earlier, why in [alike[str(line)]]
+    ]
+
+
 def _apart(rows: Sequence[Prepared]) -> tuple[list[Prepared], list[Prepared]]:
     """The rows with something wrong in them, and the others."""
     return [each for each in rows if each.problems], [each for each in rows if not each.problems]
@@ -212,7 +230,7 @@ class _Writing:
             choice = checking.choice_of(import_.choices, line) if line in self._here else "create"
             if choice == "create":
                 self.created.append(each)
-            elif choice == "update":
+            elif choice == "update" and self._here[line]:
                 self.changed.append(each)
             else:
                 self.skipped.append(line)

@@ -145,11 +145,14 @@ class RowProblem(msgspec.Struct, frozen=True):
 
 
 class LikelyDuplicate(msgspec.Struct, frozen=True):
-    """A row that may be somebody who is here: a patient, and why."""
+    """A row that may be somebody who is here: a patient, and why; or, with ``earlier``, somebody of
+    whom an earlier line of the file is, and then there is no patient yet.
+    """
 
     line: int
     patient_id: str
     why: str
+    earlier: int = 0
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -217,10 +220,11 @@ async def begin(
     columns: Columns | None = None,
     choices: Mapping[str, str] | None = None,
     repeated: Sequence[Mapping[str, int]] = (),
+    alike: Sequence[Mapping[str, tuple[int, str]]] = (),
 ) -> bool:
     """Begins a phase with a step for each part; False where the import is not where that phase
     begins. In a transaction. ``repeated`` are, for each part, the lines whose id an earlier line
-    has.
+    has; ``alike`` those that are likely somebody of whom an earlier line is, with why.
     """
     state, before = _BEGINS[step]
     parts = await connection.fetchval(
@@ -238,7 +242,11 @@ async def begin(
         NewStep(
             id=new_id(),
             name=step,
-            args={"part": place, "repeated": repeated[place] if repeated else {}},
+            args={
+                "part": place,
+                "repeated": repeated[place] if repeated else {},
+                "alike": alike[place] if alike else {},
+            },
         )
         for place in range(parts)
     ]

@@ -18,7 +18,7 @@ import msgspec
 
 from almoner_client._sync.client import Client
 from almoner_client.answers import RowPage
-from almoner_client.errors import AlmonerError, Forbidden, NotFound
+from almoner_client.errors import AlmonerError, Forbidden, Gone, NotFound
 from almoner_client.exporting.formats import format_of
 from almoner_client.mirror import layout
 from almoner_client.mirror.progress import Progress
@@ -36,6 +36,10 @@ class ExportReport:
 
     rows: int
     after: str
+
+
+class _EarlierStateError(AlmonerError):
+    """What was read is of a state that the server has left."""
 
 
 @dataclass
@@ -74,14 +78,26 @@ class Export:
         self._format = format_of(path, self._table(collection))
 
     def run(self) -> ExportReport:
-        """Reads every row. Raises AlmonerError."""
+        """Reads every row; once more from the beginning where the feed has forgotten where an
+        export that goes on was, or the server goes on from an earlier state. Raises AlmonerError.
+        """
+        try:
+            place = self._whole()
+        except (Gone, _EarlierStateError) as error:
+            self._say(f"{error} Reading every row again.")
+            self._progress.unlink()
+            place = self._whole()
+        os.replace(self._part, self._path)
+        self._progress.unlink(missing_ok=True)
+        return ExportReport(place.rows, place.after)
+
+    def _whole(self) -> _Place:
+        """Every row in the file, and where in the feed that is."""
         place = self._place()
         if place.next is not None:
             self._walk(place)
         self._catch_up(place)
-        os.replace(self._part, self._path)
-        self._progress.unlink(missing_ok=True)
-        return ExportReport(place.rows, place.after)
+        return place
 
     def _table(self, collection: str) -> layout.Table:
         known = layout.tables(self._client.openapi())
@@ -188,9 +204,8 @@ class Export:
             page = self._client.feed(after, [self._rows.name], wait=int(complete < asked_at))
             for change in page.data:
                 if change.kind == "epoch":
-                    raise AlmonerError(
+                    raise _EarlierStateError(
                         "The server goes on from an earlier state, as where a backup was restored."
-                        f" Delete {self._progress}, and export again."
                     )
                 if change.id is not None:
                     ids.add(change.id)

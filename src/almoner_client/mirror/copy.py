@@ -98,10 +98,15 @@ class Mirror:
         check_environment(state.get(ENVIRONMENT), latest.environment)
         known = layout.tables(self.client.openapi())
         names = self._names(state, known)
-        if self._is_enveloped(names[0]):
+        if self._is_enveloped(next(name for name in names if name in known)):
             known = layout.tables(self.client.openapi("enveloped"))
-        self.tables = {name: known[name] for name in names}
-        self._all = set(names) == set(known)
+        self.tables = {name: known[name] for name in names if name in known}
+        gone = [name for name in names if name not in known]
+        if gone:
+            self.say(
+                f"The server has no collection {', '.join(gone)} any more: what is there stays."
+            )
+        self._all = set(self.tables) == set(known)
         self._readers = {
             name: reader(table, self.destination.read_as) for name, table in self.tables.items()
         }

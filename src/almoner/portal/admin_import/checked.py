@@ -53,7 +53,13 @@ async def state_page(visit: Visit, row: ImportRow) -> StatePage:
                 mapping.of_values(row.columns),
                 [sources[each.line] for each in compared],
             )
-        duplicates = [await _duplicate(visit, connection, row, each) for each in prepared]
+        known = {each.line: each for each in compared}
+        duplicates = [
+            _in_file(row, each, known[each.source.line])
+            if known[each.source.line].earlier
+            else await _duplicate(visit, connection, row, each)
+            for each in prepared
+        ]
     return StatePage(
         row=row,
         title=IMPORTED[row.collection].title,
@@ -87,11 +93,33 @@ async def _duplicate(
     near = await beside(visit, connection, candidates[:1], each.body, fields)
     if not near:
         return None
-    name = full_name(str(each.body.get("first_name", "")), str(each.body.get("last_name", "")))
     line = each.source.line
     return DuplicateRow(
-        line=line, name=name, likely=near[0], choice=checking.choice_of(row.choices, line)
+        line=line,
+        name=_name(each),
+        likely=near[0],
+        earlier=0,
+        why=near[0].why,
+        choices=view.CHOICES,
+        choice=checking.choice_of(row.choices, line),
     )
+
+
+def _in_file(row: ImportRow, each: Prepared, duplicate: LikelyDuplicate) -> DuplicateRow:
+    """A row beside an earlier one that is likely of the same person."""
+    return DuplicateRow(
+        line=duplicate.line,
+        name=_name(each),
+        likely=None,
+        earlier=duplicate.earlier,
+        why=duplicate.why,
+        choices=view.CHOICES_IN_FILE,
+        choice=checking.choice_of(row.choices, duplicate.line),
+    )
+
+
+def _name(each: Prepared) -> str:
+    return full_name(str(each.body.get("first_name", "")), str(each.body.get("last_name", "")))
 
 
 def _address(collection: str, row_id: str) -> str:

@@ -104,6 +104,8 @@ async def check(visit: Visit) -> Response:
         return await _mapping(visit, replace(row, columns=columns.as_values()), errors)
     parts = [part.rows for part in await _parts(visit, row)]
     repeated = await asyncio.to_thread(checking.repeated, parts, columns)
+    is_of_people = row.collection == "patients"
+    alike = await asyncio.to_thread(checking.alike, parts, columns) if is_of_people else ()
     choices = {checking.EXISTING: "keep" if form.text("existing") == "keep" else "update"}
     async with visit.transaction() as connection:
         await rows.begin(
@@ -114,6 +116,7 @@ async def check(visit: Visit) -> Response:
             columns=columns,
             choices=choices,
             repeated=repeated,
+            alike=alike,
         )
     return visit.go(f"{_PATH}/{row.id}")
 

@@ -32,6 +32,14 @@ STATES: Final = {
     rows.UNDONE: "taken back",
     rows.REMOVED: "not written",
 }
+# What is done with a row that may be somebody who is here; of somebody of whom an earlier line is,
+# there is nobody to change yet.
+CHOICES: Final = (
+    ("skip", "Leave out"),
+    ("update", "Change the one who is here"),
+    ("create", "Create anyway"),
+)
+CHOICES_IN_FILE: Final = (CHOICES[0], CHOICES[2])
 # Outcomes in the order in which they are told.
 OUTCOMES: Final = (
     *("created", "updated", "unchanged", "skipped", "refused"),
@@ -97,11 +105,17 @@ class MappingPage:
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateRow:
-    """A row of the file that may be somebody who is here, beside them."""
+    """A row of the file that may be somebody who is here, beside them; or, where ``likely`` is
+    None, somebody of whom the line ``earlier`` is. ``why`` is in words, ``choices`` what can be
+    done.
+    """
 
     line: int
     name: str
-    likely: Likely
+    likely: Likely | None
+    earlier: int
+    why: str
+    choices: Sequence[tuple[str, str]]
     choice: str
 
 
