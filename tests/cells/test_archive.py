@@ -19,7 +19,7 @@ from almoner.errors import SettingError, UnavailableError
 from almoner.settings import Settings
 from tests.cells.conftest import Cells
 from tests.changes.writing import environment_of, follow, insert, names_settled, opened, rename
-from tests.erasure.test_erasure import called, command
+from tests.erasure.calling import called, command
 
 NAME = "production"
 

@@ -11,7 +11,7 @@ from almoner.access import environments
 from almoner.settings import Settings
 from tests.cells.conftest import Cells
 from tests.changes.writing import insert, opened
-from tests.erasure.test_erasure import called
+from tests.erasure.calling import called
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from almoner.operations.standing import exposition
 from almoner.resources import BY_NAME
 from almoner.settings import Settings
 from tests.conftest import new_environment
-from tests.erasure.test_erasure import called
+from tests.erasure.calling import called
 
 PATIENT = {
     "phase": "intake",

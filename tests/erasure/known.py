@@ -18,6 +18,8 @@ from almoner.resources import BY_NAME, RESOURCES
 from tests.conftest import Api
 from tests.portal.test_patients_lossless import Records
 
+# The words of two patients: who is erased, and who is not.
+ERASED, STRANGER = "zqxerased", "zqxstranger"
 SCHEMA: MetaData = schema.build(RESOURCES)
 # What PostgreSQL keeps a text in, whatever it is called.
 _COLUMNS = """
@@ -214,7 +216,9 @@ class Known:
             " parts) VALUES ($1, $2, gen_random_uuid(), 'patients', '.csv', 'checked', 1, 1)",
             *(owner, import_id),
         )
-        sealed = self._box.seal(f'{{"first_name": "{word}", "id": "{patient}"}}', import_id)
+        neighbours = f'[1, {{"id": "{patient}"}}, []], [2, {{"id": "neighbour of a file"}}, []]'
+        text = f'[{neighbours}, [3, {{"first_name": "{word}", "last_name": "of {word}"}}, []]]'
+        sealed = self._box.seal(text, import_id)
         await execute(
             "INSERT INTO import_parts (environment_id, import_id, place, sealed) VALUES"
             " ($1, $2, 0, $3)",

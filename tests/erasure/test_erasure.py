@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,73 +16,31 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, Text
 from typer.testing import CliRunner
 
 from almoner.access.key_file import KeySource
-from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import By
 from almoner.backups.folder import BackupFolder
 from almoner.backups.sealing import BackupKeys
 from almoner.backups.storage import FolderStorage
 from almoner.cli import app
 from almoner.commands.backup import list_erasures
-from almoner.data_api.store import Store
-from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.erasure import erasure_requests
 from almoner.settings import Settings
 from almoner.vocabulary import clocks
 from tests.conftest import Api
 from tests.contract.rows import end_of_feed, written_since
-from tests.erasure.known import SCHEMA, Known, expected, places, uncovered
-from tests.people import People, Person
+from tests.erasure.calling import called, command
+from tests.erasure.known import (
+    ERASED,
+    SCHEMA,
+    STRANGER,
+    Known,
+    expected,
+    places,
+    uncovered,
+)
+from tests.people import Person
 from tests.portal.merging import merge
 from tests.portal.test_patients_lossless import Records
-
-ERASED, STRANGER = "zqxerased", "zqxstranger"
-
-
-@pytest.fixture
-async def coach(people: People, program: int) -> AsyncIterator[Person]:
-    async with await people(program, "coach", first_name="Ann", last_name="Lee") as person:
-        yield person
-
-
-@pytest.fixture
-def records(store: Store, inside: Actor, database: Any, coach: Person) -> Records:
-    return Records(store, inside, database, coach)
-
-
-@pytest.fixture
-def known(records: Records, connection: Any, api: Api, settings: Settings) -> Known:
-    return Known(records, connection, api, SecretBox(*KeySource("", settings.home).first()))
-
-
-@pytest.fixture
-async def name(connection: Any, program: int) -> str:
-    """The name of the environment."""
-    name: str = await connection.fetchval("SELECT name FROM environments WHERE id = $1", program)
-    return name
-
-
-def command(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
-    """``almoner``, in a process of its own."""
-    environ = {
-        **os.environ,
-        "ALMONER_DATABASE_URL": settings.database_url,
-        "ALMONER_HOME": str(settings.home),
-    }
-    return subprocess.run(
-        [sys.executable, "-c", "from almoner.cli import main; main()", *words],
-        capture_output=True,
-        text=True,
-        env=environ,
-        check=False,
-    )
-
-
-def called(settings: Settings, *words: str, code: int = 0) -> Any:
-    """The answer of a command as JSON."""
-    answer = command(settings, *words, "--json")
-    assert answer.returncode == code, answer.stderr
-    return msgspec.json.decode(answer.stdout) if code == 0 else answer.stderr
 
 
 def test_every_column_that_can_tell_of_a_patient_is_spoken_of() -> None:
@@ -218,6 +174,29 @@ async def test_a_hold_keeps_a_patient_until_it_is_ended(
     assert stranger
 
 
+async def test_what_waits_for_another_record_of_the_same_person_is_decided_along(
+    records: Records,
+    settings: Settings,
+    name: str,
+    api: Api,
+    database: Database,
+    coach: Person,
+) -> None:
+    patient, merged, stranger = [await records.patient(number) for number in range(1, 4)]
+    by = By("worker:somebody", "a page")
+    async with database.transaction() as connection:
+        for asked in (patient, merged, stranger):
+            await erasure_requests.ask(connection, api.environment_id, asked, "x", by)
+    assert (await merge(coach, patient, merged, wins="kept", sure="yes")).status_code == 303
+    called(settings, "patient", "erase", patient, "--yes", "-e", name)
+    listed = called(settings, "patient", "erasures", "-e", name)
+    assert {row["patient_id"]: row["state"] for row in listed} == {
+        patient: "erased",
+        merged: "erased",
+        stranger: "waiting",
+    }
+
+
 @pytest.mark.slow
 async def test_who_was_erased_is_erased_again_after_a_restore(
     records: Records, settings: Settings, name: str, tmp_path: Path, api: Api
@@ -304,24 +283,6 @@ async def test_a_folder_of_backups_lists_who_was_erased_and_forgets_nobody(
         "changed"
         in command(settings, "patient", "erase", "--again", str(tmp_path), "-e", name).stderr
     )
-
-
-async def test_a_person_has_all_that_is_known_of_them_to_read_and_as_json(
-    known: Known, settings: Settings, name: str, tmp_path: Path
-) -> None:
-    patient = await known.patient(1, ERASED)
-    await known.patient(2, STRANGER)
-    called(settings, "patient", "export", patient, "--to", str(tmp_path / "x"), "-e", name)
-    page = (tmp_path / "x" / f"{patient}.html").read_text()
-    text = (tmp_path / "x" / f"{patient}.json").read_text()
-    for there in (page, text):
-        assert f"{ERASED} contents" in there
-        assert f"{ERASED} said so" in there
-        assert f"{ERASED} was" in there
-        assert STRANGER not in there
-    rows = msgspec.json.decode(text)["collections"]
-    assert len(rows["visits"]) == len(rows["messages"]) == 1
-    assert oct((tmp_path / "x" / f"{patient}.html").stat().st_mode & 0o777) == "0o600"
 
 
 def test_nothing_is_erased_without_a_word() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from almoner.erasure.erase import views_of
 from almoner.erasure.person import Terms
+from almoner.erasure.traces import VIEWS, patterns_of_views
 from almoner.portal.panel.panel_view import PanelFilter, PanelView
 from tests.changes.writing import environment_of
 
@@ -42,8 +42,9 @@ async def test_a_saved_view_of_an_erased_person_goes_and_no_other(connection: An
                 " VALUES ($1, gen_random_uuid(), $2, $3, $4)",
                 *(owner, worker, title, msgspec.json.encode(view).decode()),
             )
-    statement, *values = views_of(KNOWN)
-    await connection.execute(statement, owner, *values)
+    await connection.execute(
+        f"DELETE FROM panel_views WHERE {VIEWS}", owner, *patterns_of_views(KNOWN)
+    )
     left = await connection.fetch(
         "SELECT title, count(*) AS number FROM panel_views WHERE worker_id = $1 GROUP BY title",
         worker,

@@ -10,7 +10,7 @@ import pytest
 from almoner.access import environments
 from almoner.settings import Settings
 from tests.changes.writing import opened
-from tests.erasure.test_erasure import called
+from tests.erasure.calling import called
 from tests.retention.test_retention import READS
 
 

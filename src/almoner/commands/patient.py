@@ -189,13 +189,13 @@ async def export_patient(
 
     Example: almoner patient export 45ceeba9-4944-43d1-b34d-0c36846acd4c --to ./for-the-patient
     """
-    async with connect() as (database, _):
+    async with _opened() as (database, box):
         audit = ReadAudit(database)
         async with database.connection() as connection:
             chosen = await place(connection, environment)
             async with connection.transaction(isolation="repeatable_read"):
                 records = await person.records(connection, chosen.id, patient)
-                gathered = await export.gather(connection, chosen.id, records)
+                gathered = await export.gather(connection, box, chosen.id, records)
                 await worker_events.changed(
                     connection,
                     chosen.id,

@@ -49,6 +49,16 @@ IDS: Final = {
     ("erasures", "record_ids"): "that there was a record, which is gone",
     ("erasure_holds", "patient_id"): "that a record may not be erased",
 }
+# What a person is not given, since there is nothing in it to read, or nothing else than elsewhere.
+NOT_EXPORTED: Final = {
+    **dict.fromkeys(
+        (("idempotency_keys", name) for name in ("key", "request", "body", "patient")),
+        "the answer to a call, kept for its repeat: a row as the log of changes has it",
+    ),
+    ("integration_calls", "content"): "a digest",
+    ("process_clocks", "patient_id"): "how far a look has come",
+    ("patients", "plain_name"): "the names once more, as they are searched",
+}
 _DIGEST: Final = "a digest"
 _SEALED: Final = "what nobody reads without the key"
 _PROGRAM: Final = "what is designed for everybody"

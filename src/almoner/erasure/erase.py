@@ -19,7 +19,7 @@ from almoner.data_api.change_log_sql import log_cte
 from almoner.data_api.declare import Resource
 from almoner.data_api.writes import Actor
 from almoner.database import Connection
-from almoner.erasure import coverage, person
+from almoner.erasure import coverage, person, traces
 from almoner.erasure.person import Terms, mentions
 from almoner.resources.integration_tasks import integration_tasks
 
@@ -37,10 +37,7 @@ _BLANK_STEPS: Final = f"""
 WITH RECURSIVE about AS (
   SELECT id, parent_id, job_id FROM work_steps WHERE environment_id = $1
     AND (args IS NOT NULL OR result IS NOT NULL)
-    AND (job_id = ANY ($5::uuid[])
-      OR (epoch, xid) IN (SELECT c.epoch, c.xid FROM changes c WHERE c.environment_id = $1
-        AND c.patient_id = ANY ($6::uuid[]))
-      OR {mentions("(coalesce(args::text, '') || coalesce(result::text, ''))", 2)})
+    AND {traces.STEPS}
   UNION SELECT s.id, s.parent_id, s.job_id FROM about JOIN work_steps s ON s.environment_id = $1
     AND s.id = about.parent_id
 ), blanked AS (
@@ -64,21 +61,10 @@ _NOTES: Final = """
 UPDATE import_results SET note = NULL WHERE environment_id = $1 AND row_id = ANY ($2::uuid[])
   AND note IS NOT NULL
 """
-# Views of the panel that are of the person: by what only they have, by both names, or with a filter
-# that asks for the last name.
-_VIEWS: Final = """
-DELETE FROM panel_views WHERE environment_id = $1
-  AND (title || ' ' || view::text ~* ANY ($2::text[]) OR view::text ~* ANY ($3::text[]))
-"""
-# The text of a message to many is of nobody. Where it names the person, or their last name and they
-# were to have it, it goes, and nobody gets it any more.
-_MESSAGES_TO_MANY: Final = """
-WITH about AS (
-  SELECT id FROM bulk_messages b WHERE environment_id = $1 AND contents <> ''
-    AND (contents ~* ANY ($2::text[]) OR contents ~* ANY ($3::text[]) AND EXISTS (
-      SELECT FROM bulk_recipients r WHERE r.environment_id = $1 AND r.bulk_message_id = b.id
-        AND r.patient_id = ANY ($4::uuid[])))
-), called_off AS (
+_VIEWS: Final = f"DELETE FROM panel_views WHERE {traces.VIEWS}"
+# Nobody gets any more what names the person.
+_MESSAGES_TO_MANY: Final = f"""
+WITH about AS (SELECT id FROM bulk_messages WHERE {traces.MESSAGES_TO_MANY}), called_off AS (
   UPDATE bulk_recipients SET state = 'not sent', settled_at = clock_timestamp(),
     reason = 'the text named somebody who was erased'
   WHERE environment_id = $1 AND bulk_message_id IN (SELECT id FROM about) AND state = 'waiting'
@@ -86,7 +72,6 @@ WITH about AS (
 UPDATE bulk_messages SET contents = '' WHERE environment_id = $1
   AND id IN (SELECT id FROM about)
 """
-_EDGE: Final = "[^[:alnum:]]"
 _PAUSES: Final = (
     "DELETE FROM process_pauses WHERE environment_id = $1 AND kind = 'patient'"
     " AND name = ANY ($2::text[])"
@@ -133,7 +118,7 @@ async def erase(
     counts["bulk_messages"] = _number(
         await connection.execute(
             _MESSAGES_TO_MANY,
-            *(owner, known.in_prose, _words(known.last_names), records),
+            *(owner, *traces.patterns_of_texts(known), records),
         )
     )
     firings = await _house_rows(connection, owner, records, counts)
@@ -142,8 +127,8 @@ async def erase(
     rows = [*records, *gone]
     counts["idempotency_keys"] = _number(await connection.execute(_ANSWERS, owner, rows, records))
     counts["import_results"] = _number(await connection.execute(_NOTES, owner, rows))
-    statement, *patterns = views_of(known)
-    counts["panel_views"] = _number(await connection.execute(statement, owner, *patterns))
+    patterns = traces.patterns_of_views(known)
+    counts["panel_views"] = _number(await connection.execute(_VIEWS, owner, *patterns))
     counts["import_parts"] = await _uploaded(connection, box, owner, known)
     touched["changes"] += await _keys(connection, _LOGGED_MAPPINGS, owner, mappings, since)
     await connection.execute(_FORGET, owner, records, mappings, since)
@@ -286,18 +271,6 @@ async def _uploaded(connection: Connection, box: SecretBox, owner: int, known: T
             await connection.execute(_DELETE_PART, owner, row["import_id"], row["place"])
             number += 1
     return number
-
-
-def views_of(known: Terms) -> tuple[str, list[str], list[str]]:
-    """The statement that deletes the saved views of a person, whose first parameter is the
-    environment, and the others.
-    """
-    asked = [rf'"value": ?"([^"]*{_EDGE})?{last}({_EDGE}[^"]*)?"' for last in known.last_names]
-    return _VIEWS, known.in_prose, asked
-
-
-def _words(patterns: Sequence[str]) -> list[str]:
-    return [f"(^|{_EDGE}){pattern}($|{_EDGE})" for pattern in patterns]
 
 
 def _number(tag: str) -> int:

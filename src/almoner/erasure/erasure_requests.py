@@ -273,6 +273,9 @@ async def _do(
     actor = Actor(environment_id, by.actor, "erasure", by.request_id, whole=True)
     counts = await erase(connection, box, actor, records, asked.id)
     await _decide(connection, environment_id, asked, ERASED, by, records=records, counts=counts)
+    # What waits for another record of theirs would wait for ever.
+    while (other := await _waiting(connection, environment_id, records)) is not None:
+        await _decide(connection, environment_id, other, ERASED, by, records=records)
     await _note(
         connection, environment_id, "patient erased", by, about=records[0], reason=asked.reason
     )

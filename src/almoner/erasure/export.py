@@ -5,58 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from almoner.access.actors import name_sql
+from almoner.access.secrets import SecretBox
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
-from almoner.erasure import coverage
+from almoner.erasure import coverage, house, person
 from almoner.resources import BY_NAME
 from almoner.vocabulary import clocks
 from almoner.vocabulary.fields import Shape
 
-# What the house holds of a person beside the collections, by what people call it.
-_HOUSE: Final = {
-    "consents": (
-        "SELECT resource, row_id::text, consent, given, how, received_on, note, recorded_by,"
-        " recorded_at FROM consent_records WHERE environment_id = $1"
-        " AND patient_id = ANY ($2::uuid[]) ORDER BY id"
-    ),
-    "unfinished assessments": (
-        "SELECT spec_id, answers, saved_at FROM assessment_drafts WHERE environment_id = $1"
-        " AND patient_id = ANY ($2::uuid[]) ORDER BY saved_at"
-    ),
-    "starred": (
-        "SELECT resource, row_id::text, starred_by, starred_at FROM timeline_stars"
-        " WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) ORDER BY starred_at"
-    ),
-    "processes": (
-        "SELECT process, event, state, fired_at, ended_at FROM process_firings"
-        " WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) ORDER BY fired_at"
-    ),
-    "merged records": (
-        "SELECT patient_id::text AS record, merged_at FROM patient_merges"
-        " WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[]) ORDER BY merged_at"
-    ),
-    "changes": (
-        f"SELECT changed_at, {name_sql('actor')} AS who, through, kind, resource, row_id::text,"
-        " differences FROM changes WHERE environment_id = $1 AND patient_id = ANY ($2::uuid[])"
-        " ORDER BY epoch, xid, seq"
-    ),
-    "who has read of them": (
-        f"SELECT read_at, {name_sql('actor')} AS who, through, verb, resource FROM audit_reads"
-        " WHERE environment_id = $1 AND EXISTS (SELECT FROM unnest($2::uuid[]) AS id"
-        " WHERE position(uuid_send(id) IN patients) > 0) ORDER BY id"
-    ),
-}
-
 
 async def gather(
-    connection: Connection, environment_id: int, records: Sequence[str]
+    connection: Connection, box: SecretBox, environment_id: int, records: Sequence[str]
 ) -> dict[str, Any]:
     """Everything about a person by what it is called, each a list of rows as the API has them; at
     one moment, in the caller's transaction. Moments are ISO 8601 in UTC.
@@ -80,11 +45,16 @@ async def gather(
             _rows(resource, resource.any_reference[1]), environment_id, ids
         )
         gathered["collections"][resource.name] = [msgspec.json.decode(row["body"]) for row in rows]
-    for name, sql in _HOUSE.items():
-        texts = await connection.fetch(
-            f"SELECT row_to_json(t)::text AS body FROM ({sql}) AS t", environment_id, records
-        )
-        gathered["house"][name] = [msgspec.json.decode(row["body"]) for row in texts]
+    firings = await connection.fetch(house.FIRINGS, environment_id, records)
+    subject = house.ExportSubject(
+        environment_id=environment_id,
+        records=records,
+        rows=[*records, *ids],
+        firings=[row["id"] for row in firings],
+        known=await person.terms(connection, environment_id, records),
+    )
+    tables = await house.gather(connection, box, subject)
+    gathered["house"] = {house.title(table): rows for table, rows in tables.items()}
     return gathered
 
 

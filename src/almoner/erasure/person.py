@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -48,6 +48,19 @@ CROSS JOIN LATERAL json_each(c.differences) AS field (name, pair)
 CROSS JOIN LATERAL json_array_elements_text(field.pair) AS logged (text)
 WHERE c.environment_id = $1 AND c.patient_id = ANY ($2::uuid[]) AND c.differences IS NOT NULL
   AND c.resource || '.' || field.name = ANY ($3::text[]) AND logged.text <> ''
+"""
+# Of these, what somebody else has now: an identifier that was put right, a number handed on.
+_IDENTIFIERS_OF_OTHERS: Final = """
+SELECT external_id AS text FROM external_ids WHERE environment_id = $1 AND resource = 'patients'
+  AND external_id = ANY ($3::text[]) AND welkin_id <> ALL ($2::uuid[])
+UNION SELECT phone_number FROM phone_numbers WHERE environment_id = $1
+  AND phone_number = ANY ($3::text[]) AND user_id <> ALL ($2::uuid[])
+UNION SELECT email FROM email_addresses WHERE environment_id = $1
+  AND email = ANY ($3::text[]) AND user_id <> ALL ($2::uuid[])
+"""
+_NAMES_OF_OTHERS: Final = """
+SELECT DISTINCT first_name, last_name FROM patients WHERE environment_id = $1
+  AND id <> ALL ($2::uuid[]) AND first_name = ANY ($3::text[]) AND last_name = ANY ($4::text[])
 """
 _FIRST, _LAST = "patients.first_name", "patients.last_name"
 _LOGGED_IDENTIFIERS: Final = (
@@ -149,14 +162,31 @@ async def terms(connection: Connection, environment_id: int, ids: Sequence[str])
         _LOGGED, environment_id, ids, [_FIRST, _LAST, *_LOGGED_IDENTIFIERS]
     ):
         logged[row["of"]].add(row["text"])
-    identifiers = {row["text"] for row in await connection.fetch(_IDENTIFIERS, environment_id, ids)}
-    identifiers |= {text for of in _LOGGED_IDENTIFIERS for text in logged[of]}
-    present = await connection.fetch(_NAMES, environment_id, ids)
-    # Who was called another first name had another last name then, or had not.
-    first_names = logged[_FIRST] | {row["first_name"] for row in present}
-    last_names = logged[_LAST] | {row["last_name"] for row in present}
-    names = [(first, last) for first in first_names for last in last_names if first and last]
+    whose = (environment_id, ids)
+    former = {text for of in _LOGGED_IDENTIFIERS for text in logged[of]}
+    others = await connection.fetch(_IDENTIFIERS_OF_OTHERS, *whose, list(former))
+    identifiers = former - {row["text"] for row in others}
+    identifiers |= {row["text"] for row in await connection.fetch(_IDENTIFIERS, *whose)}
+    names = await _names(connection, whose, logged[_FIRST], logged[_LAST])
     texts = [*ids, *(text for text in identifiers if len(text or "") >= _SHORTEST)]
     # As HL7 writes a name.
     texts += [f"{last}^{first}" for first, last in names]
     return Terms(texts, [(f'"{first}"', f'"{last}"') for first, last in names])
+
+
+async def _names(
+    connection: Connection,
+    whose: tuple[int, Sequence[str]],
+    first_names: Set[str],
+    last_names: Set[str],
+) -> list[tuple[str, str]]:
+    """First and last names that are theirs, and that were and are nobody else's now."""
+    rows = await connection.fetch(_NAMES, *whose)
+    present = {(row["first_name"], row["last_name"]) for row in rows}
+    # Who was called another first name had another last name then, or had not.
+    first_names = first_names | {first for first, _ in present}
+    last_names = last_names | {last for _, last in present}
+    rows = await connection.fetch(_NAMES_OF_OTHERS, *whose, list(first_names), list(last_names))
+    of_others = {(row["first_name"], row["last_name"]) for row in rows}
+    pairs = {(first, last) for first in first_names for last in last_names if first and last}
+    return sorted(pairs - (of_others - present))

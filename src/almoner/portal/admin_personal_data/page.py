@@ -226,7 +226,7 @@ async def download(visit: Visit) -> Response:
         connection.transaction(isolation="repeatable_read"),
     ):
         records = await _records(visit, connection)
-        gathered = await export.gather(connection, visit.environment_id, records)
+        gathered = await export.gather(connection, visit.parts.box, visit.environment_id, records)
         about = f"patient:{records[0]}"
         await worker_events.changed(
             connection, visit.environment_id, "patient exported", visit.by, about
