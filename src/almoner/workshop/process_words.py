@@ -13,7 +13,6 @@ from almoner.workshop.process_design import (
     ProcessCondition,
     ProcessConditions,
     Wait,
-    WorkingHours,
 )
 from almoner.workshop.published_programs import Outline
 from almoner.workshop.questions import test_in_words
@@ -141,12 +140,6 @@ def wait(of: Wait | None, titles: Titles) -> str:
         f"until {trigger(of.awaited, titles)}, at most {length}; it {ends[of.happened]} when that"
         f" happens, and {ends[of.otherwise]} when it does not{within}"
     )
-
-
-def working_hours(hours: WorkingHours) -> str:
-    """``Monday, Tuesday from 09:00 to 17:00``."""
-    closed = f", not on {_or(hours.closed)}" if hours.closed else ""
-    return f"{', '.join(map(str.capitalize, hours.days))} from {hours.start} to {hours.end}{closed}"
 
 
 def action(step: ProcessAction, titles: Titles) -> str:

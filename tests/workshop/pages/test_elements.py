@@ -321,7 +321,7 @@ PREVIEWS: list[tuple[str, list[tuple[str, str]], str]] = [
     (
         "working_hours",
         [("days", "monday"), ("start", "08:00"), ("end", "12:00")],
-        "Monday from 08:00 to 12:00, where the patient lives.",
+        "Monday 08:00 to 12:00 Tuesday closed",
     ),
     ("roles", [("name", "r"), ("may", "design"), ("patients", "own")], "whose coach the worker is"),
     ("terminology", [("patient", "member"), ("patients", "members")], "Find a member"),

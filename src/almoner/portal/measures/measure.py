@@ -22,8 +22,6 @@ from almoner.vocabulary.numbers import Integer, Number
 from almoner.workshop.assessment_design import Assessment
 from almoner.workshop.goal_target import PATIENT
 
-# The field of a record that says in what its numbers are, where a type has such.
-UNIT: Final = "unit"
 _PARTS: Final = ("of", "field", "choice")
 
 

@@ -11,9 +11,10 @@ import msgspec
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
-from almoner.portal.measures.measure import UNIT, Measure, choosing, is_readable
+from almoner.portal.measures.measure import Measure, choosing, is_readable
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
+from almoner.portal.values import UNIT
 from almoner.vocabulary import clocks
 from almoner.vocabulary.numbers import number
 from almoner.vocabulary.times import IsoDate, IsoDateTime

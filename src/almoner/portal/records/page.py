@@ -28,7 +28,7 @@ from almoner.portal.records import queries
 from almoner.portal.records.history import History, history
 from almoner.portal.records.queries import PatientRecord
 from almoner.portal.value_words import Zones, is_numeric, kind_in_words
-from almoner.portal.values import Speaking, in_words, speaking
+from almoner.portal.values import Speaking, in_words, speaking, with_unit, without_units
 from almoner.resources.custom_data_type_records import custom_data_type_records as records
 from almoner.vocabulary.definitions import DataType
 from almoner.vocabulary.fields import Field
@@ -250,11 +250,12 @@ def _group(
     alone: bool,
     choice: str,
 ) -> RecordGroup:
-    fields = queries.column_fields(data_type)
+    every = queries.column_fields(data_type)
+    fields = without_units(every)
     rows = [
         RecordRow(
             record,
-            [in_words(field, record.values.get(field.name), words) for field in fields],
+            [with_unit(field, record.values, every, words) for field in fields],
             _left_over(data_type, record, words.zones),
         )
         for record in records[:limit]

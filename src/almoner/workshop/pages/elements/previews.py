@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
+from almoner.pages import parsing
+from almoner.pages.filters import day as in_figures
 from almoner.pages.forms.controls import FieldView
 from almoner.resources import RESOURCES
 from almoner.resources.conversations import CHANNELS
@@ -34,7 +36,7 @@ from almoner.workshop.pages.editor.sources import label
 from almoner.workshop.pages.elements.group import ElementGroup
 from almoner.workshop.pages.elements.sms_segments import sms_segments
 from almoner.workshop.placeholders import Piece, pieces
-from almoner.workshop.process_design import Process, WorkingHours
+from almoner.workshop.process_design import WEEKDAYS, Process, WorkingHours
 from almoner.workshop.shape import by_key
 from almoner.workshop.titles import titled, titles_in
 
@@ -297,7 +299,20 @@ def _working_hours(design: ProgramDesign, hours: WorkingHours, timezone: str) ->
         for process in design.processes
         if process.wait is not None and process.wait.working_hours
     ]
-    return {"hours": process_words.working_hours(hours), "waiting": waiting}
+    return {
+        "week": [
+            (day.capitalize(), f"{hours.start} to {hours.end}" if day in hours.days else "closed")
+            for day in WEEKDAYS
+        ],
+        "closed": [_closed(day) for day in hours.closed],
+        "waiting": waiting,
+    }
+
+
+def _closed(text: str) -> str:
+    """A day as people write it; what is none yet as it was typed."""
+    day = parsing.day(text)
+    return in_figures(day) if day is not None else text
 
 
 _VIEWS: Final[Mapping[str, Callable[[ProgramDesign, Any, str], Any]]] = {
