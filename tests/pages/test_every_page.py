@@ -52,6 +52,8 @@ PICTURED = {
     "/patients/{id}/assessments/new?spec=weekly_check_in": "assessment",
     "/calendar?view=week": "calendar",
     "/admin/audit": "admin-audit",
+    "/panel?sort=due&way=down": "panel",
+    "/supervisor": "supervisor",
 }
 IN_THE_DARK = {"profile", "workshop-assessment"}
 # What is looked for in an open page: what is wrong with it, a line for each.
@@ -182,6 +184,7 @@ async def test_the_main_pages_are_accessible_and_fit(window: Window, visited: Vi
                 with cases.case(path + query):
                     await window.opens(await visited.address(path, query), on_a_wide_screen)
                 await _picture(window.page, name)
+    await _picture_of_the_call_sheet(window.page, await visited.address("/patients/{id}"))
 
 
 @pytest.mark.slow
@@ -265,6 +268,17 @@ async def _picture(page: Page, name: str) -> None:
             await page.set_viewport_size({"width": 1440, "height": 900})
             await page.emulate_media(color_scheme="dark" if dark else "light")
             await page.screenshot(path=Path(folder or "") / f"{name}{'-dark' if dark else ''}.png")
+
+
+async def _picture_of_the_call_sheet(page: Page, profile: str) -> None:
+    """Beside the timeline, where it opens; a browser that draws nothing would wait for it."""
+    if os.environ.get("ALMONER_PICTURES"):
+        await page.set_viewport_size({"width": 1440, "height": 900})
+        await page.goto(profile)
+        await page.locator('[data-key="c"][data-htmx-powered]').wait_for()
+        await page.keyboard.press("c")
+        await page.get_by_label("Outcome").wait_for()
+        await _picture(page, "call-sheet")
 
 
 async def test_zoomed_to_twice_its_size_the_main_action_is_within_reach(

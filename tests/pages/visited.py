@@ -63,7 +63,12 @@ ASKED_WITH = {
     "/patients/{id}/records/new": ("?type=medication",),
     "/workshop/assessments/{assessment:path}": ("", "?open=question.0.1", "?open=scoring"),
     "/workshop/restore": ("?state=1",),
-    "/panel": ("", "?columns=phase,due&filter=phase", "?columns=phase&all=gone:is:1"),
+    "/panel": (
+        "",
+        "?sort=due&way=down",
+        "?columns=phase,due&filter=phase",
+        "?columns=phase&all=gone:is:1",
+    ),
 }
 OPENED = [
     page

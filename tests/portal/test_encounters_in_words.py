@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from almoner.data_api.writes import new_id
-from almoner.portal.value_words import Zones
-from almoner.portal.values import Speaking, facts, without_units
+from almoner.portal.value_words import Zones, without_units
+from almoner.portal.values import Speaking, facts
 from almoner.resources.alerts import alerts
 from almoner.resources.calls import calls
 from almoner.vocabulary.definitions import Program

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,9 @@ from almoner.vocabulary.kinds import Kind
 from almoner.vocabulary.numbers import Seconds, number
 from almoner.vocabulary.times import IsoDate, IsoDateTime
 from almoner.workshop.field_kinds import Scale
+
+# The field of a record that says in what its numbers are, where a type has such.
+UNIT: Final = "unit"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,27 @@ def field_values(
         )
         for field in fields
     )
+
+
+def without_units(fields: Sequence[Field]) -> Sequence[Field]:
+    """The fields but for that of the unit, where there are numbers that it goes with."""
+    if not any(is_numeric(field.kind) for field in fields):
+        return fields
+    return [field for field in fields if not _is_unit(field)]
+
+
+def in_unit(words: str, field: Field, row: Mapping[str, Any], fields: Iterable[Field]) -> str:
+    """The words for a field of a row; a number with the unit that another of the row's ``fields``
+    says.
+    """
+    if not words or not is_numeric(field.kind):
+        return words
+    unit = next((row.get(other.name) for other in fields if _is_unit(other)), None)
+    return f"{words} {unit}" if isinstance(unit, str) and unit.strip() else words
+
+
+def _is_unit(field: Field) -> bool:
+    return field.name.rpartition(".")[2] == UNIT
 
 
 def beyond(

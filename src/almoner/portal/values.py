@@ -4,7 +4,7 @@ other in a merge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from almoner.data_api.declare import PATIENT, Resource
 from almoner.database import Connection
 from almoner.pages.visit import Visit
 from almoner.portal.patient import Patient
-from almoner.portal.value_words import Zones, is_numeric, kind_in_words
+from almoner.portal.value_words import Zones, in_unit, kind_in_words, without_units
 from almoner.vocabulary.choices import Choice, ProgramName
 from almoner.vocabulary.definitions import Program
 from almoner.vocabulary.fields import MISSING, Field
@@ -22,8 +22,6 @@ from almoner.vocabulary.times import Timezone
 
 # What the ids of these collections are told by: the names of workers.
 OF_WORKERS: Final = ("workers", "calendars")
-# The field of a record that says in what its numbers are, where a type has such.
-UNIT: Final = "unit"
 NOBODY_KNOWN: Final = "somebody who is not known any more"
 _NAMES: Final = f"""
 SELECT w.id::text, k.id::text AS calendar, {full_name_sql("w")} AS name FROM workers w
@@ -122,37 +120,13 @@ def facts(fields: Iterable[Field], row: Mapping[str, Any], speaking: Speaking) -
     """What a row says in these fields; without what is blank, or as it is where nobody said
     anything. A number has its unit beside it.
     """
-    shown = tuple(fields)
-    for field in without_units(shown):
+    every = tuple(fields)
+    for field in without_units(every):
         value = row.get(field.name)
-        words = with_unit(field, row, shown, speaking)
+        words = in_unit(in_words(field, value, speaking), field, row, every)
         if words and (field.default is MISSING or value != field.default):
             line = f"{field.title}: {words}" if field.titled else words
             yield Fact(field.title, words, field.title if words == "yes" else line)
-
-
-def without_units(fields: Sequence[Field]) -> Sequence[Field]:
-    """The fields but for that of the unit, where there are numbers that it goes with."""
-    if not any(is_numeric(field.kind) for field in fields):
-        return fields
-    return [field for field in fields if not _is_unit(field)]
-
-
-def with_unit(
-    field: Field, row: Mapping[str, Any], fields: Iterable[Field], speaking: Speaking
-) -> str:
-    """What a row says in a field, in words; a number with the unit that another of its ``fields``
-    says.
-    """
-    words = in_words(field, row.get(field.name), speaking)
-    if not words or not is_numeric(field.kind):
-        return words
-    unit = next((row.get(other.name) for other in fields if _is_unit(other)), None)
-    return f"{words} {unit}" if isinstance(unit, str) and unit.strip() else words
-
-
-def _is_unit(field: Field) -> bool:
-    return field.name.rpartition(".")[2] == UNIT
 
 
 def in_line(facts: Iterable[Fact], before: str = "") -> str:

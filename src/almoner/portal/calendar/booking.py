@@ -291,7 +291,9 @@ async def _page(
             (name, visit.program.title("appointment_types", name))
             for name in visit.program.appointment_types
         ],
-        modalities=[(name, MODALITIES[name]) for name in _modalities(visit.program, booking)],
+        modalities=[
+            (name, MODALITIES[name].capitalize()) for name in _modalities(visit.program, booking)
+        ],
         timezones=timezones(visit, worker, patient, booking.asked.timezone),
         errors=at.errors,
         twice=choices(at.twice, booking.asked.timezone),

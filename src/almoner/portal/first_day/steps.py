@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from almoner.database import Connection
 from almoner.pages.visit import Visit
+from almoner.vocabulary.definitions import BUILT_IN
 
 # Each looks for one row.
 _DONE: Final = """
@@ -118,11 +119,13 @@ async def states(visit: Visit, connection: Connection) -> list[StepState]:
 
 def _ways(visit: Visit, step: FirstStep) -> Sequence[StepWay]:
     """The ways that are open to the visitor; to who administers and has none, that to their own
-    roles.
+    roles, of which one opens the step.
     """
     may = visit.rights.may
     ways = [way for way in step.ways if may & set(way.may)]
     if ways or "administer" not in may:
         return ways
-    own = f"/admin/workers/{visit.worker.worker_id}"
-    return [StepWay("Give yourself the role", own, ("administer",))]
+    needed = {permission for way in step.ways for permission in way.may}
+    role = next((name for name, (_, opens) in BUILT_IN.items() if needed & set(opens)), "")
+    label = f"Give yourself the role {visit.program.role_title(role)}"
+    return [StepWay(label, f"/admin/workers/{visit.worker.worker_id}", ("administer",))]

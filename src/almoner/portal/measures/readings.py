@@ -14,7 +14,7 @@ from almoner.pages.visit import Visit
 from almoner.portal.measures.measure import Measure, choosing, is_readable
 from almoner.portal.patient import Patient
 from almoner.portal.profile.published_designs import designs
-from almoner.portal.values import UNIT
+from almoner.portal.value_words import UNIT
 from almoner.vocabulary import clocks
 from almoner.vocabulary.numbers import number
 from almoner.vocabulary.times import IsoDate, IsoDateTime

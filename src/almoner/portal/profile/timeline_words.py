@@ -19,7 +19,7 @@ from almoner.portal.profile.folded_changes import FoldedChanges
 from almoner.portal.profile.timeline import TimelineEntry
 from almoner.portal.profile.timeline_details import OWN_FIELDS
 from almoner.portal.profile.timeline_line import LineChip, TimelineContext, TimelineLine
-from almoner.portal.value_words import Zones, beyond, field_values
+from almoner.portal.value_words import Zones, beyond, field_values, in_unit, without_units
 from almoner.portal.values import facts, in_line, value_fields
 from almoner.processes.undo import THROUGH
 from almoner.resources import BY_NAME
@@ -251,8 +251,13 @@ def _record(entry: TimelineEntry, reading: TimelineContext) -> TimelineLine:
     data_type = reading.program.custom_data_types.get(name)
     model = data_type.body.by_name if data_type else {}
     zones, body = Zones(reading.zone, reading.zone), entry.details["body"]
-    values = (*field_values(model.values(), body, zones), *beyond(model, body, zones))
-    texts = [f"{value.label}: {value.value}" for value in values if value.value]
+    every = tuple(model.values())
+    numbered = [
+        (value.label, in_unit(value.value, model[value.name], body, every))
+        for value in field_values(without_units(every), body, zones)
+    ]
+    left = ((value.label, value.value) for value in beyond(model, body, zones))
+    texts = [f"{label}: {words}" for label, words in (*numbered, *left) if words]
     quoted = texts[:_MOST_VALUES]
     if len(texts) > _MOST_VALUES:
         quoted.append(f"{len(texts) - _MOST_VALUES} more")

@@ -27,8 +27,8 @@ from almoner.portal.patient_routes import patient_route
 from almoner.portal.records import queries
 from almoner.portal.records.history import History, history
 from almoner.portal.records.queries import PatientRecord
-from almoner.portal.value_words import Zones, is_numeric, kind_in_words
-from almoner.portal.values import Speaking, in_words, speaking, with_unit, without_units
+from almoner.portal.value_words import Zones, in_unit, is_numeric, kind_in_words, without_units
+from almoner.portal.values import Speaking, in_words, speaking
 from almoner.resources.custom_data_type_records import custom_data_type_records as records
 from almoner.vocabulary.definitions import DataType
 from almoner.vocabulary.fields import Field
@@ -255,7 +255,7 @@ def _group(
     rows = [
         RecordRow(
             record,
-            [with_unit(field, record.values, every, words) for field in fields],
+            [_cell(field, record, every, words) for field in fields],
             _left_over(data_type, record, words.zones),
         )
         for record in records[:limit]
@@ -268,6 +268,11 @@ def _group(
         older = f"{_of_type(data_type)}{of_choice}{before}"
     columns = [(field, is_numeric(field.kind)) for field in fields]
     return RecordGroup(data_type, columns, rows, older)
+
+
+def _cell(field: Field, record: PatientRecord, fields: Sequence[Field], speaking: Speaking) -> str:
+    words = in_words(field, record.values.get(field.name), speaking)
+    return in_unit(words, field, record.values, fields)
 
 
 def _left_over(data_type: DataType, record: PatientRecord, zones: Zones) -> Mapping[str, str]:

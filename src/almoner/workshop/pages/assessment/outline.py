@@ -26,7 +26,6 @@ class QuestionOutline:
 
     at: str
     question: Question
-    kind: str
     facts: tuple[str, ...]
     when: str
     problems: tuple[str, ...]
@@ -88,7 +87,6 @@ def cards(
             QuestionOutline(
                 at=f"{number}-{at}",
                 question=question,
-                kind=kind_title(question.kind),
                 facts=_facts(question),
                 when=_when(question.shown_when, labels),
                 problems=_sentences(problems, f"{path}.sections[{number}].questions[{at}]"),

@@ -197,7 +197,7 @@ class IntegrationPages(HookPages[InstalledIntegration]):
         cron = row.get("schedule") if row.get("enabled") else None
         return IntegrationView(
             integration=it,
-            about=it.integration.about if it.integration else _GONE,
+            about=_about(it),
             missing_scopes=missing,
             settings=self._settings() if it.integration else (),
             upcoming=schedules.upcoming(cron, row["zone"], _now(), _UPCOMING) if cron else (),
@@ -317,10 +317,14 @@ class IntegrationPages(HookPages[InstalledIntegration]):
             name=it.title,
             path=f"{self.path}/{it.name}",
             aside=it.name,
-            lines=[dotted(it.integration.about if it.integration else _GONE, it.begins, next_time)],
+            lines=[dotted(_about(it).removesuffix("."), it.begins, next_time)],
             chips=chips,
             note=note,
         )
+
+
+def _about(it: InstalledIntegration) -> str:
+    return it.integration.about if it.integration else _GONE
 
 
 def _job_line(row: Read) -> JobLine:

@@ -64,9 +64,12 @@ def settings(integration: Integration, sent: Mapping[str, Any]) -> dict[str, Any
     return values
 
 
+_CAPITALS: Final = {name.lower(): name for name in ("URL", "API")}
+
+
 def title(setting: str) -> str:
     """What people call a setting."""
-    return setting.replace("_", " ").capitalize()
+    return " ".join(_CAPITALS.get(word, word) for word in setting.capitalize().split("_"))
 
 
 def _hints(integration: Integration) -> list[tuple[msgspec.structs.FieldInfo, Any]]:
