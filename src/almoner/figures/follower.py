@@ -13,7 +13,7 @@ from typing import Final
 from almoner.changes import feed
 from almoner.changes.feed import MARKED, ChangeMark, Position
 from almoner.database import Connection, Database
-from almoner.figures.rows import renew, renew_scores
+from almoner.figures.rows import READING_ON, renew, renew_scores
 from almoner.work.rounds import keep_looking, rest
 from almoner.workshop.published_at_hand import at_hand
 
@@ -23,8 +23,6 @@ _CHANGES: Final = 1000
 _PATIENTS: Final = 300
 # Pages read on so far and no farther: the runner does the rest.
 _ROUNDS: Final = 3
-# One at a time in each environment. No row is locked for it, so that a look writes nothing.
-_LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended('figure_positions', $1::int))"
 _POSITION: Final = f"""
 SELECT p.epoch, p.xid, p.seq, p.filled_to::text,
   {MARKED.format(epoch="p.epoch", xid="p.xid")} AS mark
@@ -97,7 +95,7 @@ async def catch_up(database: Database, environment_id: int) -> bool:
 async def _read_on(database: Database, environment_id: int) -> bool:
     """Reads a batch. Answers with whether there is more."""
     async with database.transaction() as connection:
-        if not await connection.fetchval(_LOCK, environment_id):
+        if not await connection.fetchval(READING_ON, environment_id):
             return False  # another is at it
         until = await feed.horizon(connection)
         row = await connection.fetchrow(_POSITION, environment_id)

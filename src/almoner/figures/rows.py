@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from almoner.database import Connection
+from almoner.resources._consent_answers import answer_of_patient_sql
+from almoner.resources._contact_channels import CONTACT_CHANNELS
 from almoner.resources._entered_in_error import HOLDS
 from almoner.resources.care_flows import OPEN_SINCE
 from almoner.resources.messages import BY_A_PROGRAM, UNREAD
@@ -104,6 +106,20 @@ _COUNT: Final = """
 SELECT '{figure}', count(*)::float8, NULL::text, NULL::float8, NULL::timestamptz, NULL::timestamptz
 FROM {table} WHERE environment_id = $1 AND {patient} = p.id AND {condition} HAVING count(*) > 0
 """
+_CONSENT: Final = """
+SELECT '{figure}', NULL::float8, c.answer, NULL::float8, NULL::timestamptz, NULL::timestamptz
+FROM (SELECT {answer} AS answer) AS c WHERE c.answer IS NOT NULL
+"""
+# An answer may be recorded without a change of the row that it is of, which no log tells then.
+_CONSENT_RECORDED: Final = """
+UPDATE patient_figures SET until = now()
+WHERE environment_id = $1 AND patient_id = $2 AND figure = ANY ($3::text[])
+"""
+
+
+def consent_to(channel: str) -> str:
+    """The figure of what a patient says of being reached by a channel; its word is the answer."""
+    return f"consent.{channel}"
 
 
 def _count(figure: str, table: str, condition: str, patient: str = "user_id") -> str:
@@ -122,6 +138,10 @@ _PARTS: Final = " UNION ALL ".join(
         _count(TASKS, "patient_tasks", "dismissed IS NOT TRUE"),
         _count(TEAM_TASKS, "worker_tasks", IS_OPEN, "patient_id"),
         _count(UNREAD_MESSAGES, "messages", UNREAD),
+        *(
+            _CONSENT.format(figure=consent_to(name), answer=answer_of_patient_sql(channel, "p.id"))
+            for name, channel in CONTACT_CHANNELS.items()
+        ),
     )
 )
 # Patient by patient through indexes of (environment, patient): as a join the planner would read the
@@ -157,6 +177,11 @@ SELECT of.id::text AS patient_id, r.* FROM unnest($2::uuid[]) AS of(id) CROSS JO
   WHERE environment_id = $1 AND user_id = of.id ORDER BY type_name, created_at DESC, id DESC
 ) AS r
 """
+# One at a time in each environment reads the log on. No row is locked for it, so that a look writes
+# nothing.
+_LOCK: Final = "hashtextextended('figure_positions', $1::int)"
+READING_ON: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
+BEING_READ_ON: Final = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
 # Of the patients $2 all figures, or of each the one of $10. Rows that stay as they are are not
 # touched.
 _WRITE: Final = """
@@ -228,6 +253,16 @@ async def renew(
     for record in await connection.fetch(_RECORDS, *of):
         figures += _values(record)
     await connection.execute(_WRITE, *of, *_columns(figures), None)
+
+
+async def consent_recorded(connection: Connection, environment_id: int, patient_id: str) -> None:
+    """Has the patient's consents worked out anew, within the transaction that records an answer.
+    Whoever works figures out at this moment is waited for: what was read before the answer would be
+    written behind it.
+    """
+    await connection.execute(BEING_READ_ON, environment_id)
+    names = [consent_to(name) for name in CONTACT_CHANNELS]
+    await connection.execute(_CONSENT_RECORDED, environment_id, patient_id, names)
 
 
 async def renew_scores(

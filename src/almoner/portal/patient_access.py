@@ -13,9 +13,9 @@ from almoner.errors import problem
 from almoner.pages.visit import Visit
 from almoner.patient_merges.current_sql import kept_id
 from almoner.portal import patient_bar
-from almoner.portal.consent_answers import answer_sql
 from almoner.portal.patient import Patient
 from almoner.portal.patient_bar import PatientBar
+from almoner.resources._consent_answers import answer_sql
 from almoner.vocabulary.kinds import Guid
 from almoner.vocabulary.names import full_name_sql
 

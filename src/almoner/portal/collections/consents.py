@@ -10,13 +10,14 @@ from typing import Any, Final
 from almoner.access.actors import name_sql
 from almoner.data_api.declare import Resource, Row
 from almoner.database import Connection
+from almoner.figures.rows import consent_recorded
 from almoner.pages import parsing
 from almoner.pages.visit import Form, Visit
 from almoner.portal import editing
-from almoner.portal.consent_answers import UNDONE
 from almoner.portal.editing import EditConflict, SavedRow
 from almoner.portal.patient import Patient
 from almoner.portal.values import in_sentence
+from almoner.resources._consent_answers import UNDONE
 from almoner.resources._consents import consents_of
 from almoner.vocabulary import clocks
 from almoner.vocabulary.kinds import Consent
@@ -133,6 +134,7 @@ async def record(
         return errors
     is_granted = form.text("given") == "yes"
     async with connection.transaction():
+        await consent_recorded(connection, visit.environment_id, patient.id)
         needed = needed_for(resource, consent)
         if (
             is_granted
@@ -175,6 +177,7 @@ async def undo(
     record that it was taken back.
     """
     async with connection.transaction():
+        await consent_recorded(connection, visit.environment_id, patient.id)
         # Who answers meanwhile waits, or is waited for.
         await connection.execute(
             f"SELECT FROM {resource.name} WHERE environment_id = $1 AND id = $2 FOR NO KEY UPDATE",

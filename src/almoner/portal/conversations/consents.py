@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from almoner.database import Connection
-from almoner.portal.consent_answers import answer_sql
+from almoner.resources._consent_answers import answer_sql
 from almoner.resources._contact_channels import (
     CONTACT_CHANNELS,
     OF_CONVERSATIONS,

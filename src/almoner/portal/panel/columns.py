@@ -10,9 +10,8 @@ from typing import Final, Literal, get_args
 
 from almoner.database import Connection
 from almoner.figures import rows
-from almoner.figures.rows import score_of, value_of
+from almoner.figures.rows import consent_to, score_of, value_of
 from almoner.pages.visit import Visit
-from almoner.portal.consent_answers import agrees_sql, answer_of_patient_sql
 from almoner.portal.profile.published_designs import designs
 from almoner.portal.workers import Worker
 from almoner.resources._contact_channels import CONTACT_CHANNELS
@@ -77,8 +76,7 @@ class PanelColumn:
 
     It is a figure (``figures.rows``), of which ``part`` is looked at, or else ``sql`` says it of a
     patient ``p``. ``keys`` are what it is sorted by, where that is no figure; ``choices`` are the
-    values that it can have, with their words, and ``quick`` the SQL of those that are asked
-    for more cheaply than which of them it is. ``in_table`` is false for what is only filtered by.
+    values that it can have, with their words. ``in_table`` is false for what is only filtered by.
     """
 
     key: str
@@ -90,7 +88,6 @@ class PanelColumn:
     sql: str = ""
     keys: tuple[str, ...] = ()
     choices: tuple[tuple[str, str], ...] = ()
-    quick: tuple[tuple[str, str], ...] = ()
     in_table: bool = True
 
     @property
@@ -255,12 +252,12 @@ def _of_details() -> Iterator[PanelColumn]:
 def _of_consents() -> Iterator[PanelColumn]:
     for name, channel in CONTACT_CHANNELS.items():
         yield PanelColumn(
-            key=f"consent.{name}",
+            key=consent_to(name),
             title=f"Consent: {channel.title}",
             group="Consents",
             sort="choice",
-            sql=answer_of_patient_sql(channel, "p.id"),
-            quick=(("yes", agrees_sql(channel, "p.id")),),
+            figure=consent_to(name),
+            part="word",
             choices=tuple((answer, answer) for answer in get_args(Answer)),
         )
 

@@ -180,8 +180,6 @@ class Conditions:
             return f"{column.sql} IS {'' if asked.test == 'none' else 'NOT '}NULL"
         if column.sort == "past":
             return f"{column.sql} {self._past(asked)}"
-        if (quick := dict(column.quick).get(asked.value)) is not None:
-            return quick if asked.test == "is" else f"NOT {quick}"
         sign = "=" if asked.test == "is" else "IS DISTINCT FROM"
         return f"{column.sql} {sign} {self.parameter(asked.value, 'text')}"
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 from almoner.access.actors import through
 from almoner.data_api.declare import Resource
 from almoner.database import Connection
-from almoner.portal.consent_answers import UNDONE
 from almoner.portal.profile.differences import (
     NOTHING,
     Design,
@@ -24,6 +23,7 @@ from almoner.portal.profile.timeline_line import LineChip, TimelineContext, Time
 from almoner.portal.value_words import day
 from almoner.portal.values import in_words, names_of
 from almoner.resources import BY_NAME
+from almoner.resources._consent_answers import UNDONE
 from almoner.vocabulary.definitions import Program
 from almoner.workshop.assessment_design import Assessment
 
