@@ -118,12 +118,45 @@ async def test_one_that_somebody_has_in_hand_is_left_for_later(place: Place) -> 
     for patient in patients:
         await answer(place, patient, 6)
     await place.read()
-    rows = await place.rows("SELECT id::text FROM process_firings WHERE environment_id = $1")
+    # The last of its patient: others would come after it.
+    rows = await place.rows(
+        "SELECT id::text FROM process_firings WHERE environment_id = $1 ORDER BY id DESC"
+    )
     done = "SELECT FROM process_firings WHERE environment_id = $1 AND state = 'done'"
     async with running(place.database, place.handler), place.database.transaction() as connection:
-        assert await firings.take(connection, place.environment, [rows[3]["id"]])
+        assert await firings.take(connection, place.environment, [rows[0]["id"]])
         async with asyncio.timeout(60):
             while len(await connection.fetch(done, place.environment)) < 7:
                 await asyncio.sleep(0.02)
     await place.work()
     assert len(await place.rows(done)) == len(await place.rows(TASKS)) == 8
+
+
+IN_ORDER = """
+  - name: first
+    when: {event: assessment_finished, assessment: mood}
+    then: [{do: change_phase, phase: active}]
+  - name: between
+    when: {event: assessment_finished, assessment: mood}
+    then: [{do: give_task, task: survey}]
+  - name: second
+    when: {event: assessment_finished, assessment: mood}
+    then: [{do: change_phase, phase: graduated}]
+"""
+PHASES = "SELECT phase FROM patients WHERE environment_id = $1"
+
+
+async def test_processes_of_one_event_act_in_the_programs_order_also_where_not_all_go_together(
+    place: Place,
+) -> None:
+    await place.publish(PROGRAM + IN_ORDER)
+    patients = [await place.patient() for _ in range(40)]
+    for patient in patients:
+        await answer(place, patient, 3)
+    await place.read()
+    # More than one worker takes up at once, three of a patient.
+    other = Place(place.database, place.store, place.environment, place.clock)
+    async with running(other.database, other.handler):
+        await place.work()
+    assert await place.errors() == []
+    assert {row["phase"] for row in await place.rows(PHASES)} == {"graduated"}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from almoner.data_api import statements
 from almoner.data_api.declare import Resource, Row
@@ -55,16 +55,34 @@ class Programs(Protocol):
     def within(self, connection: Connection) -> Programs: ...
 
 
+class _Ticks:
+    """Parts of a millisecond, of which each has 4096 (RFC 9562, 6.2, method 3); none comes twice,
+    also where the clock stands still or is set back.
+    """
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def following(self, now: int) -> int:
+        self._last = max(now, self._last + 1)
+        return self._last
+
+
+_ticks: Final = _Ticks()
+
+
 def new_id() -> str:
     """A GUID that no other row has: a version 7 UUID (RFC 9562), whose order in time keeps indexes
-    compact.
+    compact. Those of one process come in the order in which they were asked for.
     """
-    stamp = (time.time_ns() // 1_000_000) & 0xFFFFFFFFFFFF
-    random = int.from_bytes(os.urandom(10))
+    ticks = _ticks.following(time.time_ns() * 4096 // 1_000_000) & 0xFFFFFFFFFFFFFFF
+    random = int.from_bytes(os.urandom(8))
     value = (
-        (stamp << 80)
+        (ticks >> 12 << 80)
         | (0x7 << 76)
-        | ((random >> 68) << 64)
+        | ((ticks & 0xFFF) << 64)
         | (0x2 << 62)
         | (random & 0x3FFFFFFFFFFFFFFF)
     )

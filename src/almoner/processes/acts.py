@@ -20,7 +20,7 @@ from almoner.processes.facts import FactRows, Facts
 from almoner.processes.firings import Firing
 from almoner.processes.programs import process_in
 from almoner.processes.setting_off import ACTOR
-from almoner.work.step import DONE, REFUSED, Outcome, Step
+from almoner.work.step import DONE, READY, REFUSED, Outcome, Step
 from almoner.workshop.process_design import Process
 from almoner.workshop.published_at_hand import PublishedAtHand
 from almoner.workshop.published_programs import Outline
@@ -29,6 +29,8 @@ THROUGH: Final = "process"
 # For so many seconds firings are acted on in one transaction: the feed and whoever writes about
 # these patients waits for its end.
 LONGEST: Final = 0.25
+# After so many seconds a firing is looked at again before which another one is due.
+_TURN: Final = 0.2
 # Whom records that were merged meanwhile go on as, and how far ahead the environment's clock is.
 _CURRENT: Final = """
 SELECT p.id::text AS patient_id, almoner_current_patient($1, p.id)::text AS current_id,
@@ -63,13 +65,15 @@ class Acts:
 
     async def on(self, steps: Sequence[Step]) -> list[tuple[Step, Outcome]]:
         """Does all that is to be done for these steps, each of a firing; of several, those are
-        left out whose firing another transaction has in hand, and the last where it takes long.
-        Raises what an action does: what was written of all of them is then to be undone.
+        left out whose firing another transaction has in hand, or has another of the same patient
+        before it, and the last where it takes long. Raises what an action does: what was written
+        of all of them is then to be undone.
         """
         of, ids = (self.connection, self.environment_id), [step.job_id for step in steps]
         on_hold = await pauses.on_hold_among(*of, ids)
         taken = await firings.take(*of, ids)
         due = [f for f in taken.values() if f.state == firings.OPEN and f.id not in on_hold]
+        behind = await firings.behind_others(*of, [f.id for f in due]) if due else set()
         due, at = await self._by_now(due)
         scene = _Scene(self, due, await causes.standing(*of, due, at), at)
         settled = []
@@ -77,12 +81,15 @@ class Acts:
         # As they were set off: of one event in the program's order.
         for step in sorted(steps, key=lambda each: each.id):
             firing = taken.get(step.job_id)
-            if len(steps) > 1 and (firing is None or time.monotonic() > until):
+            is_left_out = firing is None or firing.id in behind or time.monotonic() > until
+            if is_left_out and len(steps) > 1:
                 continue
             if firing is None or firing.state != firings.OPEN:
                 settled.append((step, Outcome(DONE)))
             elif firing.id in on_hold:
                 settled.append((step, Outcome(DONE, note=(firings.ON_HOLD, None))))
+            elif firing.id in behind:
+                settled.append((step, Outcome(READY, wait=_TURN, untried=True)))
             else:
                 settled.append((step, await scene.outcome(firing.id)))
         await scene.effects.write()

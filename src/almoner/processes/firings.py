@@ -62,6 +62,15 @@ SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.id = 
 ORDER BY f.id FOR NO KEY UPDATE
 """
 _TAKE_FREE: Final = f"{_TAKE} SKIP LOCKED"
+# What is due of a patient is done in the order in which it was set off, whoever has it in hand.
+_BEHIND: Final = """
+SELECT f.id::text FROM process_firings f
+WHERE f.environment_id = $1 AND f.id = ANY ($2::uuid[]) AND EXISTS (
+  SELECT FROM process_firings e JOIN work_steps s ON s.environment_id = $1 AND s.job_id = e.id
+  WHERE e.environment_id = $1 AND e.patient_id = f.patient_id AND e.state = 'open'
+    AND e.id < f.id AND e.id <> ALL ($2::uuid[]) AND s.queue = $3 AND s.name <> $4
+    AND (s.state = 'running' OR s.state = 'ready' AND s.due_at <= clock_timestamp()))
+"""
 _AWAITING: Final = f"""
 SELECT {_COLUMNS} FROM process_firings f WHERE f.environment_id = $1 AND f.awaits = $3
   AND f.state IN ('open', 'held') AND f.patient_id IN ({with_merged("$2")})
@@ -217,6 +226,14 @@ async def take(
     statement = _TAKE if len(firing_ids) == 1 else _TAKE_FREE
     rows = await connection.fetch(statement, environment_id, firing_ids)
     return {row["id"]: _firing(row) for row in rows}
+
+
+async def behind_others(
+    connection: Connection, environment_id: int, firing_ids: Sequence[str]
+) -> set[str]:
+    """Of these, the ids of those before which another one of the same patient is due."""
+    rows = await connection.fetch(_BEHIND, environment_id, firing_ids, QUEUE, CALL)
+    return {row["id"] for row in rows}
 
 
 async def awaiting(

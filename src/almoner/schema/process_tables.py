@@ -150,6 +150,11 @@ def _firings(metadata: MetaData) -> None:
         *(firings.c.environment_id, firings.c.patient_id),
         postgresql_where=text("awaits IS NOT NULL"),
     )
+    Index(
+        "process_firings_order_part",
+        *(firings.c.environment_id, firings.c.patient_id, firings.c.id),
+        postgresql_where=text("state = 'open'"),
+    )
     for state in ("failed", "held", "open", "stopped"):
         Index(
             f"process_firings_{state}_part",
