@@ -23,6 +23,7 @@ from almoner import home as homes
 from almoner.backups.folder import Backup
 from almoner.cli import app
 from almoner.commands import doctor, serve
+from almoner.commands.alarms import ALARMS
 from almoner.commands.backup import folder_at
 from almoner.settings import Settings
 from tests.conftest import Server, free_port
@@ -146,6 +147,25 @@ def test_the_doctor_tells_our_server_from_another_program_on_the_port(
         silent.listen()
         assert not looked(settings, ALMONER_PORT=str(silent.getsockname()[1]))["address"]["well"]
     assert "is free" in looked(settings, ALMONER_PORT=str(free_port()))["address"]["seen"]
+
+
+def test_a_setting_that_cannot_be_used_is_a_finding_for_programs_too(settings: Settings) -> None:
+    answer = types(settings, "doctor", "--json", ALMONER_PORT="abc")
+    assert answer.exit_code == 1
+    [finding] = json.loads(answer.stdout)
+    assert (finding["id"], finding["well"], "ALMONER_PORT" in finding["seen"]) == (
+        "settings",
+        False,
+        True,
+    )
+
+
+def test_of_an_alarm_that_is_well_the_doctor_says_so(settings: Settings) -> None:
+    findings = looked(settings)
+    for alarm in ALARMS:
+        assert (findings[alarm.looked_at]["seen"] == alarm.calm) is findings[alarm.looked_at][
+            "well"
+        ]
 
 
 def test_the_doctor_names_plain_http_and_a_superuser(settings: Settings, dsn: str) -> None:

@@ -109,10 +109,11 @@ async def findings(connection: Connection) -> AsyncIterator[Finding]:
     for alarm in ALARMS:
         values = [sample.value for sample in families[alarm.gauge].samples]
         highest = max(values, default=0.0)
+        is_well = highest <= alarm.most
         yield Finding(
             alarm.looked_at,
-            highest <= alarm.most,
-            alarm.words.format(value=highest),
+            is_well,
+            alarm.calm if is_well else alarm.words.format(value=highest),
             alarm.mend.format(almoner=called()),
             WARNING,
         )

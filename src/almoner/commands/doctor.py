@@ -18,7 +18,7 @@ from almoner.access import keys
 from almoner.access.secrets import key_id
 from almoner.commands import alarms, backed_up, demo_address, pooler, roles
 from almoner.commands.finding import WARNING, Finding
-from almoner.commands.session import AS_JSON, called, print_json, read_settings, run, say
+from almoner.commands.session import AS_JSON, called, parsed_settings, print_json, run, say
 from almoner.database import revisions
 from almoner.database.dialing import SESSION, Dialler, PooledError
 from almoner.errors import SettingError
@@ -57,7 +57,10 @@ def doctor(as_json: AS_JSON = False) -> None:
 
     Example: almoner doctor
     """
-    findings = run(_findings(read_settings()))
+    try:
+        findings = run(_findings(parsed_settings()))
+    except SettingError as error:
+        findings = [Finding("settings", False, str(error), "Nothing else was looked at.")]
     if as_json:
         print_json([f.as_json() for f in findings])
     else:

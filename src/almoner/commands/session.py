@@ -99,10 +99,15 @@ def run(
         stop(f"The database cannot be reached: {error}\nSee what is wrong with: {called()} doctor")
 
 
+def parsed_settings() -> Settings:
+    """The settings of this process. Raises SettingError where one cannot be used."""
+    return Settings.read(os.environ)
+
+
 def read_settings() -> Settings:
-    """The settings of this process. Ends the command where one cannot be used."""
+    """The same. Ends the command where one cannot be used."""
     try:
-        return Settings.read(os.environ)
+        return parsed_settings()
     except SettingError as error:
         stop(str(error), 2)
 
