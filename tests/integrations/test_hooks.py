@@ -151,5 +151,19 @@ async def test_what_is_refused_is_in_the_audit_trail_and_a_flood_is_one_entry_a_
 async def test_the_server_answers_a_hook_with_the_words_of_the_api(server: Server) -> None:
     async with PlainHttp(base_url=server.url) as client:
         answer = await client.post("/integrations/kiwihealth_pull/hook", json={})
+        others = [
+            await client.request(method, f"/{path}")
+            for method in ("GET", "PUT", "DELETE")
+            for path in ("integrations/kiwihealth_pull/hook", "processes/hooks/discharge")
+        ]
+        named = [
+            await client.request(method, f"/{path}")
+            for method in ("GET", "POST")
+            for path in ("integrations/a%00b/hook", "processes/hooks/a%00b", "%00", "portal/%00")
+        ]
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
     assert answer.json()["errors"][0]["code"] == "unauthorized"
+    for other in others:
+        assert (other.status_code, other.headers["allow"]) == (405, "POST")
+        assert other.json()["errors"][0]["code"] == "method_not_allowed"
+    assert {other.status_code for other in named} == {404}

@@ -14,6 +14,7 @@ from almoner.vocabulary.cron import following
 from almoner.work import faults
 from tests.integrations.conftest import Place
 
+UNCLEAR = ("R 6 * * *", "H 6 * * *", "0 5-3 * * *", "0-59/61 * * * *", "0 */24 * * *")
 TASKS = BY_NAME["integration_tasks"]
 
 
@@ -58,7 +59,7 @@ async def test_a_due_job_is_begun_once_by_whoever_looks_first_and_missed_ones_ar
                 connection, place.environment, "nightly", schedule, zone, at("2026-12-01T00:00")
             )
 
-    for wrong in ("every day", "61 * * * *", "0 6 * * * *", "0 0 30 2 *", "R 6 * * *"):
+    for wrong in ("every day", "61 * * * *", "0 6 * * * *", "0 0 30 2 *", *UNCLEAR):
         with pytest.raises(ApiError):
             await plan(wrong)
     with pytest.raises(ApiError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +20,10 @@ from almoner.access.refused_calls import RefusedCalls
 from almoner.access.secrets import SecretBox
 from almoner.access.worker_events import AT_THE_TERMINAL, By
 from almoner.database import Connection, Database
-from almoner.errors import Answerable, render
+from almoner.errors import Answerable, problem, render
+
+# All, so that one that is refused is refused in the words of programs.
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +77,14 @@ class Hooks:
 
         async def answered(request: Request) -> Response:
             try:
+                if request.method != "POST":
+                    raise problem("method_not_allowed", "A hook allows POST.", {"Allow": "POST"})
                 return await called(request)
             except Answerable as error:
                 request.scope["error"] = error
                 return Response(render(error), error.status, error.headers, "application/json")
 
-        return Route(self.path, answered, methods=["POST"])
+        return Route(self.path, answered, methods=_METHODS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -155,14 +155,3 @@ class Integration:
     def task_name(self, kind: str) -> str:
         """What the contract calls a task of this kind."""
         return f"{self.name}.{kind}"
-
-
-def error_row(error: IntegrationError, attempt: int) -> Mapping[str, Any]:
-    """The error as a row of integration_tasks holds it; ``attempt`` is the number of the try that
-    it ended.
-    """
-    return {
-        "code": error.code,
-        "message": error.message,
-        "extra": {**error.details, "attempt_number": attempt},
-    }

@@ -25,13 +25,14 @@ from almoner.integrations.declare import (
     IntegrationError,
     TaskKind,
     TemporaryError,
-    error_row,
 )
+from almoner.integrations.error_rows import error_row
 from almoner.integrations.http import GuardedHttp
 from almoner.integrations.installed import Configured
 from almoner.integrations.store import ScopedStore
 from almoner.integrations.task import PORTION, CalledTaskError, Task, TaskRows, Waiting
 from almoner.outbound.http import HttpClient
+from almoner.vocabulary import json_values
 from almoner.work import backoff, queries
 from almoner.work.step import BLOCKED, DONE, FAILED, REFUSED, Outcome, Step, StepRun
 
@@ -144,9 +145,10 @@ class IntegrationHandler:
             ]
             async with asyncio.timeout(kind.seconds):
                 result = await kind.function(task, *args)
-            return Outcome(
-                DONE, result=msgspec.to_builtins(result), note=_Ending(user_id=task.user_id)
-            )
+            result = msgspec.to_builtins(result)
+            # What cannot be stored is a fault of the task, not of whoever settles it.
+            json_values.encode(result)
+            return Outcome(DONE, result=result, note=_Ending(user_id=task.user_id))
         except Waiting:
             return Outcome(BLOCKED, note=_Ending())
         except CalledTaskError:

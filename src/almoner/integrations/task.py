@@ -18,7 +18,7 @@ from almoner.data_api.declare import Resource, Row
 from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor, new_id
 from almoner.database import Connection
-from almoner.integrations.declare import Integration, TaskFunction
+from almoner.integrations.declare import Integration, IntegrationError, TaskFunction
 from almoner.integrations.http import GuardedHttp
 from almoner.integrations.store import ScopedStore
 from almoner.work import queries
@@ -30,6 +30,8 @@ _BATCH: Final = 5_000
 # what comes after it in the log.
 PORTION: Final = 10_000
 ItemT = TypeVar("ItemT")
+# What a partner calls something; None where it has no name there.
+RefId = str | int | None
 
 
 class Waiting(BaseException):
@@ -66,12 +68,12 @@ class TaskRows:
         connection: Connection,
         integration: Integration,
         kind: str,
-        tasks: Sequence[tuple[str, Sequence[str]]],
+        tasks: Sequence[tuple[str, Sequence[RefId]]],
     ) -> None:
         """Writes tasks of one kind, each an id and its ``ref_ids``, as not attempted yet.
 
-        An id that no text of PostgreSQL can hold is left out: that of one item is not to keep all
-        others from being begun.
+        A number is its digits. An id that is none, or that no text can hold, is left out: that of
+        one item is not to keep all others from being begun.
         """
         rows: list[Row] = [
             {
@@ -79,7 +81,7 @@ class TaskRows:
                 "status": "unattempted",
                 "job_id": self.job_id,
                 "task_name": integration.task_name(kind),
-                "ref_ids": [ref_id for ref_id in ref_ids if "\0" not in str(ref_id)],
+                "ref_ids": [str(each) for each in ref_ids if _is_stored(each)],
             }
             for task_id, ref_ids in tasks
         ]
@@ -117,10 +119,17 @@ class Task:
         self._calls = 0
 
     def about(self, user_id: str) -> None:
-        """Says which patient the task is about: ``user_id`` of its row."""
-        self.user_id = user_id
+        """Says which patient the task is about: ``user_id`` of its row. Raises IntegrationError
+        where it is no id of ours.
+        """
+        try:
+            self.user_id = str(UUID(user_id))
+        except (ValueError, TypeError, AttributeError):
+            raise IntegrationError(
+                "malformed_id", "The task is about what is no patient's id.", user_id=user_id
+            ) from None
 
-    async def call(self, function: TaskFunction, *args: Any, ref_ids: Iterable[str] = ()) -> Any:
+    async def call(self, function: TaskFunction, *args: Any, ref_ids: Iterable[RefId] = ()) -> Any:
         """What another task of this integration returns, once it has succeeded. Where it does not,
         this one fails as well.
         """
@@ -142,7 +151,7 @@ class Task:
         self,
         function: TaskFunction,
         items: Sequence[ItemT],
-        ref_ids: Callable[[ItemT], Iterable[str]] = lambda item: (),
+        ref_ids: Callable[[ItemT], Iterable[RefId]] = lambda item: (),
     ) -> Outcomes:
         """One task for each item, side by side; how they ended, once all of them have.
 
@@ -192,7 +201,7 @@ class Task:
         self,
         kind: str,
         number: int,
-        calls: Sequence[tuple[list[Any], list[str]]],
+        calls: Sequence[tuple[list[Any], list[RefId]]],
         keys: Sequence[str],
         first: int = 0,
     ) -> None:
@@ -212,6 +221,13 @@ class Task:
             parent_id=step.id,
             steps=new,
         )
+
+
+def _is_stored(ref_id: RefId) -> bool:
+    text = str(ref_id)
+    return (
+        ref_id is not None and "\0" not in text and text == text.encode(errors="replace").decode()
+    )
 
 
 def _keys(

@@ -221,6 +221,9 @@ class Edge:
         refused: Answerable | None = None
         try:
             self._admit(exchange)
+            if "\0" in exchange.path:
+                # Nothing that is stored has such a name, and PostgreSQL takes none.
+                raise problem("not_found", "There is nothing at this address.")
             if exchange.method not in _WITHOUT_BODY:
                 # Read here, before any page can have taken a connection: nothing that comes later
                 # waits for the caller.

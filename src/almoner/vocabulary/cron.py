@@ -17,6 +17,10 @@ _PARTS: Final = (
 _NEVER: Final = "the schedule {} never comes: no month that it names has such a day"
 # What the library would choose anew each time that it is asked.
 _RANDOM: Final = re.compile(r"[hr](?![a-z])", re.IGNORECASE)
+# How many values each part has.
+_VALUES: Final = (60, 24, 31, 12, 7)
+_RANGE: Final = re.compile(r"(?<![\d/])(\d+)-(\d+)")
+_STEP: Final = re.compile(r"/(\d+)")
 # Any will do: what does not come within fifty years of it never comes.
 _SINCE: Final = datetime(2001, 1, 1, tzinfo=UTC)
 
@@ -30,13 +34,24 @@ def refusal(text: str) -> str:
     week), or why nothing would ever come of it; blank where it is one.
     """
     parts = text.split()
-    if len(parts) != 5 or any(map(_RANDOM.match, parts)) or not croniter.is_valid(text):
+    if len(parts) != 5 or any(map(_is_unclear, parts, _VALUES)) or not croniter.is_valid(text):
         return _PARTS
     try:
         croniter(text, _SINCE).get_next(datetime)
     except CroniterBadDateError:
         return _NEVER.format(text)
     return ""
+
+
+def _is_unclear(part: str, values: int) -> bool:
+    """Whether cron would read it otherwise, or nobody knows how: at random, from a number back to a
+    smaller one, or in steps beyond all that it has.
+    """
+    return bool(
+        _RANDOM.match(part)
+        or any(int(first) > int(last) for first, last in _RANGE.findall(part))
+        or any(int(step) >= values for step in _STEP.findall(part))
+    )
 
 
 def following(schedule: str, zone: str, after: datetime) -> datetime:
