@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 from almoner.access import audit_search, hook_proof
 from almoner.access.audit_search import AuditQuery
+from almoner.data_api.serve import ApiAnswer, ApiRequest
+from almoner.errors import Answerable, render
 from almoner.integrations import Integration, Task, hooks
+from almoner.operations.edge import Edge, Limits
+from almoner.operations.metrics import Metrics
 from almoner.resources import BY_NAME
 from tests.conftest import Server, new_environment
 from tests.integrations.conftest import Place
@@ -32,7 +40,13 @@ async def run_called(task: Task, call: dict[str, Any]) -> None:
 @pytest.fixture
 async def partner(place: Place) -> AsyncIterator[httpx.AsyncClient]:
     await place.configure(described)
-    route = hooks.route(
+    transport = httpx.ASGITransport(app=Starlette(routes=[route_of(place)]))
+    async with PlainHttp(transport=transport, base_url="http://almoner") as client:
+        yield client
+
+
+def route_of(place: Place) -> Route:
+    return hooks.route(
         place.database,
         place.store,
         BY_NAME["integration_tasks"],
@@ -42,9 +56,6 @@ async def partner(place: Place) -> AsyncIterator[httpx.AsyncClient]:
         watch=lambda: clock[0],
         now=lambda: float(NOW),
     )
-    transport = httpx.ASGITransport(app=Starlette(routes=[route]))
-    async with PlainHttp(transport=transport, base_url="http://almoner") as client:
-        yield client
 
 
 async def opened(place: Place, way: str) -> str:
@@ -106,6 +117,48 @@ async def test_a_signed_call_begins_one_job_however_often_it_comes(
     assert unknown.status_code == 401
     assert await begun(place) == 2
     assert other != place.environment
+
+
+class Routed(Starlette):
+    """Pages of nothing but the hooks, for the edge."""
+
+    def operation(self, scope: Any) -> str:
+        return "hook"
+
+    def refused(self, scope: Any, error: Answerable) -> Response:
+        return Response(render(error), error.status)
+
+
+async def test_a_signature_is_of_what_was_sent_packed_or_with_a_mark(place: Place) -> None:
+    await place.configure(described)
+    edge = Edge(
+        fixed={},
+        below={},
+        api=nothing,
+        pages=Routed(routes=[route_of(place)]),
+        limits=Limits(body=100_000, seconds=30.0, requests=10),
+        metrics=Metrics(),
+        log=structlog.get_logger(),
+        log_all=False,
+    )
+    secret, plain = await opened(place, "hmac"), b'{"new": 3}'
+    sent: list[tuple[bytes, dict[str, str]]] = [
+        (gzip.compress(plain), {"Content-Encoding": "gzip"}),
+        (b"\xef\xbb\xbf" + plain, {}),
+    ]
+    transport = httpx.ASGITransport(app=edge)
+    async with PlainHttp(transport=transport, base_url="http://almoner") as client:
+        for body, headers in sent:
+            proof = signed(secret, body) | headers
+            answer = await client.post("/integrations/called/hook", content=body, headers=proof)
+            assert answer.status_code == 202
+            proof = signed(secret, plain) | headers
+            answer = await client.post("/integrations/called/hook", content=body, headers=proof)
+            assert answer.status_code == 401
+
+
+async def nothing(request: ApiRequest) -> ApiAnswer:
+    raise AssertionError
 
 
 async def test_a_bearer_says_which_call_comes_again(

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from almoner.errors import ApiError
-from almoner.integrations import Integration, Task, installed
+from almoner.integrations import Integration, Task, TemporaryError, installed
 from almoner.vocabulary import json_values
 from almoner.vocabulary.json_values import JsonError
 from tests.integrations.conftest import Place
@@ -23,6 +23,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, bytes]] = []
+        self.headers = ""
         self.posts: list[tuple[str, str]] = []
         self.url = ""
 
@@ -34,7 +35,7 @@ class Shop:
         if lines[0].startswith("POST"):
             self.posts.append((headers["idempotency-key"], body.decode()))
         status, answer = self.answers.pop(0) if self.answers else (200, b"{}")
-        head = f"HTTP/1.1 {status} x\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n"
+        head = f"HTTP/1.1 {status} x\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n{self.headers}\r\n"
         writer.write(head.encode() + answer)
         await writer.drain()
         writer.close()
@@ -69,6 +70,25 @@ async def test_each_request_of_a_task_has_a_key_that_is_the_same_in_each_try(pla
     keys = [key for key, _ in again]
     assert len(set(keys)) == 4
     assert keys[-1] == "its own"
+
+
+async def test_a_partner_is_asked_again_no_sooner_than_it_wishes(place: Place) -> None:
+    described, waits = Integration(name="later", title="Later"), []
+
+    @described.task(attempts=1)
+    async def run_later(task: Task, url: str) -> None:
+        try:
+            (await task.http.get(url)).well()
+        except TemporaryError as error:
+            waits.append(error.after)
+
+    past, far = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2115 07:28:00 GMT"
+    async with shop() as partner:
+        for wish in ("", "7", "0", "soon", "-3", "86400", "9" * 5000, past, far):
+            partner.headers = f"Retry-After: {wish}\r\n" if wish else ""
+            partner.answers = [(429, b"")]
+            await place.run(described, partner.url)
+    assert waits == [0, 7, 0, 0, 0, 3600, 3600, 0, 3600]
 
 
 async def test_an_answer_that_is_no_json_is_the_partners_fault_and_is_not_tried_again(

@@ -5,9 +5,11 @@ Nobody is waited for with a transaction open (decision 23).
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -22,15 +24,19 @@ from almoner.vocabulary.json_values import JsonError
 from almoner.work.step import StepRun
 
 LONGEST: Final = 4 * 1024 * 1024
+_LONGEST_WAIT: Final = 3600.0
 _PASSING: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What a partner answered: its status, and its body of at most 4 MiB."""
+    """What a partner answered: its status, its body of at most 4 MiB, and in how many seconds it
+    wishes to be asked again, at most an hour; 0 where it has no wish.
+    """
 
     status: int
     body: bytes
+    retry_after: float = 0.0
 
     def json(self) -> Any:
         """The body as JSON. Raises IntegrationError where it is none."""
@@ -51,7 +57,10 @@ class HttpResponse:
             return self
         if self.status >= 500 or self.status in _PASSING:
             raise TemporaryError(
-                "partner_unavailable", f"The partner answered {self.status}.", status=self.status
+                "partner_unavailable",
+                f"The partner answered {self.status}.",
+                after=self.retry_after,
+                status=self.status,
             )
         raise IntegrationError(
             "partner_refused", f"The partner answered {self.status}.", status=self.status
@@ -118,4 +127,17 @@ class GuardedHttp:
             raise known(
                 "partner_unreachable", f"The partner {error.words}", step=error.step
             ) from None
-        return HttpResponse(answer.status, answer.body)
+        return HttpResponse(answer.status, answer.body, _seconds(answer.retry_after))
+
+
+def _seconds(retry_after: str) -> float:
+    """The seconds that a ``Retry-After`` says (RFC 9110, section 10.2.3), as a number or a date; 0
+    where it says nothing that can be read.
+    """
+    if retry_after.isascii() and retry_after.isdigit():
+        return _LONGEST_WAIT if len(retry_after) > 9 else min(float(retry_after), _LONGEST_WAIT)
+    try:
+        then = parsedate_to_datetime(retry_after).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(then - time.time(), 0.0), _LONGEST_WAIT)

@@ -32,15 +32,16 @@ class BodyReader:
     """Reads a body whole, and refuses one that is too long as soon as that is known.
 
     A byte order mark is passed over and gzip unpacked (clarification 8): what is handed on is what
-    was meant. ``is_reading``: it waits for the caller at this moment."""
+    was meant, and ``sent`` what came. ``is_reading``: it waits for the caller at this moment."""
 
-    __slots__ = ("_headers", "_limit", "_receive", "is_reading")
+    __slots__ = ("_headers", "_limit", "_receive", "is_reading", "sent")
 
     def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> None:
         self._receive = receive
         self._headers = headers
         self._limit = limit
         self.is_reading = False
+        self.sent = b""
 
     async def read(self) -> bytes:
         """The body. Raises ApiError: 413, 415 and 400 as ``unpacked`` does; and ClientGone.
@@ -48,7 +49,7 @@ class BodyReader:
         Not for a task that holds a connection, which it would do for as long as the caller likes.
         """
         guard_wait("a body")
-        body = await self._read()
+        body = self.sent = await self._read()
         encoding = self._headers.get(b"content-encoding")
         if encoding is not None:
             body = unpacked(body, encoding, self._limit)

@@ -220,14 +220,9 @@ class Edge:
         )
         refused: Answerable | None = None
         try:
-            self._admit(exchange)
-            if "\0" in exchange.path:
-                # Nothing that is stored has such a name, and PostgreSQL takes none.
-                raise problem("not_found", "There is nothing at this address.")
+            self._admit_page(exchange)
             if exchange.method not in _WITHOUT_BODY:
-                # Read here, before any page can have taken a connection: nothing that comes later
-                # waits for the caller.
-                receive = read_already(await exchange.body(), receive)
+                receive = await _received(exchange, scope, receive)
             await self._pages(scope, receive, out.send)
         except Answerable as error:
             refused = error
@@ -263,6 +258,12 @@ class Edge:
             raise unavailable(f"The server is working on {self._limits.requests} requests already.")
         if len(exchange.query) > LONGEST_QUERY:
             raise problem("uri_too_long", f"The query string is longer than {LONGEST_QUERY} bytes.")
+
+    def _admit_page(self, exchange: Exchange) -> None:
+        self._admit(exchange)
+        if "\0" in exchange.path:
+            # Nothing that is stored has such a name, and PostgreSQL takes none.
+            raise problem("not_found", "There is nothing at this address.")
 
     def _late(self, exchange: Exchange) -> Answerable:
         if exchange.is_reading:
@@ -325,6 +326,15 @@ class Edge:
         else:
             # Anybody can make these as fast as they like.
             self._repeats.warn("refused", **values)
+
+
+async def _received(exchange: Exchange, scope: Scope, receive: Receive) -> Receive:
+    """Reads the body, before any page can have taken a connection: nothing that comes later waits
+    for the caller. The scope has it as it was sent, which a signature is of.
+    """
+    body = await exchange.body()
+    scope["body_as_sent"] = exchange.sent
+    return read_already(body, receive)
 
 
 async def _cut(scope: Scope) -> None:

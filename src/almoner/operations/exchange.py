@@ -64,6 +64,11 @@ class Exchange(write_outcome.SentWrites):
         self._reader = BodyReader(self._receive, self.headers, self._limit)
         return await self._reader.read()
 
+    @property
+    def sent(self) -> bytes:
+        """The body as it came, once it was read: what its sender signed."""
+        return b"" if self._reader is None else self._reader.sent
+
     async def wait(self, woken: asyncio.Event, seconds: float) -> bool:
         """Waits until it is woken or the time has passed; False where the server is about to stop.
 

@@ -55,6 +55,8 @@ class HttpAnswer:
     status: int
     body: bytes
     addresses: tuple[str, ...] = ()
+    # The header ``Retry-After`` as it came; blank without it.
+    retry_after: str = ""
 
 
 class SendError(Exception):
@@ -162,9 +164,9 @@ class HttpClient:
                     allow_redirects=False,
                     trace_request_ctx=connection,
                 ) as response:
-                    return HttpAnswer(
-                        response.status, await _read(response, longest), tuple(addresses)
-                    )
+                    body_read = await _read(response, longest)
+                    later = response.headers.get("Retry-After", "")
+                    return HttpAnswer(response.status, body_read, tuple(addresses), later)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 # An idle connection that the other side has just closed says nothing of whether it
                 # can be reached.
