@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from almoner.portal.panel.columns import PanelColumn
+from almoner.portal.panel import columns
 from almoner.portal.panel.conditions import Conditions, PanelAbout
 from almoner.portal.panel.panel_view import PanelFilter, PanelView
 from tests.changes.writing import until_true
@@ -69,21 +69,14 @@ async def test_a_no_to_what_was_never_given_is_found_although_no_row_changes(
 
 
 async def test_all_who_said_no_are_read_from_an_index(chart: Chart, coach: Person) -> None:
-    column = PanelColumn(
-        key="consent.calls",
-        title="Calls",
-        group="Consents",
-        sort="choice",
-        figure="consent.calls",
-        part="word",
-    )
+    of_consents = {column.key: column for column in columns._of_consents()}
     asked = PanelFilter("consent.calls", "is", "no")
     view = PanelView(every=(asked,))
     about = PanelAbout(
         environment_id=chart.environment,
         worker_id=coach.worker_id,
         only=None,
-        columns={column.key: column},
+        columns=of_consents,
         now=datetime.now(UTC),
         zones="{}",
     )
