@@ -10,7 +10,6 @@ import pytest
 from almoner.data_api import statements
 from almoner.data_api.store import Store
 from almoner.database import Database
-from almoner.errors import ApiError
 from almoner.resources.calendar_events import calendar_events
 from almoner.resources.visits import visits
 from almoner.vocabulary.fields import Shape
@@ -58,34 +57,6 @@ async def test_a_visit_completes_its_appointment_and_leaves_what_has_ended(
             environment,
         )
     assert [row["row_id"] for row in logged] == [missed, first, loaded]
-
-
-async def test_a_visit_that_has_not_taken_place_is_refused_and_completes_nothing(
-    coach: Person, store: Store, environment: int, database: Database
-) -> None:
-    grace = await new_patient(store, environment)
-    now = datetime.now(UTC)
-    ahead = await booked(grace, store, coach.worker_id, now + 48 * HOUR, modality="visit")
-
-    def visit(start: datetime, event: str | None = None) -> dict[str, object]:
-        return {
-            "worker_id": coach.worker_id,
-            "patient_id": grace.id,
-            "calendar_event_id": event,
-            "start_time": start.isoformat(),
-            "end_time": (start + HOUR).isoformat(),
-        }
-
-    for write in (
-        lambda: store.create(grace.by, visits, visit(now + 48 * HOUR, ahead)),
-        lambda: store.load(grace.by, visits, [visit(now + 48 * HOUR, ahead)]),
-    ):
-        with pytest.raises(ApiError) as refusal:
-            await write()
-        assert ".start_time" in str(refusal.value.problems[0].detail)
-    assert await outcomes(database, grace, ahead) == [None]
-    # Other clocks may be ahead.
-    await store.create(grace.by, visits, visit(now + HOUR / 2))
 
 
 async def outcomes(database: Database, chart: Chart, *events: str) -> list[str | None]:

@@ -1,8 +1,5 @@
 """Meetings in person that took place (contract's later edition: Visits)."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
 from almoner.data_api.declare import CREATED_AT, ID, UPDATED_AT, Resource, Row, Verb
 from almoner.data_api.endings import Ending
 from almoner.data_api.presented import Presented
@@ -14,25 +11,12 @@ from almoner.vocabulary.fields import Field
 from almoner.vocabulary.kinds import Problems, Ref, Text
 from almoner.vocabulary.times import IsoDateTime
 
-# So far ahead the clocks of others may be.
-_GRACE: Final = timedelta(hours=1)
-
 
 def _ends_after_start(row: Row, program: Program, problems: Problems) -> None:
     start, end = row.get("start_time"), row.get("end_time")
     if start is not None and end is not None and end <= start:
         detail = "Failed to parse visit at .end_time: the end must be after the start"
         problems.append(Problem("parse_exception", detail, {"path": ".end_time"}))
-
-
-def _took_place(row: Row, program: Program, problems: Problems) -> None:
-    start = row.get("start_time")
-    if start is not None and start > datetime.now(UTC) + _GRACE:
-        detail = (
-            "Failed to parse visit at .start_time: it has not taken place yet; what is planned is a"
-            " calendar event"
-        )
-        problems.append(Problem("parse_exception", detail, {"path": ".start_time"}))
 
 
 visits = Resource(
@@ -42,7 +26,7 @@ visits = Resource(
     about="Meetings of a worker and a patient in person, that took place.",
     verbs=(Verb.GET, Verb.CREATE, Verb.UPDATE, Verb.FIND),
     happened="start_time",
-    checks=(_ends_after_start, _took_place),
+    checks=(_ends_after_start,),
     checked_fields=frozenset({"start_time", "end_time"}),
     questions=(
         of_same_patient("calendar_event_id", "calendar_events"),
