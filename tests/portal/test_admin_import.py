@@ -117,7 +117,7 @@ async def uploaded(
 async def patients(callers: Callers, environment: int) -> dict[str, dict[str, Any]]:
     """The patients by their given names."""
     async with await callers(environment) as api:
-        rows = (await api.get("/v1/patients")).json()[0]["data"]
+        rows = (await api.get("/v1/patients", params={"page[size]": 1000})).json()[0]["data"]
     return {row["first_name"]: row for row in rows}
 
 
