@@ -58,12 +58,15 @@ def unavailable(error: BaseException, wrote: bool = False) -> UnavailableError:
     refused = (
         errors.not_known()
         if wrote or write_outcome.may_be_done()
-        else errors.unavailable(MOVES if _moves(error) else _AWAY_TEXT)
+        else errors.unavailable(MOVES if is_fenced(error) else _AWAY_TEXT)
     )
     refused.__cause__ = error
     return refused
 
 
-def _moves(error: BaseException) -> bool:
-    """Whether the fence around an environment that moves has refused a write."""
-    return type(error) is asyncpg.OperatorInterventionError
+def is_fenced(error: BaseException | None) -> bool:
+    """Whether the fence around an environment that moves has refused a write, as the database said
+    it or as it is answered.
+    """
+    cause = error.__cause__ if isinstance(error, UnavailableError) else error
+    return type(cause) is asyncpg.OperatorInterventionError

@@ -6,7 +6,7 @@ for."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 from uuid import UUID, uuid4
@@ -22,7 +22,7 @@ from almoner.operations.logs import fault
 from almoner.work import forgetting, library, waking
 from almoner.work.pace import RunnerPace
 from almoner.work.serving import QueueServer
-from almoner.work.step import Handler
+from almoner.work.step import Handler, Step
 
 _TOUCH: Final = """
 INSERT INTO work_runners (id, alive_until) VALUES ($1, clock_timestamp() + $2 * interval '1 second')
@@ -30,14 +30,16 @@ ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until
 """
 _LEAVE: Final = "DELETE FROM work_runners WHERE id = ANY ($1::uuid[])"
 _BURY: Final = "DELETE FROM work_runners WHERE alive_until < clock_timestamp() - interval '1 hour'"
-# Of every environment: a runner that is gone served them all. What runs is few rows, and has an
-# index of its own.
+# Of every environment: a runner that is gone served them all. With what a fence has refused to this
+# one. What runs is few rows, and has an index of its own.
 _ABANDONED: Final = f"""
 WITH left_behind AS (
   SELECT environment_id AS of_environment, id AS left_id FROM work_steps AS s
       WHERE state = 'running' AND queue = ANY ($1::text[])
-  AND NOT EXISTS (SELECT FROM work_runners AS r WHERE r.id = s.runner_id
-      AND r.alive_until > clock_timestamp()) AND {OPEN}
+  AND (NOT EXISTS (SELECT FROM work_runners AS r WHERE r.id = s.runner_id
+      AND r.alive_until > clock_timestamp())
+    OR (environment_id, id, claims) IN (SELECT * FROM unnest($2::int[], $3::uuid[], $4::int[])))
+  AND {OPEN}
   ORDER BY environment_id, id FOR UPDATE SKIP LOCKED
 )
 UPDATE work_steps SET state = 'ready', runner_id = NULL, due_at = clock_timestamp()
@@ -87,12 +89,16 @@ class Runner:
         # it had.
         self._id: UUID | None = None
         self._ids: list[UUID] = []
+        # What a fence has refused, with how often it was taken up: it is given back once its
+        # environment is open again, and never where somebody has taken it up since.
+        self._refused: dict[tuple[int, str], int] = {}
         self._server = QueueServer(
             database,
             handlers,
             runner_id=lambda: self._id,
             stop=self._stop,
             troubled=self._renew,
+            refused=self._note_refused,
             counted=counted,
         )
         self._prune_at = 0.0
@@ -123,6 +129,9 @@ class Runner:
         once the old name is dead.
         """
         self._id = None
+
+    def _note_refused(self, steps: Sequence[Step]) -> None:
+        self._refused |= {(step.environment_id, step.id): step.claims for step in steps}
 
     async def _again(self, part: Callable[[], object]) -> None:
         """Goes on with a part of the runner, whatever goes wrong in it."""
@@ -169,10 +178,12 @@ class Runner:
         """
         known = list(self._handlers)
         async with self._database.transaction() as connection:
-            await self._take_back(connection, known)
+            back = await self._take_back(connection, known)
             await connection.execute(_UNBLOCKED, known)
             due = await connection.fetch(_DUE, known)
             await waking.wake(connection, [(row["environment_id"], row["name"]) for row in due])
+        for key in back:
+            self._refused.pop(key, None)
         now = asyncio.get_running_loop().time()
         if now >= self._prune_at:
             async with self._database.connection() as connection:
@@ -185,12 +196,17 @@ class Runner:
         await forgetting.forget(self._database, self._keep_days)
         await self._pause(self._pace.forget)
 
-    async def _take_back(self, connection: Connection, known: list[str]) -> None:
+    async def _take_back(self, connection: Connection, known: list[str]) -> list[tuple[int, str]]:
+        """Answers with environment and id of each step that somebody may take up again."""
+        refused = [(*key, claims) for key, claims in self._refused.items()]
+        columns = [list(column) for column in zip(*refused, strict=True)] or [[], [], []]
+        rows = await connection.fetch(_ABANDONED, known, *columns)
         left: dict[tuple[int, str], list[str]] = {}
-        for row in await connection.fetch(_ABANDONED, known):
+        for row in rows:
             left.setdefault((row["environment_id"], row["queue"]), []).append(row["id"])
         for (environment_id, queue), step_ids in left.items():
             await self._handlers[queue].released(connection, environment_id, step_ids)
+        return [(row["environment_id"], row["id"]) for row in rows]
 
     async def _serve(self) -> None:
         async with self._database.apart() as connection:

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from almoner.database import Database
-from almoner.database.outages import AWAY
+from almoner.database.outages import AWAY, is_fenced
 from almoner.errors import UnavailableError
 from almoner.operations.logs import fault
 from almoner.work import backoff, queries, waking
@@ -71,7 +71,8 @@ class QueueServer:
     none to work in.
 
     ``troubled`` is called where the database was away: what was under way is left to whoever takes
-    it up next. ``counted`` is told of every try: queue and outcome."""
+    it up next. ``refused`` is told of steps whose writes the fence around their environment has
+    refused: nobody does them any more. ``counted`` is told of every try: queue and outcome."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class QueueServer:
         runner_id: Callable[[], UUID | None],
         stop: asyncio.Event,
         troubled: Callable[[], None] = lambda: None,
+        refused: Callable[[Sequence[Step]], None] = lambda steps: None,
         counted: Callable[[str, str], None] = lambda queue, state: None,
         watch: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +90,7 @@ class QueueServer:
         self._runner_id = runner_id
         self._stop = stop
         self._troubled = troubled
+        self._refused = refused
         self._counted = counted
         self._watch = watch
         self._serving: list[_Served] = []
@@ -112,7 +115,7 @@ class QueueServer:
             self._faulty.discard((environment_id, queue))
         except UnavailableError as error:
             self._tell("a queue cannot be served", environment_id, queue, error.__cause__ or error)
-            self._troubled()
+            self._leave(error)
         except Exception as error:
             self._tell("a fault in serving a queue", environment_id, queue, error)
         finally:
@@ -124,6 +127,15 @@ class QueueServer:
         if (environment_id, queue) not in self._faulty:
             self._faulty.add((environment_id, queue))
             self._log.error(event, environment_id=environment_id, queue=queue, **fault(error))
+
+    def _leave(self, error: BaseException, steps: Sequence[Step] = ()) -> None:
+        """What could not be written down is done again. What the fence refused is known; where the
+        database was away it is not, and all that this runner had is left.
+        """
+        if is_fenced(error):
+            self._refused(steps)
+        else:
+            self._troubled()
 
     def give_up(self) -> None:
         """Ends every step that is under way: others do them."""
@@ -186,8 +198,8 @@ class QueueServer:
                 done = await self._do_together(served, steps)
             except _ApartError:
                 pass
-            except (UnavailableError, *AWAY):
-                self._troubled()
+            except (UnavailableError, *AWAY) as error:
+                self._leave(error, steps)
                 return
             except Exception as error:
                 self._log.error("a fault in steps", queue=steps[0].queue, **fault(error))
@@ -236,7 +248,7 @@ class QueueServer:
             await run.undo(error)
         except (UnavailableError, *AWAY) as error:
             await run.undo(error)
-            self._troubled()
+            self._leave(error, [step])
         except Exception as error:
             await run.undo(error)
             self._log.error("a fault in a step", queue=step.queue, step=step.name, **fault(error))
