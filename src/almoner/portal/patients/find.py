@@ -2,7 +2,8 @@
 of birth or an id.
 
 Typing errors are forgiven. Four looks, each asked for only where those before found too few: what
-is exactly that or begins with it; what holds it; what is much like it; what is somewhat like it.
+is exactly that or begins with it; what holds it; what is much like it; what is somewhat like it. A
+fifth, for slips in both of two words, is asked for only where they found nobody.
 Each look is one query, whose parts use one index each."""
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from almoner.vocabulary.names import Named, full_name_sql
 _BEGINS: Final = 2.0
 _HOLDS: Final = 1.0
 _LIKENESS: Final = (0.6, 0.38)
+# Names of two words with letters swapped in both, looked for where nobody else was found.
+_SWAPPED_TWICE: Final = 0.0
 # So many candidates are compared in a look: a name that is like half of all names is not worth
 # comparing with each.
 _CANDIDATES: Final = 400
@@ -71,7 +74,9 @@ async def find(
         return []
     matches: dict[str, PatientMatch] = {}
     leaving = [*but]
-    for likeness in (_BEGINS, _HOLDS, *_LIKENESS):
+    for likeness in (_BEGINS, _HOLDS, *_LIKENESS, _SWAPPED_TWICE):
+        if matches and likeness == _SWAPPED_TWICE:
+            break
         look = _Look(
             environment_id=environment_id,
             only=only,
@@ -144,6 +149,8 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
         exact, search = self._likeness == _HOLDS, self._search
         if self._likeness == _BEGINS:
             return self._first()
+        if self._likeness == _SWAPPED_TWICE:
+            return [*self._swapped_twice()]
         if search.birthday:
             return self._named() if search.words else []
         parts = []
@@ -235,6 +242,21 @@ ORDER BY best.place, best.near DESC, {NAME_ORDER}, p.id LIMIT $4
                 fits = f"{NAME.plain} LIKE {self._parameter(f'% {text}%')}"
                 fits = " AND ".join((fits, *(self._like(other) for other in others)))
                 yield f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"
+
+    def _swapped_twice(self) -> Iterator[str]:
+        """Names of which both words are so. The index is asked for each pair of them in one part:
+        of two words alone, since of more there are too many pairs.
+        """
+        swaps = [_with_swaps(word) for word in self._search.words]
+        if len(swaps) == 2 and all(swaps):
+            of_worker = self._of_worker()
+            near = f"word_similarity({self._parameter(self._search.plain)}, {NAME.plain})"
+            fits = " AND ".join(
+                f"{NAME.plain} LIKE ANY"
+                f" ({self._parameter([f'% {text}%' for text in texts], 'text[]')})"
+                for texts in swaps
+            )
+            yield f"SELECT p.id, 5, {near}, '' FROM {of_worker} AND {fits} LIMIT {_CANDIDATES}"
 
     def _beginning(self) -> str:
         """By the order of names itself, so that the first of very many are the first."""
