@@ -16,7 +16,7 @@ from typing import Final
 _DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 # An apostrophe of the text's own gets another one before it, so that whoever takes one away always
 # has the text again.
-_APOSTROPHE: Final = "'"
+APOSTROPHE: Final = "'"
 # 02139, 3-4, 1E5, 5 Mar, 12:30 pm: digits, and no word that belongs neither to a day, nor to a
 # time, nor to a number.
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -47,12 +47,12 @@ def harmless(text: str) -> str:
     """A text that a spreadsheet carries out as no formula: with an apostrophe before it where it
     could be one, or begins with an apostrophe. ``as_written`` takes it away again.
     """
-    return f"{_APOSTROPHE}{text}" if text.startswith((*_DANGEROUS, _APOSTROPHE)) else text
+    return f"{APOSTROPHE}{text}" if text.startswith((*_DANGEROUS, APOSTROPHE)) else text
 
 
 def as_written(text: str) -> str:
     """What ``harmless`` was given."""
-    return text.removeprefix(_APOSTROPHE)
+    return text.removeprefix(APOSTROPHE)
 
 
 def as_text(cell: str) -> str:
@@ -60,7 +60,7 @@ def as_text(cell: str) -> str:
     into a spreadsheet, puts before what would not stay a text. Any other apostrophe is the text's
     own (``'s-Hertogenbosch``).
     """
-    inside = cell.removeprefix(_APOSTROPHE)
+    inside = cell.removeprefix(APOSTROPHE)
     return inside if inside != cell and _is_reshaped(inside) else cell
 
 
@@ -86,12 +86,12 @@ def _cell(value: str | AsIs | None) -> str:
         return _quoted(value.text)
     if value == "":
         return '""'
-    return _quoted(f"{_APOSTROPHE}{value}" if _is_reshaped(value) else value)
+    return _quoted(f"{APOSTROPHE}{value}" if _is_reshaped(value) else value)
 
 
 def _is_reshaped(text: str) -> bool:
     """Whether a spreadsheet would make something else of a text."""
-    if text.startswith((*_DANGEROUS, _APOSTROPHE)):
+    if text.startswith((*_DANGEROUS, APOSTROPHE)):
         return True
     words = _WORD.findall(text.casefold())
     if any(char.isdigit() for char in text):

@@ -67,8 +67,12 @@ def rows(file: BinaryIO, name: str, delimiter: str) -> Iterator[SourceRow]:
         if cells is None:
             return
         lines.forget()
-        if any(cell.strip() for cell in cells):
-            yield _row(first, names, list(map(text_of, cells)))
+        # Looked through once a row and not once a cell: most rows have nothing to look at.
+        whole = "".join(cells)
+        if whole.strip():
+            if csv_text.APOSTROPHE in whole:
+                cells = list(map(text_of, cells))
+            yield _row(first, names, cells, has_nul=_NUL in whole)
 
 
 def named(header: list[str], name: str) -> list[str]:
@@ -86,11 +90,11 @@ def named(header: list[str], name: str) -> list[str]:
     return names
 
 
-def _row(line: int, names: list[str], cells: list[str]) -> SourceRow:
+def _row(line: int, names: list[str], cells: list[str], *, has_nul: bool) -> SourceRow:
     broken = ""
     if len(cells) > len(names):
         broken = f"it has {len(cells)} cells where the header has {len(names)}"
-    elif _NUL in "".join(cells):
+    elif has_nul:
         broken = "it has a NUL in it: save the file as CSV in UTF-8"
     if len(cells) < len(names):
         cells = [*cells, *[""] * (len(names) - len(cells))]

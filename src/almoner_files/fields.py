@@ -79,9 +79,11 @@ def reader(field: CreateField, dates: str, timezone: str) -> Callable[[Any], Any
     elif field.kind == kinds.TIME:
         read = partial(moments.moment, dates=dates, timezone=timezone)
 
+    is_as_it_is = read is str
+
     def value(cell: Any) -> Any:
         if isinstance(cell, str):
-            return read(cell.strip())
+            return cell.strip() if is_as_it_is else read(cell.strip())
         # A sheet has numbers where people typed digits.
         return _digits(cell) if field.kind == kinds.TEXT else cell
 

@@ -108,11 +108,11 @@ class Import:
             lines: dict[str, int] = {}
             for prepared, (outcome, problems) in zip(batch, outcomes, strict=True):
                 first = lines.setdefault(prepared.own_id, prepared.source.line)
-                errors = [*prepared.errors, *self._further(prepared, problems, first)]
-                if errors:
-                    self._refuse(prepared.source, errors)
-                else:
+                if not prepared.errors and not problems:
                     self._count(outcome)
+                    continue
+                errors = [*prepared.errors, *self._further(prepared, problems, first)]
+                self._refuse(prepared.source, errors)
             progress.add(len(batch))
             if not self._dry_run and not self.report.errors:
                 self._place.reach(batch[-1].source.line)
