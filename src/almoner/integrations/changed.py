@@ -54,10 +54,11 @@ async def begin_for_changes(
     watching = [name for name, integration in known.items() if integration.changes]
     if not watching:
         return []
-    async with database.connection() as connection:
-        rows = await connection.fetch(_WATCHING, watching)
     begun: list[str] = []
     async with FaultsOfLook(database, CHANGES) as look:
+        async with database.connection() as connection:
+            await look.begin(connection)
+            rows = await connection.fetch(_WATCHING, watching)
         for row in rows:
             integration, more = known[row["name"]], True
             with look.of(row["environment_id"], row["name"]):

@@ -113,9 +113,10 @@ async def begin_due(
 
     A fault in one is noted, and keeps no other from being begun."""
     begun: list[str] = []
-    async with database.connection() as connection:
-        due = await connection.fetch(_DUE, now, list(known))
     async with FaultsOfLook(database, INTEGRATION) as look:
+        async with database.connection() as connection:
+            await look.begin(connection)
+            due = await connection.fetch(_DUE, now, list(known))
         for row in due:
             environment_id, name = row["environment_id"], row["name"]
             with look.of(environment_id, name):

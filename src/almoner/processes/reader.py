@@ -111,6 +111,7 @@ class EventReader:
     async def _environments(self) -> list[int]:
         """Those whose programs have had processes, each program as it is by now."""
         async with self._database.connection() as connection:
+            await self._faults.begin(connection)
             newest = await newest_versions(connection)
             for environment_id, version in newest.items():
                 known = self._programs.get(environment_id)

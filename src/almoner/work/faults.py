@@ -42,8 +42,9 @@ _OWN: Final = "Almoner has a fault of its own: {name}. Its log says more."
 
 
 class FaultsOfLook:
-    """The faults of one look at what is to be begun. As it ends, what is new is noted and logged,
-    and what is mended is gone: of environments that were looked at whole, or ``everywhere``.
+    """The faults of one look at what is to be begun, which ``begin`` opens. As it ends, what is new
+    is noted and logged, and what is mended is gone: of environments that were looked at whole, or
+    ``everywhere``.
     """
 
     def __init__(self, database: Database, begun: Begun, everywhere: bool = True) -> None:
@@ -52,6 +53,14 @@ class FaultsOfLook:
         self._everywhere = everywhere
         self._ends: dict[tuple[int, str], Exception | None] = {}
         self._whole: set[int] = set()
+        self._standing: dict[tuple[int, str], str] = {}
+
+    async def begin(self, connection: Connection) -> None:
+        """Reads what stands, over the connection that the look has anyway. What somebody else notes
+        from now on is no matter of this look.
+        """
+        rows = await connection.fetch(_STANDING, self._begun)
+        self._standing = {(row["environment_id"], row["name"]): row["message"] for row in rows}
 
     @contextmanager
     def of(self, environment_id: int, name: str) -> Iterator[None]:
@@ -88,18 +97,22 @@ class FaultsOfLook:
             await self._settle()
 
     async def _settle(self) -> None:
+        for key in self._standing:
+            if self._everywhere or key[0] in self._whole:
+                self._ends.setdefault(key, None)
+        changed = {key: error for key, error in self._ends.items() if self._is_changed(key, error)}
+        if not changed:
+            return
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_STANDING, self._begun)
-            standing = {(row["environment_id"], row["name"]): row["message"] for row in rows}
-            for key in standing:
-                if self._everywhere or key[0] in self._whole:
-                    self._ends.setdefault(key, None)
-            for (environment_id, name), error in self._ends.items():
-                before = standing.get((environment_id, name))
-                if error is not None and _problem(error)["message"] != before:
-                    await self._note(connection, environment_id, name, error)
-                elif error is None and before is not None:
+            for (environment_id, name), error in changed.items():
+                if error is None:
                     await clear(connection, environment_id, self._begun, name)
+                else:
+                    await self._note(connection, environment_id, name, error)
+
+    def _is_changed(self, key: tuple[int, str], error: Exception | None) -> bool:
+        message = None if error is None else _problem(error)["message"]
+        return message != self._standing.get(key)
 
     async def _note(
         self, connection: Connection, environment_id: int, name: str, error: Exception
