@@ -129,3 +129,21 @@ async def test_a_cover_who_is_away_too_is_covered_in_turn_and_never_in_a_circle(
     assert onward.status_code == 303
     assert names((await clinic.me.get("/inbox")).text) == ["Theirs Hopper"]
     await third.aclose()
+
+
+async def test_who_is_away_all_the_while_without_a_cover_covers_nobody(
+    clinic: Clinic, people: People, program: int
+) -> None:
+    third = await people(program, "coach", first_name="Tessa", last_name="Third")
+    day = datetime.now(EASTERN).date()
+    span = {"from_day": day.isoformat(), "to_day": (day + timedelta(days=2)).isoformat()}
+    theirs = f"/calendar/hours/{clinic.other.worker_id}/absences"
+    assert (await clinic.other.send_form(theirs, **span)).status_code == 303
+    mine = f"/calendar/hours/{third.worker_id}/absences"
+    refused = await third.send_form(mine, cover=clinic.other.worker_id, **span)
+    assert refused.status_code == 400
+    assert "nobody would be there" in Document(refused).field("cover").error
+    longer = span | {"to_day": (day + timedelta(days=9)).isoformat()}
+    taken = await third.send_form(mine, cover=clinic.other.worker_id, **longer)
+    assert taken.status_code == 303
+    await third.aclose()

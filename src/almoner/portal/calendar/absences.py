@@ -28,14 +28,17 @@ _DELETE: Final = """
 DELETE FROM absences WHERE environment_id = $1 AND worker_id = $2 AND id = $3
     RETURNING from_time, to_time
 """
-# Whether the cover of $2 is away between $3 and $4 too, and their covers lead back to $5.
-_COMES_BACK: Final = """
+# Whether whoever covers from $3 until $4, beginning with $2, leads back to $5, or to somebody who
+# is away all the while and covered by nobody.
+_NOBODY_THERE: Final = """
 WITH RECURSIVE covers AS (
   SELECT $2::uuid AS id
   UNION SELECT a.cover_id FROM covers c JOIN absences a ON a.environment_id = $1
     AND a.worker_id = c.id AND a.from_time < $4 AND a.to_time > $3 AND a.cover_id IS NOT NULL
 )
 SELECT EXISTS (SELECT FROM covers WHERE id = $5)
+  OR EXISTS (SELECT FROM covers c JOIN absences a ON a.environment_id = $1 AND a.worker_id = c.id
+    AND a.from_time <= $3 AND a.to_time >= $4 AND a.cover_id IS NULL)
 """
 
 
@@ -50,8 +53,8 @@ async def add(visit: Visit) -> Response:
             span, errors = None, errors | {"cover": text}
         elif span is not None and absence.cover:
             about = (visit.environment_id, absence.cover, span.start, span.end, worker.id)
-            if await connection.fetchval(_COMES_BACK, *about):
-                text = "They are away then too, and covered by this worker: nobody would be there."
+            if await connection.fetchval(_NOBODY_THERE, *about):
+                text = "They are away then too, and nobody else covers them: nobody would be there."
                 span, errors = None, {"cover": text}
         if span is None:
             return await hours_page.answer(
