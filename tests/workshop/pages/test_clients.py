@@ -361,15 +361,21 @@ async def test_a_form_without_its_proof_makes_no_client(integrator: Person) -> N
     )
 
 
-@pytest.mark.parametrize(
-    "client_id", ["1", "00000000-0000-4000-8000-000000000000", "%00", "ünknown"]
-)
+@pytest.mark.parametrize("client_id", ["1", "00000000-0000-4000-8000-000000000000", "ünknown"])
 async def test_an_id_that_stands_for_nothing_is_not_there(
     integrator: Person, client_id: str
 ) -> None:
     page = await integrator.get(f"{PATH}/{client_id}")
     assert page.status_code == 404
     assert "no such client" in Document(page).testid("problem")
+
+
+async def test_an_address_that_nothing_stored_can_have_is_a_page_that_is_not_there(
+    integrator: Person,
+) -> None:
+    page = await integrator.get(f"{PATH}/%00", headers={"Accept": "text/html"})
+    assert page.status_code == 404
+    assert "There is nothing at this address" in Document(page).testid("problem")
 
 
 async def test_each_secret_is_told_from_the_others_by_its_last_four_characters(
