@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 from almoner.database import Connection
 
-# Indexes of these tables, with the constraint that stands on each, if one does. One that a foreign
-# key points to has to stay.
+# Indexes of these tables, with the constraint that stands on each, if one does; of a table in parts
+# those of its parts along. One that a foreign key points to has to stay.
 _INDEXES = """
 SELECT i.indrelid::regclass::text AS "table", i.indexrelid::regclass::text AS name,
-    pg_get_indexdef(i.indexrelid) AS definition,
+    replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition,
   c.conname AS "constraint", pg_get_constraintdef(c.oid) AS constrained
 FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
 WHERE i.indrelid = ANY ($1::text[]::regclass[])

@@ -38,7 +38,7 @@ ALTER TABLE patients ALTER updated_at SET DEFAULT clock_timestamp(), ALTER creat
 """
 _THINGS = """
 SELECT 'index' AS kind, i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS "table",
-  pg_get_indexdef(i.indexrelid) AS definition
+  replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON ') AS definition
 FROM pg_index i WHERE i.indrelid IN ('patients'::regclass, 'changes'::regclass)
     AND NOT i.indisprimary
 UNION ALL SELECT 'trigger', tgname, tgrelid::regclass::text, '' FROM pg_trigger
