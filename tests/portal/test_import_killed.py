@@ -16,12 +16,13 @@ from almoner.data_api.store import Store
 from almoner.data_api.writes import Actor
 from almoner.database import Database
 from almoner.embedded import EmbeddedServer
-from almoner.imports import rows, sources
+from almoner.imports import rows
 from almoner.resources import BY_NAME
 from almoner.workshop import kiwi_health
 from almoner_files import mapping
 from tests import killing
 from tests.killing import SEEDS, KillablePlace, Processes, ended, killable_server, torment
+from tests.uploads import upload_patients
 
 ROWS = 3000
 HEADER = "MRN,First name,Surname,DOB,Time zone,Phase"
@@ -57,29 +58,17 @@ class Upload(KillablePlace):
     async def begin(self, name: str) -> None:
         await self.create(name, kiwi_health.source())
         lines = [f"A-{n},Grace,N{n},1906-12-09,US/Pacific,intake" for n in range(ROWS)]
-        content = "\n".join([HEADER, *lines]).encode()
-        uploaded = sources.read(
-            content,
-            "people.csv",
-            BY_NAME["patients"],
-            namespace="ehr",
-            timezone="UTC",
-            most=ROWS,
-        )
 
         async def begin(database: Database, store: Store) -> None:
             by = Actor(self.environment, "test", "cli", "test", whole=True)
             worker = await store.create(by, BY_NAME["workers"], WORKER)
             async with database.transaction() as connection:
-                self.import_id = await rows.add(
+                self.import_id = await upload_patients(
                     connection,
                     await keys.box(connection, KeySource("", self.home)),
                     self.environment,
-                    worker_id=worker.id,
-                    collection="patients",
-                    kind=".csv",
-                    parts=uploaded.parts,
-                    columns=uploaded.columns,
+                    worker.id,
+                    [HEADER, *lines],
                 )
 
         await self.with_database(begin)

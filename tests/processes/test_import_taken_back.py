@@ -8,12 +8,12 @@ import os
 from typing import Any
 
 from almoner.access.secrets import SecretBox
-from almoner.imports import rows, sources
+from almoner.imports import rows
 from almoner.imports.handler import ImportHandler
-from almoner.resources import BY_NAME
 from tests.changes.writing import until_true
 from tests.processes.conftest import Place
 from tests.processes.test_acting import PROGRAM, worker
+from tests.uploads import upload_patients
 from tests.work.doing import running
 
 HEADER = "MRN,First name,Surname,DOB,Time zone,Phase"
@@ -51,25 +51,13 @@ class Imports:
         self.handler = ImportHandler(place.database, place.store, self.box)
 
     async def write(self, *lines: str) -> str:
-        content = "\n".join([HEADER, *lines]).encode()
-        uploaded = sources.read(
-            content,
-            "people.csv",
-            BY_NAME["patients"],
-            namespace="ehr",
-            timezone="UTC",
-            most=10,
-        )
         async with self.place.database.transaction() as connection:
-            import_id = await rows.add(
+            import_id = await upload_patients(
                 connection,
                 self.box,
                 self.place.environment,
-                worker_id=self.worker_id,
-                collection="patients",
-                kind=".csv",
-                parts=uploaded.parts,
-                columns=uploaded.columns,
+                self.worker_id,
+                [HEADER, *lines],
             )
         await self.do(import_id, rows.CHECK, {"default": "create"}, [{}])
         await self.do(import_id, rows.WRITE, {"default": "create"})
